@@ -1,0 +1,144 @@
+/*
+ * document.h: Yjs documents in memory: apply updates, encode, read.
+ *
+ *     CrdtDoc *doc = crdt_doc_new(host, NULL);
+ *
+ *     if (crdt_doc_apply(doc, update, CRDT_V1, NULL, &error) != CRDT_OK)
+ *         report(&error);                         -- the document is as it was
+ *     crdt_doc_encode(doc, CRDT_V1, nothing, &out, &error);
+ *     crdt_doc_text(doc, crdt_doc_find_root(doc, name), &out, &error);
+ *     crdt_doc_free(doc);
+ *
+ * A document owns its memory, all of it from the host; deleting a host whose memory is one region
+ * (a PostgreSQL memory context) frees the document as well as crdt_doc_free does.  Nothing here
+ * jumps, and a function that fails leaves the document as it was.
+ */
+#ifndef CRDT_DOCUMENT_H
+#define CRDT_DOCUMENT_H
+
+#include "host.h"
+
+typedef struct CrdtDoc CrdtDoc;
+
+/* One shared type of a document: a root, or one nested in another.  Borrowed from the document,
+ * valid until it changes. */
+typedef struct CrdtType CrdtType;
+
+/* Numbers are those of the wire (FORMAT 4). */
+typedef enum CrdtKind
+{
+	CRDT_ARRAY = 0,
+	CRDT_MAP = 1,
+	CRDT_TEXT = 2,
+	CRDT_XML_ELEMENT = 3,
+	CRDT_XML_FRAGMENT = 4,
+	CRDT_XML_HOOK = 5,
+	CRDT_XML_TEXT = 6,
+	CRDT_UNTYPED = 7 /* a root that nobody has declared */
+} CrdtKind;
+
+typedef struct CrdtDocOptions
+{
+	/* Yjs's gc: false: the content of what is deleted stays. */
+	bool keep_deleted;
+	/* Do as a receiving JavaScript client does: delete formatting items that an update made
+	 * redundant (FORMAT 8.5).  Off for a store, which invents no deletions. */
+	bool clean_formatting;
+} CrdtDocOptions;
+
+/* ---- life ---- */
+
+/* An empty document; options NULL means all off.  Keeps a copy of host.  NULL: no memory. */
+CRDT_MUST_CHECK CrdtDoc *crdt_doc_new(const CrdtHost *host, const CrdtDocOptions *options);
+void crdt_doc_free(CrdtDoc *doc);
+
+/* Bytes that the document holds of its host's memory. */
+size_t crdt_doc_memory_bytes(const CrdtDoc *doc);
+
+/* ---- merging ---- */
+
+/* What an update did to a document. */
+typedef struct CrdtApplied
+{
+	bool changed; /* something was integrated, deleted, or newly parked: the update was news */
+	bool waiting; /* the document now holds parts that wait for updates not seen yet */
+} CrdtApplied;
+
+/* Yjs's applyUpdate, but whole or not at all.  applied may be NULL. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format,
+										  CrdtApplied *applied, CrdtError *error);
+
+/* Does the document hold parts that wait for updates not seen yet? */
+bool crdt_doc_is_waiting(const CrdtDoc *doc);
+
+/* ---- encoding (appends to out; unchanged on failure) ---- */
+
+/* Yjs's encodeStateAsUpdate for someone who is at state_vector (size 0: who has nothing). */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_encode(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
+										   CrdtBuffer *out, CrdtError *error);
+
+/* Yjs's encodeStateVector. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_encode_state_vector(const CrdtDoc *doc, CrdtBuffer *out,
+														CrdtError *error);
+
+/* ---- reading ---- */
+
+/* Roots in the order of their first mention. */
+size_t crdt_doc_root_count(const CrdtDoc *doc);
+const CrdtType *crdt_doc_root(const CrdtDoc *doc, size_t index);
+const CrdtType *crdt_doc_find_root(const CrdtDoc *doc, CrdtBytes name); /* NULL: none */
+CrdtBytes crdt_doc_root_name(const CrdtDoc *doc, const CrdtType *root);
+
+/* Declares what a root is (Yjs's doc.getText and friends), creating it if need be.
+ * CRDT_INVALID if it was declared as something else. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_declare_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind,
+												 CrdtError *error);
+
+/* What the type is: as declared or made; for an undeclared root the kind its content suggests
+ * (CRDT_UNTYPED if it is empty). */
+CrdtKind crdt_doc_kind(const CrdtDoc *doc, const CrdtType *type);
+
+/* A type's visible text (Yjs's toString of a Text), UTF-8, appended to out. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_text(const CrdtDoc *doc, const CrdtType *type, CrdtBuffer *out,
+										 CrdtError *error);
+
+/* A type's markup (Yjs's toString of XML types), UTF-8, appended to out. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_xml(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind,
+										CrdtBuffer *out, CrdtError *error);
+
+/*
+ * Receives a value piece by piece, in document order.  Callbacks return false to stop (the reading
+ * function then answers CRDT_CANCELLED).  Strings are UTF-8, except that a lone surrogate comes as
+ * its three-byte form (ED A0..BF xx), as in WTF-8.  Keys of objects come in the order Yjs would
+ * print them; a key never comes twice.
+ */
+typedef struct CrdtVisitor
+{
+	void *context;
+	bool (*null)(void *context);
+	bool (*undefined)(void *context);
+	bool (*boolean)(void *context, bool value);
+	bool (*number)(void *context, double value);
+	bool (*bigint)(void *context, int64_t value);
+	bool (*string)(void *context, CrdtBytes value);
+	bool (*bytes)(void *context, CrdtBytes value);
+	bool (*document)(void *context, CrdtBytes guid); /* a subdocument */
+	bool (*begin_array)(void *context);
+	bool (*end_array)(void *context);
+	bool (*begin_object)(void *context);
+	bool (*key)(void *context, CrdtBytes key);
+	bool (*end_object)(void *context);
+} CrdtVisitor;
+
+/* Yjs's toJSON of a type read as kind: a Text is a string, XML its markup (maps for hooks),
+ * arrays and maps hold their nested types' toJSON. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_visit(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind,
+										  const CrdtVisitor *visitor, CrdtError *error);
+
+/* The same as JSON text, appended to out: undefined array elements and numbers that JSON lacks
+ * are null, undefined members are left out, bytes are base64 strings, a bigint is its digits, a
+ * subdocument is an object {"guid": ...}, a lone surrogate becomes U+FFFD. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_json(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind,
+										 CrdtBuffer *out, CrdtError *error);
+
+#endif
