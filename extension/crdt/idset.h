@@ -1,0 +1,70 @@
+/*
+ * idset.h: sets of (client, clock) ranges: delete sets (FORMAT 5.1), and state vectors (5.2).
+ *
+ *     client 7   [3, 5) [9, 12)        a delete set, sorted and merged
+ *     client 2   [0, 1)
+ *
+ * One flat array of ranges, clients not grouped until sorted; the wire wants clients descending.
+ */
+#ifndef CRDT_IDSET_H
+#define CRDT_IDSET_H
+
+#include "bytes.h"
+
+typedef struct CrdtIdRange
+{
+	uint64_t client;
+	uint64_t clock;
+	uint64_t length;
+} CrdtIdRange;
+
+typedef struct CrdtIdSet
+{
+	const CrdtHost *host;
+	CrdtIdRange *ranges;
+	size_t count;
+	size_t capacity;
+} CrdtIdSet;
+
+void crdt_idset_open(CrdtIdSet *set, const CrdtHost *host);
+void crdt_idset_close(CrdtIdSet *set);
+
+/* Appends a range; false: no memory. */
+CRDT_MUST_CHECK bool crdt_idset_add(CrdtIdSet *set, CrdtIdRange range);
+
+/* Clients descending, their ranges in the order they were added.  False: no memory. */
+CRDT_MUST_CHECK bool crdt_idset_group(CrdtIdSet *set);
+
+/* Clients descending, ranges ascending, those that touch or overlap joined (FORMAT 8.1).  Sorts
+ * in place. */
+void crdt_idset_normalize(CrdtIdSet *set);
+
+/* Writes a grouped or normalized set as a V1 delete set. */
+void crdt_idset_write_v1(const CrdtIdSet *set, CrdtBuffer *out);
+
+/* ---- state vectors ---- */
+
+typedef struct CrdtStateVectorEntry
+{
+	uint64_t client;
+	uint64_t clock; /* the next one expected */
+} CrdtStateVectorEntry;
+
+typedef struct CrdtStateVector
+{
+	const CrdtHost *host;
+	CrdtStateVectorEntry *entries; /* sorted by client, ascending; each client once */
+	size_t count;
+	size_t capacity;
+} CrdtStateVector;
+
+/* Reads a whole state vector (size 0: nothing known); later duplicates win.  On failure nothing
+ * stays allocated. */
+CRDT_MUST_CHECK CrdtStatus crdt_state_vector_open(CrdtStateVector *vector, const CrdtHost *host,
+												  CrdtBytes bytes, CrdtError *error);
+void crdt_state_vector_close(CrdtStateVector *vector);
+
+/* First clock unknown there; 0 for a client that is not in it. */
+uint64_t crdt_state_vector_clock(const CrdtStateVector *vector, uint64_t client);
+
+#endif

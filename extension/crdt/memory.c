@@ -1,0 +1,178 @@
+/*
+ * memory.c: arenas and growing arrays on the host (memory.h).
+ *
+ * A chunk doubles the last one up to CHUNK_MOST, so that small documents stay small and large ones
+ * take few chunks.  A block larger than a chunk gets a chunk of its own.
+ */
+#include "memory.h"
+
+#include <string.h>
+
+#define CHUNK_LEAST 1024
+#define CHUNK_MOST (64 * 1024)
+#define ALIGNMENT 16
+
+struct CrdtArenaChunk
+{
+	CrdtArenaChunk *next;
+	size_t size; /* with this head */
+};
+
+#define CHUNK_HEAD ((sizeof(CrdtArenaChunk) + ALIGNMENT - 1) & ~(size_t) (ALIGNMENT - 1))
+
+void
+crdt_arena_open(CrdtArena *arena, const CrdtHost *host)
+{
+	*arena = (CrdtArena){.host = host};
+}
+
+static void
+free_chunks(CrdtArena *arena, CrdtArenaChunk *chunk)
+{
+	while (chunk != NULL)
+	{
+		CrdtArenaChunk *next = chunk->next;
+
+		arena->bytes -= chunk->size;
+		arena->host->resize(arena->host->context, chunk, chunk->size, 0);
+		chunk = next;
+	}
+}
+
+void
+crdt_arena_close(CrdtArena *arena)
+{
+	free_chunks(arena, arena->chunk);
+	crdt_arena_open(arena, arena->host);
+}
+
+void
+crdt_arena_reset(CrdtArena *arena)
+{
+	CrdtArenaChunk *chunk = arena->chunk;
+
+	if (chunk == NULL)
+		return;
+	if (chunk->size > CHUNK_MOST)
+	{
+		crdt_arena_close(arena);
+		return;
+	}
+	free_chunks(arena, chunk->next);
+	chunk->next = NULL;
+	arena->cursor = (uint8_t *) chunk + CHUNK_HEAD;
+}
+
+/* A new chunk with room for size bytes behind its head. */
+static bool
+add_chunk(CrdtArena *arena, size_t size)
+{
+	size_t chunk_size = arena->chunk == NULL ? CHUNK_LEAST : arena->chunk->size * 2;
+	CrdtArenaChunk *chunk;
+
+	if (size > SIZE_MAX / 2 - CHUNK_HEAD)
+		return false;
+	if (chunk_size > CHUNK_MOST)
+		chunk_size = CHUNK_MOST;
+	if (chunk_size < size + CHUNK_HEAD)
+		chunk_size = size + CHUNK_HEAD;
+	chunk = arena->host->resize(arena->host->context, NULL, 0, chunk_size);
+	if (chunk == NULL)
+		return false;
+	chunk->next = arena->chunk;
+	chunk->size = chunk_size;
+	arena->chunk = chunk;
+	arena->cursor = (uint8_t *) chunk + CHUNK_HEAD;
+	arena->end = (uint8_t *) chunk + chunk_size;
+	arena->bytes += chunk_size;
+	return true;
+}
+
+bool
+crdt_arena_reserve(CrdtArena *arena, size_t size)
+{
+	return (size_t) (arena->end - arena->cursor) >= size || add_chunk(arena, size);
+}
+
+void *
+crdt_arena_take(CrdtArena *arena, size_t size)
+{
+	uintptr_t misaligned = (uintptr_t) arena->cursor % ALIGNMENT;
+	size_t gap = misaligned == 0 ? 0 : ALIGNMENT - misaligned;
+	uint8_t *block;
+
+	if ((size_t) (arena->end - arena->cursor) < gap ||
+		(size_t) (arena->end - arena->cursor) - gap < size)
+	{
+		if (!add_chunk(arena, size))
+			return NULL;
+		gap = 0;
+	}
+	block = arena->cursor + gap;
+	arena->cursor = block + size;
+	return block;
+}
+
+uint8_t *
+crdt_arena_take_bytes(CrdtArena *arena, size_t size)
+{
+	uint8_t *block;
+
+	if (!crdt_arena_reserve(arena, size))
+		return NULL;
+	block = arena->cursor;
+	arena->cursor += size;
+	return block;
+}
+
+CrdtBytes
+crdt_arena_copy(CrdtArena *arena, CrdtBytes bytes)
+{
+	static const uint8_t nothing[1];
+	uint8_t *copy;
+
+	if (bytes.size == 0)
+		return (CrdtBytes){nothing, 0};
+	copy = crdt_arena_take_bytes(arena, bytes.size);
+	if (copy == NULL)
+		return (CrdtBytes){NULL, 0};
+	memcpy(copy, bytes.data, bytes.size);
+	return (CrdtBytes){copy, bytes.size};
+}
+
+bool
+crdt_array_reserve(const CrdtHost *host, void *array, size_t *capacity, size_t needed,
+				   size_t element_size)
+{
+	void *old;
+	void *new;
+	size_t new_capacity = *capacity + *capacity / 2 + 8;
+
+	if (needed <= *capacity)
+		return true;
+	if (new_capacity < needed)
+		new_capacity = needed;
+	if (new_capacity > SIZE_MAX / 2 / element_size)
+		return false;
+	/* array is the address of a pointer of any type */
+	memcpy(&old, array, sizeof(old));
+	new = host->resize(host->context, old, *capacity * element_size, new_capacity * element_size);
+	if (new == NULL)
+		return false;
+	memcpy(array, &new, sizeof(new));
+	*capacity = new_capacity;
+	return true;
+}
+
+void
+crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t element_size)
+{
+	void *old;
+
+	memcpy(&old, array, sizeof(old));
+	if (old != NULL)
+		host->resize(host->context, old, *capacity * element_size, 0);
+	old = NULL;
+	memcpy(array, &old, sizeof(old));
+	*capacity = 0;
+}

@@ -1,0 +1,151 @@
+/*
+ * wire.h: one interface to both update formats (FORMAT 2 and 3).
+ *
+ * A reader yields the structs of an update in stream order, then its delete set; a writer takes
+ * structs and a delete set.  Everything else in the core speaks CrdtStruct and never bytes:
+ *
+ *     crdt_update_reader_open(&reader, update, CRDT_V1, &scratch);
+ *     while (crdt_update_reader_next(&reader, &item))
+ *         ...
+ *     while (crdt_update_reader_next_deleted(&reader, &range))
+ *         ...
+ *     if (reader.bytes.error.status != CRDT_OK) ...
+ *
+ * What comes out is valid: text is UTF-8, values are canonical (any.h), clocks and their sums stay
+ * below 2^53, lengths are not 0.
+ */
+#ifndef CRDT_WIRE_H
+#define CRDT_WIRE_H
+
+#include "bytes.h"
+#include "idset.h"
+#include "memory.h"
+
+typedef struct CrdtId
+{
+	uint64_t client;
+	uint64_t clock;
+} CrdtId;
+
+/* The low five bits of a struct's info byte. */
+typedef enum CrdtStructKind
+{
+	CRDT_GC = 0,
+	CRDT_DELETED = 1,
+	CRDT_JSON = 2,
+	CRDT_BINARY = 3,
+	CRDT_STRING = 4,
+	CRDT_EMBED = 5,
+	CRDT_FORMAT_MARK = 6,
+	CRDT_TYPE = 7,
+	CRDT_ANY = 8,
+	CRDT_SUBDOCUMENT = 9,
+	CRDT_SKIP = 10
+} CrdtStructKind;
+
+/* The high three bits of the info byte, and how the parent is given. */
+#define CRDT_HAS_ORIGIN 0x80
+#define CRDT_HAS_RIGHT_ORIGIN 0x40
+#define CRDT_HAS_PARENT_SUB 0x20
+#define CRDT_PARENT_IS_ROOT 0x01 /* parent_name */
+#define CRDT_PARENT_IS_ID 0x02 /* parent_id; neither: inherited from origin or right origin */
+
+typedef struct CrdtStruct
+{
+	uint64_t client;
+	uint64_t clock;
+	uint64_t length; /* UTF-16 units or elements */
+	CrdtId origin;
+	CrdtId right_origin;
+	union
+	{
+		CrdtId parent_id;
+		CrdtBytes parent_name;
+	};
+	CrdtBytes parent_sub; /* data NULL: none, or not in the stream */
+	/* STRING: internal text; JSON, ANY: values in a row; EMBED: a value; FORMAT_MARK: the value;
+	 * BINARY: bytes; SUBDOCUMENT: the options */
+	CrdtBytes content;
+	CrdtBytes name; /* FORMAT_MARK: key; TYPE: of an element or hook; SUBDOCUMENT: guid */
+	uint8_t kind; /* CrdtStructKind */
+	uint8_t flags;
+	uint8_t type_ref; /* TYPE: CrdtKind */
+	bool ascii; /* STRING: every byte is a unit */
+} CrdtStruct;
+
+/* A struct of kind GC, DELETED or SKIP is only a length. */
+static inline bool
+crdt_kind_has_origin(uint8_t kind)
+{
+	return kind != CRDT_GC && kind != CRDT_SKIP;
+}
+
+/* ---- reading ---- */
+
+typedef struct CrdtUpdateReader
+{
+	CrdtReader bytes;
+	CrdtFormat format;
+	CrdtArena *scratch; /* holds values that were not canonical in the input */
+	uint64_t blocks_left;
+	uint64_t structs_left; /* of the current block */
+	uint64_t client;
+	uint64_t clock; /* of the next struct */
+	size_t block_number; /* from 1; tells two blocks of one client apart */
+	uint64_t delete_clients_left;
+	uint64_t delete_ranges_left;
+	uint64_t delete_client;
+	bool in_deletes;
+} CrdtUpdateReader;
+
+void crdt_update_reader_open(CrdtUpdateReader *reader, CrdtBytes update, CrdtFormat format,
+							 CrdtArena *scratch);
+
+/* The next struct; false at the end of the structs or on failure.  Views live as long as the
+ * input and scratch. */
+bool crdt_update_reader_next(CrdtUpdateReader *reader, CrdtStruct *out);
+
+/* The next range of the delete set, in stream order; false at its end or on failure.  To be
+ * called when crdt_update_reader_next has said false. */
+bool crdt_update_reader_next_deleted(CrdtUpdateReader *reader, CrdtIdRange *out);
+
+/* Fills error from the reader and returns its status. */
+CrdtStatus crdt_update_reader_status(const CrdtUpdateReader *reader, CrdtError *error);
+
+/* ---- writing ---- */
+
+typedef struct CrdtBlockHead
+{
+	uint64_t client;
+	uint64_t clock;
+	uint64_t struct_count;
+	size_t end; /* of its structs in the structs' buffer */
+} CrdtBlockHead;
+
+typedef struct CrdtUpdateWriter
+{
+	CrdtFormat format;
+	CrdtBuffer structs;
+	CrdtBlockHead *blocks;
+	size_t block_count;
+	size_t block_capacity;
+} CrdtUpdateWriter;
+
+void crdt_update_writer_open(CrdtUpdateWriter *writer, const CrdtHost *host, CrdtFormat format);
+void crdt_update_writer_close(CrdtUpdateWriter *writer);
+
+/* Writes item from its unit number offset on (< length): a block is begun whenever the client
+ * changes.  offset > 0 sets the origin to the unit before, as Yjs does. */
+void crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset);
+
+/* Appends the whole update to out; deletes must be grouped or normalized.  False: no memory now
+ * or earlier (out may hold a part then). */
+CRDT_MUST_CHECK bool
+crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out);
+
+/* ---- what the two formats implement (wire_v1.c) ---- */
+
+void crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out);
+void crdt_v1_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset);
+
+#endif
