@@ -34,7 +34,7 @@ size_t crdt_any_prefix_bytes(CrdtBytes values, uint64_t count);
  * as null in arrays, not at all in objects. */
 void crdt_any_write_json(CrdtBuffer *out, CrdtBytes value);
 
-/* Appends one canonical value in the form for the wire: as it is, but with U+FFFD for lone
+/* Appends canonical values (any number, in a row) in the form for the wire: as they are, but with U+FFFD for lone
  * surrogates. */
 void crdt_any_write(CrdtBuffer *out, CrdtBytes value);
 

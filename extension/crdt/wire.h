@@ -126,6 +126,7 @@ typedef struct CrdtUpdateWriter
 {
 	CrdtFormat format;
 	CrdtBuffer structs;
+	CrdtBuffer text; /* one JSON text at a time, whose length goes in front of it */
 	CrdtBlockHead *blocks;
 	size_t block_count;
 	size_t block_capacity;

@@ -1,0 +1,410 @@
+/*
+ * wire_v1.c: a struct in format V1 (FORMAT 2 and 4).
+ *
+ *     info   origin      right origin   parent                      content
+ *     [u8] [client clock] [client clock] [1 name | 0 client clock] [key] ...
+ *          if 0x80        if 0x40        if neither                if 0x20 too
+ *
+ * Here: that grammar, both ways.  Not here: blocks and delete sets (wire.c), values (any.c).
+ */
+#include "any.h"
+#include "utf.h"
+#include "wire.h"
+
+#define INFO_KIND 0x1f
+
+/* ---- reading ---- */
+
+static CrdtId
+read_id(CrdtReader *bytes)
+{
+	CrdtId id;
+
+	id.client = crdt_read_varuint(bytes);
+	id.clock = crdt_read_varuint(bytes);
+	return id;
+}
+
+static void
+read_parent(CrdtReader *bytes, uint8_t info, CrdtStruct *out)
+{
+	if (crdt_read_varuint(bytes) == 1)
+	{
+		out->flags |= CRDT_PARENT_IS_ROOT;
+		out->parent_name = crdt_read_string(bytes);
+	}
+	else
+	{
+		out->flags |= CRDT_PARENT_IS_ID;
+		out->parent_id = read_id(bytes);
+	}
+	if ((info & CRDT_HAS_PARENT_SUB) != 0)
+	{
+		out->flags |= CRDT_HAS_PARENT_SUB;
+		out->parent_sub = crdt_read_string(bytes);
+	}
+}
+
+static void
+read_text(CrdtReader *bytes, CrdtStruct *out)
+{
+	out->content = crdt_read_byte_array(bytes);
+	if (!crdt_utf8_measure(out->content, &out->length, &out->ascii))
+	{
+		bytes->cursor = out->content.data;
+		crdt_reader_fail(bytes, CRDT_MALFORMED, "a text is not valid UTF-8");
+	}
+}
+
+/* count JSON texts (the legacy content), as values in a row. */
+static CrdtBytes
+read_json_values(CrdtReader *bytes, uint64_t count, CrdtArena *scratch)
+{
+	CrdtBuffer values;
+	CrdtBytes all = {bytes->end, 0};
+
+	crdt_buffer_open(&values, scratch->host);
+	for (uint64_t i = 0; i < count && !crdt_reader_failed(bytes); i++)
+		crdt_write_bytes(&values,
+						 crdt_any_read_json(bytes, crdt_read_string(bytes), true, scratch));
+	if (!values.failed)
+		all = crdt_arena_copy(scratch, crdt_buffer_view(&values));
+	if (values.failed || all.data == NULL)
+		crdt_reader_fail(bytes, CRDT_NO_MEMORY, "out of memory");
+	crdt_buffer_close(&values);
+	return all;
+}
+
+static CrdtBytes
+read_json_value(CrdtReader *bytes, CrdtArena *scratch)
+{
+	CrdtBytes json = crdt_read_string(bytes);
+
+	if (crdt_reader_failed(bytes))
+		return json;
+	return crdt_any_read_json(bytes, json, false, scratch);
+}
+
+static bool
+is_truthy(CrdtBytes value)
+{
+	static const uint8_t integer_zero[] = {CRDT_ANY_INTEGER, 0};
+	static const uint8_t minus_zero[] = {CRDT_ANY_INTEGER, 0x40};
+	static const uint8_t nan[] = {CRDT_ANY_FLOAT64, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0};
+	static const uint8_t no_text[] = {CRDT_ANY_STRING, 0};
+	static const uint8_t bigint_zero[] = {CRDT_ANY_BIGINT, 0, 0, 0, 0, 0, 0, 0, 0};
+	const CrdtBytes falsy[] = {
+		{integer_zero, sizeof(integer_zero)},
+		{minus_zero, sizeof(minus_zero)},
+		{nan, sizeof(nan)},
+		{no_text, sizeof(no_text)},
+		{bigint_zero, sizeof(bigint_zero)},
+	};
+
+	if (value.data[0] == CRDT_ANY_UNDEFINED || value.data[0] == CRDT_ANY_NULL ||
+		value.data[0] == CRDT_ANY_FALSE)
+		return false;
+	for (size_t i = 0; i < sizeof(falsy) / sizeof(falsy[0]); i++)
+		if (crdt_bytes_equal(value, falsy[i]))
+			return false;
+	return true;
+}
+
+/* The members of a subdocument's options that Yjs keeps, found in an object. */
+typedef struct SubdocumentOptions
+{
+	bool no_gc;
+	bool auto_load;
+	CrdtBytes meta; /* data NULL: none */
+} SubdocumentOptions;
+
+static SubdocumentOptions
+find_options(CrdtBytes value)
+{
+	SubdocumentOptions options = {false, false, {NULL, 0}};
+	CrdtReader members;
+	uint64_t count;
+
+	if (value.data[0] != CRDT_ANY_OBJECT)
+		return options;
+	crdt_reader_open(&members, (CrdtBytes){value.data + 1, value.size - 1});
+	count = crdt_read_varuint(&members);
+	for (uint64_t i = 0; i < count; i++)
+	{
+		CrdtBytes key = crdt_read_byte_array(&members);
+		CrdtBytes rest = {members.cursor, crdt_reader_left(&members)};
+		CrdtBytes member = crdt_read_bytes(&members, crdt_any_prefix_bytes(rest, 1));
+		uint8_t tag = member.data[0];
+
+		if (crdt_bytes_equal(key, CRDT_LITERAL("gc")))
+			options.no_gc = tag != CRDT_ANY_UNDEFINED && !is_truthy(member);
+		else if (crdt_bytes_equal(key, CRDT_LITERAL("autoLoad")))
+			options.auto_load = is_truthy(member);
+		else if (crdt_bytes_equal(key, CRDT_LITERAL("meta")) && tag != CRDT_ANY_UNDEFINED &&
+				 tag != CRDT_ANY_NULL)
+			options.meta = member;
+	}
+	return options;
+}
+
+/* Yjs makes a document of the options and writes them back from it (FORMAT 4). */
+static CrdtBytes
+read_subdocument_options(CrdtReader *bytes, CrdtArena *scratch)
+{
+	CrdtBytes value = crdt_any_read(bytes, 1, scratch);
+	SubdocumentOptions options;
+	CrdtBuffer object;
+	CrdtBytes copy = {NULL, 0};
+
+	if (crdt_reader_failed(bytes))
+		return value;
+	if (value.data[0] == CRDT_ANY_UNDEFINED || value.data[0] == CRDT_ANY_NULL)
+	{
+		crdt_reader_fail(bytes, CRDT_MALFORMED, "a subdocument has no options");
+		return value;
+	}
+	options = find_options(value);
+	crdt_buffer_open(&object, scratch->host);
+	crdt_write_u8(&object, CRDT_ANY_OBJECT);
+	crdt_write_varuint(&object,
+					   (uint64_t) options.no_gc + options.auto_load + (options.meta.data != NULL));
+	if (options.no_gc)
+	{
+		crdt_write_byte_array(&object, CRDT_LITERAL("gc"));
+		crdt_write_u8(&object, CRDT_ANY_FALSE);
+	}
+	if (options.auto_load)
+	{
+		crdt_write_byte_array(&object, CRDT_LITERAL("autoLoad"));
+		crdt_write_u8(&object, CRDT_ANY_TRUE);
+	}
+	if (options.meta.data != NULL)
+	{
+		crdt_write_byte_array(&object, CRDT_LITERAL("meta"));
+		crdt_write_bytes(&object, options.meta);
+	}
+	if (!object.failed)
+		copy = crdt_arena_copy(scratch, crdt_buffer_view(&object));
+	crdt_buffer_close(&object);
+	if (copy.data == NULL)
+		crdt_reader_fail(bytes, CRDT_NO_MEMORY, "out of memory");
+	return copy;
+}
+
+static void
+read_type(CrdtReader *bytes, CrdtStruct *out)
+{
+	uint64_t type_ref = crdt_read_varuint(bytes);
+
+	if (type_ref > CRDT_XML_TEXT)
+		crdt_reader_fail(bytes, CRDT_MALFORMED, "shared type %llu is not known",
+						 (unsigned long long) type_ref);
+	out->type_ref = (uint8_t) type_ref;
+	if (type_ref == CRDT_XML_ELEMENT || type_ref == CRDT_XML_HOOK)
+		out->name = crdt_read_string(bytes);
+}
+
+static void
+read_content(CrdtUpdateReader *reader, CrdtStruct *out)
+{
+	CrdtReader *bytes = &reader->bytes;
+
+	out->length = 1;
+	switch (out->kind)
+	{
+		case CRDT_GC:
+		case CRDT_SKIP:
+		case CRDT_DELETED: out->length = crdt_read_varuint(bytes); break;
+		case CRDT_JSON:
+			out->length = crdt_read_count(bytes, 1, "values");
+			out->content = read_json_values(bytes, out->length, reader->scratch);
+			break;
+		case CRDT_BINARY: out->content = crdt_read_byte_array(bytes); break;
+		case CRDT_STRING: read_text(bytes, out); break;
+		case CRDT_EMBED: out->content = read_json_value(bytes, reader->scratch); break;
+		case CRDT_FORMAT_MARK:
+			out->name = crdt_read_string(bytes);
+			out->content = read_json_value(bytes, reader->scratch);
+			break;
+		case CRDT_TYPE: read_type(bytes, out); break;
+		case CRDT_ANY:
+			out->length = crdt_read_count(bytes, 1, "values");
+			out->content = crdt_any_read(bytes, out->length, reader->scratch);
+			break;
+		case CRDT_SUBDOCUMENT:
+			out->name = crdt_read_string(bytes);
+			out->content = read_subdocument_options(bytes, reader->scratch);
+			break;
+		default: crdt_reader_fail(bytes, CRDT_MALFORMED, "content %d is not known", out->kind);
+	}
+}
+
+void
+crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out)
+{
+	CrdtReader *bytes = &reader->bytes;
+	uint8_t info = crdt_read_u8(bytes);
+
+	out->kind = info & INFO_KIND;
+	out->flags = 0;
+	out->parent_sub = (CrdtBytes){NULL, 0};
+	if (crdt_kind_has_origin(out->kind))
+	{
+		out->flags = info & (CRDT_HAS_ORIGIN | CRDT_HAS_RIGHT_ORIGIN);
+		if ((info & CRDT_HAS_ORIGIN) != 0)
+			out->origin = read_id(bytes);
+		if ((info & CRDT_HAS_RIGHT_ORIGIN) != 0)
+			out->right_origin = read_id(bytes);
+		if (out->flags == 0)
+			read_parent(bytes, info, out);
+	}
+	read_content(reader, out);
+}
+
+/* ---- writing ---- */
+
+static void
+write_id(CrdtBuffer *out, CrdtId id)
+{
+	crdt_write_varuint(out, id.client);
+	crdt_write_varuint(out, id.clock);
+}
+
+static void
+write_parent(CrdtBuffer *out, const CrdtStruct *item)
+{
+	if ((item->flags & CRDT_PARENT_IS_ROOT) != 0)
+	{
+		crdt_write_varuint(out, 1);
+		crdt_write_string(out, item->parent_name);
+	}
+	else
+	{
+		crdt_write_varuint(out, 0);
+		write_id(out, item->parent_id);
+	}
+	if (item->parent_sub.data != NULL)
+		crdt_write_string(out, item->parent_sub);
+}
+
+static void
+write_text(CrdtBuffer *out, const CrdtStruct *item, uint64_t offset)
+{
+	static const uint8_t replacement[] = {0xef, 0xbf, 0xbd};
+	CrdtTextPlace place = {(size_t) offset, false};
+	CrdtBytes tail;
+
+	if (!item->ascii)
+		place = crdt_utf16_place(item->content, offset);
+	tail = (CrdtBytes){item->content.data + place.offset, item->content.size - place.offset};
+	if (!place.inside_pair)
+	{
+		crdt_write_string(out, tail);
+		return;
+	}
+	/* the lone second half of a pair, then what follows the pair */
+	tail.data += 4;
+	tail.size -= 4;
+	crdt_write_varuint(out, sizeof(replacement) + tail.size);
+	crdt_write_bytes(out, (CrdtBytes){replacement, sizeof(replacement)});
+	if (crdt_buffer_room(out, tail.size) != NULL)
+	{
+		size_t start = out->size;
+
+		crdt_write_bytes(out, tail);
+		crdt_utf8_replace_surrogates(out->data + start, tail.size);
+	}
+}
+
+/* The value as a varString of JSON text. */
+static void
+write_json_value(CrdtUpdateWriter *writer, CrdtBytes value)
+{
+	writer->text.size = 0;
+	crdt_any_write_json(&writer->text, value);
+	crdt_write_byte_array(&writer->structs, crdt_buffer_view(&writer->text));
+}
+
+static void
+write_json_values(CrdtUpdateWriter *writer, CrdtBytes values)
+{
+	while (values.size > 0)
+	{
+		size_t size = crdt_any_prefix_bytes(values, 1);
+
+		write_json_value(writer, (CrdtBytes){values.data, size});
+		values.data += size;
+		values.size -= size;
+	}
+}
+
+static void
+write_content(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)
+{
+	CrdtBuffer *out = &writer->structs;
+	CrdtBytes values = item->content;
+
+	if (offset > 0 && (item->kind == CRDT_JSON || item->kind == CRDT_ANY))
+	{
+		size_t skipped = crdt_any_prefix_bytes(values, offset);
+
+		values = (CrdtBytes){values.data + skipped, values.size - skipped};
+	}
+	switch (item->kind)
+	{
+		case CRDT_JSON:
+			crdt_write_varuint(out, item->length - offset);
+			write_json_values(writer, values);
+			break;
+		case CRDT_BINARY: crdt_write_byte_array(out, item->content); break;
+		case CRDT_STRING: write_text(out, item, offset); break;
+		case CRDT_EMBED: write_json_value(writer, item->content); break;
+		case CRDT_FORMAT_MARK:
+			crdt_write_string(out, item->name);
+			write_json_value(writer, item->content);
+			break;
+		case CRDT_TYPE:
+			crdt_write_varuint(out, item->type_ref);
+			if (item->type_ref == CRDT_XML_ELEMENT || item->type_ref == CRDT_XML_HOOK)
+				crdt_write_string(out, item->name);
+			break;
+		case CRDT_ANY:
+			crdt_write_varuint(out, item->length - offset);
+			crdt_any_write(out, values);
+			break;
+		case CRDT_SUBDOCUMENT:
+			crdt_write_string(out, item->name);
+			crdt_any_write(out, item->content);
+			break;
+		default: crdt_write_varuint(out, item->length - offset); /* GC, DELETED, SKIP */
+	}
+}
+
+void
+crdt_v1_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)
+{
+	CrdtBuffer *out = &writer->structs;
+	uint8_t origins = item->flags & (CRDT_HAS_ORIGIN | CRDT_HAS_RIGHT_ORIGIN);
+	CrdtId origin = item->origin;
+
+	if (!crdt_kind_has_origin(item->kind))
+	{
+		crdt_write_u8(out, item->kind);
+		crdt_write_varuint(out, item->length - offset);
+		return;
+	}
+	if (offset > 0)
+	{
+		origins |= CRDT_HAS_ORIGIN;
+		origin = (CrdtId){item->client, item->clock + offset - 1};
+	}
+	crdt_write_u8(out, (uint8_t) (item->kind | origins |
+								  (item->parent_sub.data != NULL ? CRDT_HAS_PARENT_SUB : 0)));
+	if ((origins & CRDT_HAS_ORIGIN) != 0)
+		write_id(out, origin);
+	if ((origins & CRDT_HAS_RIGHT_ORIGIN) != 0)
+		write_id(out, item->right_origin);
+	if (origins == 0)
+		write_parent(out, item);
+	write_content(writer, item, offset);
+}
