@@ -1,0 +1,282 @@
+/*
+ * item.h: a decoded document from the inside: items, lists, types, clients (FORMAT 7.1).
+ *
+ * An item is a record of 48 bytes in a pool; records refer to each other by 32-bit numbers, so a
+ * loaded document takes about three times its encoded bytes.  Every item belongs to one list: the
+ * sequence of a type, or the history of one key of a map, whose last item is the value.
+ *
+ *     type "t" ── sequence ──> [h e l l o] <-> [deleted 3] <-> [!]
+ *              └─ key "x" ───> [deleted 1] <-> [any 42]          last = the value
+ *
+ * Structs that only hold a place (GC) are records without a list.  Who is where by clock: the
+ * index of structs.h.
+ *
+ * Bounds: 2^32 structs, 2^24 lists, 2^32 names in one document; more is CRDT_LIMIT.
+ */
+#ifndef CRDT_ITEM_H
+#define CRDT_ITEM_H
+
+#include "document.h"
+#include "memory.h"
+#include "wire.h"
+
+/* ---- ids in eight bytes ---- */
+
+/*
+ * A client's number in this document and a clock, 20 and 44 bits.  What does not fit (a document
+ * of a million clients; a clock only an attacker reaches) stands in doc->wide_ids, and the packed
+ * id says where.
+ */
+typedef uint64_t CrdtPackedId;
+
+#define CRDT_PACKED_CLOCK_BITS 44
+#define CRDT_PACKED_CLOCK_MASK ((UINT64_C(1) << CRDT_PACKED_CLOCK_BITS) - 1)
+#define CRDT_PACKED_WIDE UINT64_C(0xfffff)
+#define CRDT_PACKED_NONE UINT64_MAX
+
+/* The same, unpacked: client is the number in this document, not Yjs's client id. */
+typedef struct CrdtPlace
+{
+	uint64_t clock;
+	uint32_t client;
+} CrdtPlace;
+
+/* ---- items ---- */
+
+typedef uint32_t CrdtRef; /* an item of the document; 0: none */
+
+/*
+ * Bytes of a content that are not plain ASCII text.  begins_replaced: a U+FFFD, left by a
+ * surrogate pair cut in two, goes before the bytes.
+ */
+typedef struct CrdtPiece
+{
+	uint8_t *bytes;
+	size_t size;
+	uint32_t name; /* FORMAT_MARK: key; SUBDOCUMENT: guid */
+	bool begins_replaced;
+} CrdtPiece;
+
+typedef struct CrdtItem
+{
+	CrdtPackedId id;
+	CrdtPackedId origin;
+	CrdtPackedId right_origin;
+	CrdtRef left;
+	CrdtRef right;
+	uint32_t list : 24; /* 0: GC */
+	uint32_t kind : 4; /* CrdtStructKind */
+	uint32_t deleted : 1;
+	uint32_t keep : 1;
+	uint32_t ascii : 1; /* STRING: content.text, length bytes; else content.piece */
+	uint32_t growable : 1; /* the bytes begin a block with a head (content.c) */
+	uint32_t length; /* UTF-16 units or elements; GC and DELETED use content.length */
+	union
+	{
+		uint8_t *text;
+		CrdtPiece *piece;
+		uint64_t length;
+		uint32_t type; /* TYPE: number of the type */
+	} content;
+} CrdtItem;
+
+/* ---- lists, types, clients ---- */
+
+typedef struct CrdtList
+{
+	uint32_t type;
+	uint32_t key; /* name; 0: the type's sequence */
+	CrdtRef first;
+	CrdtRef last;
+	uint64_t length; /* of a sequence: what is visible and countable */
+	uint32_t next_key; /* next list of a key of this type, in order of first insertion; 0: none */
+} CrdtList;
+
+struct CrdtType
+{
+	CrdtRef item; /* its holder; 0: a root */
+	uint32_t number; /* its place in doc->types */
+	uint32_t name; /* of a root, element or hook; 0: none */
+	uint32_t sequence; /* list */
+	uint32_t first_key; /* list; 0: none */
+	uint32_t last_key;
+	uint8_t kind; /* CrdtKind */
+	bool has_formatting; /* a format mark was integrated while it was known to be a text */
+	bool to_clean; /* found by this transaction's formatting clean-up */
+};
+
+typedef struct CrdtLeaf CrdtLeaf;
+
+typedef struct CrdtClient
+{
+	uint64_t id;
+	uint64_t state; /* first unknown clock */
+	uint64_t state_before; /* of the current transaction */
+	uint64_t *leaf_clocks; /* first clock of each leaf */
+	CrdtLeaf **leaves;
+	uint32_t leaf_count;
+	uint32_t leaf_capacity;
+	uint32_t hint; /* leaf of the last look-up */
+	uint32_t touched_splits; /* reserve.c: splits an update may make here */
+	uint32_t touched_appends;
+	bool in_transaction;
+} CrdtClient;
+
+/* Open addressing; entries are numbers + 1 of what is looked up. */
+typedef struct CrdtHash
+{
+	uint32_t *entries;
+	size_t capacity; /* a power of two, or 0 */
+	size_t count;
+} CrdtHash;
+
+#define CRDT_POOL_CHUNK_BITS 7
+#define CRDT_POOL_CHUNK (1u << CRDT_POOL_CHUNK_BITS)
+
+typedef struct CrdtPool
+{
+	CrdtItem **chunks;
+	size_t chunk_count;
+	size_t chunk_capacity;
+	uint64_t used; /* records ever taken, number 0 included */
+	CrdtRef free; /* absorbed records, linked by left */
+	uint64_t free_count;
+} CrdtPool;
+
+/* ---- the document ---- */
+
+/* What the current transaction did; empty between transactions. */
+typedef struct CrdtTransaction
+{
+	uint32_t *clients; /* that got structs or lost some */
+	size_t client_count;
+	size_t client_capacity;
+	CrdtRef *deleted;
+	size_t deleted_count;
+	size_t deleted_capacity;
+	CrdtPackedId *to_merge; /* right parts of splits */
+	size_t to_merge_count;
+	size_t to_merge_capacity;
+	CrdtIdSet deletes; /* of deleted, once the transaction ends */
+	bool changed;
+} CrdtTransaction;
+
+/* Structs that wait for others (FORMAT 7.5). */
+typedef struct CrdtPending
+{
+	CrdtBuffer update; /* V1; size 0: nothing waits */
+	CrdtStateVector missing;
+	CrdtIdSet deletes; /* normalized */
+} CrdtPending;
+
+struct CrdtDoc
+{
+	CrdtHost host;
+	CrdtDocOptions options;
+	CrdtArena text; /* bytes of contents and names */
+	CrdtArena pieces;
+	CrdtArena scratch; /* of one call */
+
+	CrdtPool pool;
+	CrdtId *wide_ids; /* .client is the client's number */
+	size_t wide_count;
+	size_t wide_capacity;
+
+	CrdtClient *clients;
+	size_t client_count;
+	size_t client_capacity;
+	CrdtHash client_hash;
+	uint32_t client_hint;
+	CrdtLeaf *spare_leaves[2]; /* by size: small, large */
+	size_t spare_count[2];
+
+	CrdtBytes *names; /* number 0 is none */
+	size_t name_count;
+	size_t name_capacity;
+	CrdtHash name_hash;
+
+	CrdtType *types; /* number 0 is none */
+	size_t type_count;
+	size_t type_capacity;
+	uint32_t *roots; /* types, in order of first mention */
+	size_t root_count;
+	size_t root_capacity;
+
+	CrdtList *lists; /* number 0 is none */
+	size_t list_count;
+	size_t list_capacity;
+	CrdtHash list_hash; /* keys: (type, name) */
+
+	uint64_t nested_items; /* records in lists of nested types: bounds what a deletion reaches */
+	CrdtTransaction transaction;
+	CrdtPending pending;
+	size_t bytes; /* in blocks of the host outside the arenas */
+};
+
+/* ---- access ---- */
+
+static inline CrdtItem *
+crdt_item(const CrdtDoc *doc, CrdtRef ref)
+{
+	return &doc->pool.chunks[ref >> CRDT_POOL_CHUNK_BITS][ref & (CRDT_POOL_CHUNK - 1)];
+}
+
+static inline CrdtPlace
+crdt_unpack(const CrdtDoc *doc, CrdtPackedId id)
+{
+	CrdtPlace place = {id & CRDT_PACKED_CLOCK_MASK, (uint32_t) (id >> CRDT_PACKED_CLOCK_BITS)};
+
+	if (place.client == CRDT_PACKED_WIDE)
+	{
+		const CrdtId *wide = &doc->wide_ids[place.clock];
+
+		place.client = (uint32_t) wide->client;
+		place.clock = wide->clock;
+	}
+	return place;
+}
+
+static inline uint64_t
+crdt_item_length(const CrdtItem *item)
+{
+	return item->kind == CRDT_GC || item->kind == CRDT_DELETED ? item->content.length
+															   : item->length;
+}
+
+/* Does the item count for indices: visible, and neither formatting nor a deleted content? */
+static inline bool
+crdt_item_is_countable(const CrdtItem *item)
+{
+	return item->kind != CRDT_FORMAT_MARK && item->kind != CRDT_DELETED && item->kind != CRDT_GC;
+}
+
+static inline const CrdtType *
+crdt_item_type(const CrdtDoc *doc, const CrdtItem *item)
+{
+	return &doc->types[item->content.type];
+}
+
+static inline CrdtBytes
+crdt_name(const CrdtDoc *doc, uint32_t name)
+{
+	return doc->names[name];
+}
+
+/* A content's bytes as they are kept.  STRING: internal text; JSON, ANY: canonical values in a row;
+ * EMBED, FORMAT_MARK, SUBDOCUMENT: one value; BINARY: the bytes.  Mind begins_replaced. */
+static inline CrdtBytes
+crdt_item_bytes(const CrdtItem *item, bool *begins_replaced)
+{
+	if (item->kind == CRDT_STRING && item->ascii)
+	{
+		*begins_replaced = false;
+		return (CrdtBytes){item->content.text, item->length};
+	}
+	*begins_replaced = item->content.piece->begins_replaced;
+	return (CrdtBytes){item->content.piece->bytes, item->content.piece->size};
+}
+
+/* First clock of client that is unknown; 0 for a client never seen. */
+uint64_t crdt_doc_state(const CrdtDoc *doc, uint64_t client);
+
+#endif
