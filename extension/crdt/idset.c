@@ -1,0 +1,257 @@
+/*
+ * idset.c: sets of (client, clock) ranges, and state vectors (idset.h; FORMAT 5.1, 5.2 and 8.1).
+ *
+ * Here: collecting, sorting, joining, writing.  Not here: reading a delete set, which differs
+ * between the formats (wire.h).
+ *
+ * One sort serves all.  What Yjs writes is in order already, and finding that out is the usual cost.
+ * The rest, which a stranger may have chosen, is sorted by heap: in place, n log n at worst, no
+ * recursion.  A heap does not keep equal elements in their order; where that matters the place in
+ * the list stands in for the clock, so that no two elements are equal.
+ */
+#include "idset.h"
+
+#include "memory.h"
+
+static bool
+comes_before(const CrdtIdRange *a, const CrdtIdRange *b)
+{
+	return a->client != b->client ? a->client > b->client : a->clock < b->clock;
+}
+
+/* Lets the range at number parent sink in a heap whose root comes last. */
+static void
+sink(CrdtIdRange *ranges, size_t count, size_t parent)
+{
+	CrdtIdRange sinking = ranges[parent];
+	size_t child;
+
+	while ((child = 2 * parent + 1) < count)
+	{
+		if (child + 1 < count && comes_before(&ranges[child], &ranges[child + 1]))
+			child++;
+		if (!comes_before(&sinking, &ranges[child]))
+			break;
+		ranges[parent] = ranges[child];
+		parent = child;
+	}
+	ranges[parent] = sinking;
+}
+
+/* Clients descending, clocks ascending. */
+static void
+sort_ranges(CrdtIdRange *ranges, size_t count)
+{
+	size_t sorted = 1;
+
+	while (sorted < count && !comes_before(&ranges[sorted], &ranges[sorted - 1]))
+		sorted++;
+	if (sorted >= count)
+		return;
+	for (size_t i = count / 2; i > 0; i--)
+		sink(ranges, count, i - 1);
+	for (size_t left = count - 1; left > 0; left--)
+	{
+		CrdtIdRange last = ranges[0];
+
+		ranges[0] = ranges[left];
+		ranges[left] = last;
+		sink(ranges, left, 0);
+	}
+}
+
+/* ---- sets of ranges ---- */
+
+void
+crdt_idset_open(CrdtIdSet *set, const CrdtHost *host)
+{
+	*set = (CrdtIdSet){.host = host};
+}
+
+void
+crdt_idset_close(CrdtIdSet *set)
+{
+	crdt_array_free(set->host, &set->ranges, &set->capacity, sizeof(CrdtIdRange));
+	set->count = 0;
+}
+
+bool
+crdt_idset_add(CrdtIdSet *set, CrdtIdRange range)
+{
+	if (set->count == set->capacity && !crdt_array_reserve(set->host, &set->ranges, &set->capacity,
+														   set->count + 1, sizeof(CrdtIdRange)))
+		return false;
+	set->ranges[set->count++] = range;
+	return true;
+}
+
+bool
+crdt_idset_group(CrdtIdSet *set)
+{
+	CrdtIdRange *places = NULL;
+	CrdtIdRange *grouped = NULL;
+	size_t place_capacity = 0;
+	size_t grouped_capacity = 0;
+	size_t in_order = 1;
+
+	while (in_order < set->count &&
+		   set->ranges[in_order].client <= set->ranges[in_order - 1].client)
+		in_order++;
+	if (in_order >= set->count)
+		return true;
+	if (!crdt_array_reserve(set->host, &places, &place_capacity, set->count, sizeof(CrdtIdRange)))
+		return false;
+	if (!crdt_array_reserve(set->host, &grouped, &grouped_capacity, set->count,
+							sizeof(CrdtIdRange)))
+	{
+		crdt_array_free(set->host, &places, &place_capacity, sizeof(CrdtIdRange));
+		return false;
+	}
+	for (size_t i = 0; i < set->count; i++)
+		places[i] = (CrdtIdRange){.client = set->ranges[i].client, .clock = i};
+	sort_ranges(places, set->count);
+	for (size_t i = 0; i < set->count; i++)
+		grouped[i] = set->ranges[places[i].clock];
+	crdt_array_free(set->host, &places, &place_capacity, sizeof(CrdtIdRange));
+	crdt_array_free(set->host, &set->ranges, &set->capacity, sizeof(CrdtIdRange));
+	set->ranges = grouped;
+	set->capacity = grouped_capacity;
+	return true;
+}
+
+void
+crdt_idset_normalize(CrdtIdSet *set)
+{
+	size_t joined = 1; /* ranges that are done */
+
+	sort_ranges(set->ranges, set->count);
+	for (size_t i = 1; i < set->count; i++)
+	{
+		CrdtIdRange *left = &set->ranges[joined - 1];
+		CrdtIdRange right = set->ranges[i];
+
+		if (left->client == right.client && left->clock + left->length >= right.clock)
+		{
+			uint64_t length = right.clock + right.length - left->clock;
+
+			left->length = length > left->length ? length : left->length;
+		}
+		else
+			set->ranges[joined++] = right;
+	}
+	if (joined < set->count)
+		set->count = joined;
+}
+
+/* The number behind the last range of the client of the range at number first. */
+static size_t
+client_end(const CrdtIdSet *set, size_t first)
+{
+	size_t end = first;
+
+	while (end < set->count && set->ranges[end].client == set->ranges[first].client)
+		end++;
+	return end;
+}
+
+void
+crdt_idset_write_v1(const CrdtIdSet *set, CrdtBuffer *out)
+{
+	size_t client_count = 0;
+
+	for (size_t first = 0; first < set->count; first = client_end(set, first))
+		client_count++;
+	crdt_write_varuint(out, client_count);
+	for (size_t first = 0, end; first < set->count; first = end)
+	{
+		end = client_end(set, first);
+		crdt_write_varuint(out, set->ranges[first].client);
+		crdt_write_varuint(out, end - first);
+		for (size_t i = first; i < end; i++)
+		{
+			crdt_write_varuint(out, set->ranges[i].clock);
+			crdt_write_varuint(out, set->ranges[i].length);
+		}
+	}
+}
+
+/* ---- state vectors ---- */
+
+/* Turns what was read, clients descending, into the vector's entries.  False: no memory. */
+static bool
+take_entries(CrdtStateVector *vector, const CrdtIdSet *read)
+{
+	if (!crdt_array_reserve(vector->host, &vector->entries, &vector->capacity, read->count,
+							sizeof(CrdtStateVectorEntry)))
+		return false;
+	for (size_t i = read->count; i > 0; i--)
+	{
+		CrdtIdRange entry = read->ranges[i - 1];
+
+		/* of equals, the one read last comes first on this way */
+		if (vector->count == 0 || vector->entries[vector->count - 1].client != entry.client)
+			vector->entries[vector->count++] =
+				(CrdtStateVectorEntry){.client = entry.client, .clock = entry.length};
+	}
+	return true;
+}
+
+CrdtStatus
+crdt_state_vector_open(CrdtStateVector *vector, const CrdtHost *host, CrdtBytes bytes,
+					   CrdtError *error)
+{
+	CrdtReader reader;
+	CrdtIdSet read; /* the clock is the place in the list, the length is the clock */
+	uint64_t count = 0;
+	CrdtStatus status;
+
+	*vector = (CrdtStateVector){.host = host};
+	crdt_reader_open(&reader, bytes);
+	crdt_idset_open(&read, host);
+	if (bytes.size > 0)
+		count = crdt_read_count(&reader, 2, "clients");
+	for (uint64_t i = 0; i < count && !crdt_reader_failed(&reader); i++)
+	{
+		uint64_t client = crdt_read_varuint(&reader);
+		CrdtIdRange entry = {client, i, crdt_read_varuint(&reader)};
+
+		if (!crdt_idset_add(&read, entry))
+			crdt_reader_fail(&reader, CRDT_NO_MEMORY, "out of memory");
+	}
+	sort_ranges(read.ranges, read.count);
+	if (!crdt_reader_failed(&reader) && !take_entries(vector, &read))
+		crdt_reader_fail(&reader, CRDT_NO_MEMORY, "out of memory");
+	crdt_idset_close(&read);
+	status = reader.error.status;
+	if (status != CRDT_OK && error != NULL)
+		*error = reader.error;
+	return status;
+}
+
+void
+crdt_state_vector_close(CrdtStateVector *vector)
+{
+	crdt_array_free(vector->host, &vector->entries, &vector->capacity,
+					sizeof(CrdtStateVectorEntry));
+	vector->count = 0;
+}
+
+uint64_t
+crdt_state_vector_clock(const CrdtStateVector *vector, uint64_t client)
+{
+	size_t low = 0;
+	size_t high = vector->count;
+
+	while (low < high)
+	{
+		size_t middle = low + (high - low) / 2;
+
+		if (vector->entries[middle].client == client)
+			return vector->entries[middle].clock;
+		if (vector->entries[middle].client < client)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
