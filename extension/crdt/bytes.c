@@ -379,14 +379,19 @@ crdt_write_byte_array(CrdtBuffer *buffer, CrdtBytes bytes)
 }
 
 void
+crdt_write_text(CrdtBuffer *buffer, CrdtBytes text)
+{
+	size_t start = buffer->size;
+
+	crdt_write_bytes(buffer, text);
+	if (!buffer->failed && text.size > 0)
+		crdt_utf8_replace_surrogates(buffer->data + start, text.size);
+}
+
+void
 crdt_write_string(CrdtBuffer *buffer, CrdtBytes text)
 {
 	/* a lone surrogate's form is as long as that of U+FFFD: the length stays */
-	size_t start;
-
 	crdt_write_varuint(buffer, text.size);
-	start = buffer->size;
-	crdt_write_bytes(buffer, text);
-	if (!buffer->failed)
-		crdt_utf8_replace_surrogates(buffer->data + start, text.size);
+	crdt_write_text(buffer, text);
 }

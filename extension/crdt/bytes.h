@@ -98,6 +98,9 @@ void crdt_write_bigint64(CrdtBuffer *buffer, int64_t value);
 void crdt_write_bytes(CrdtBuffer *buffer, CrdtBytes bytes);
 void crdt_write_byte_array(CrdtBuffer *buffer, CrdtBytes bytes);
 
+/* Internal text without a length; its lone surrogates become U+FFFD. */
+void crdt_write_text(CrdtBuffer *buffer, CrdtBytes text);
+
 /* varString of internal text, whose lone surrogates become U+FFFD. */
 void crdt_write_string(CrdtBuffer *buffer, CrdtBytes text);
 

@@ -51,9 +51,10 @@ typedef uint32_t CrdtRef; /* an item of the document; 0: none */
  */
 typedef struct CrdtPiece
 {
+	uint32_t number; /* its place in doc->pieces */
+	uint32_t name; /* FORMAT_MARK: key; SUBDOCUMENT: guid */
 	uint8_t *bytes;
 	size_t size;
-	uint32_t name; /* FORMAT_MARK: key; SUBDOCUMENT: guid */
 	bool begins_replaced;
 } CrdtPiece;
 
@@ -115,10 +116,11 @@ typedef struct CrdtClient
 	uint64_t *leaf_clocks; /* first clock of each leaf */
 	CrdtLeaf **leaves;
 	uint32_t leaf_count;
-	uint32_t leaf_capacity;
+	uint32_t leaf_capacity; /* of leaf_clocks */
+	uint32_t leaves_capacity; /* of leaves */
 	uint32_t hint; /* leaf of the last look-up */
-	uint32_t touched_splits; /* reserve.c: splits an update may make here */
-	uint32_t touched_appends;
+	uint64_t coming_splits; /* reserve.c: what an update may do here */
+	uint64_t coming_structs;
 	bool in_transaction;
 } CrdtClient;
 
@@ -130,20 +132,29 @@ typedef struct CrdtHash
 	size_t count;
 } CrdtHash;
 
+/* Records of one size, by number from 1, in chunks that never move. */
 #define CRDT_POOL_CHUNK_BITS 7
 #define CRDT_POOL_CHUNK (1u << CRDT_POOL_CHUNK_BITS)
 
 typedef struct CrdtPool
 {
-	CrdtItem **chunks;
+	void **chunks;
 	size_t chunk_count;
 	size_t chunk_capacity;
-	uint64_t used; /* records ever taken, number 0 included */
-	CrdtRef free; /* absorbed records, linked by left */
+	size_t record_size;
+	uint64_t used; /* numbers ever taken, 0 included */
+	uint32_t free; /* released records; the first four bytes of each name the next */
 	uint64_t free_count;
 } CrdtPool;
 
 /* ---- the document ---- */
+
+typedef struct CrdtDeletedRange
+{
+	uint64_t clock;
+	uint64_t length;
+	uint32_t client; /* number */
+} CrdtDeletedRange;
 
 /* What the current transaction did; empty between transactions. */
 typedef struct CrdtTransaction
@@ -151,13 +162,12 @@ typedef struct CrdtTransaction
 	uint32_t *clients; /* that got structs or lost some */
 	size_t client_count;
 	size_t client_capacity;
-	CrdtRef *deleted;
+	CrdtDeletedRange *deleted;
 	size_t deleted_count;
 	size_t deleted_capacity;
 	CrdtPackedId *to_merge; /* right parts of splits */
 	size_t to_merge_count;
 	size_t to_merge_capacity;
-	CrdtIdSet deletes; /* of deleted, once the transaction ends */
 	bool changed;
 } CrdtTransaction;
 
@@ -174,10 +184,10 @@ struct CrdtDoc
 	CrdtHost host;
 	CrdtDocOptions options;
 	CrdtArena text; /* bytes of contents and names */
-	CrdtArena pieces;
 	CrdtArena scratch; /* of one call */
 
-	CrdtPool pool;
+	CrdtPool items;
+	CrdtPool pieces;
 	CrdtId *wide_ids; /* .client is the client's number */
 	size_t wide_count;
 	size_t wide_capacity;
@@ -208,9 +218,9 @@ struct CrdtDoc
 	CrdtHash list_hash; /* keys: (type, name) */
 
 	uint64_t nested_items; /* records in lists of nested types: bounds what a deletion reaches */
+	uint64_t keyed_types; /* types that were put under a key of a map */
 	CrdtTransaction transaction;
 	CrdtPending pending;
-	size_t bytes; /* in blocks of the host outside the arenas */
 };
 
 /* ---- access ---- */
@@ -218,7 +228,9 @@ struct CrdtDoc
 static inline CrdtItem *
 crdt_item(const CrdtDoc *doc, CrdtRef ref)
 {
-	return &doc->pool.chunks[ref >> CRDT_POOL_CHUNK_BITS][ref & (CRDT_POOL_CHUNK - 1)];
+	const CrdtPool *pool = &doc->items;
+
+	return (CrdtItem *) pool->chunks[ref >> CRDT_POOL_CHUNK_BITS] + (ref & (CRDT_POOL_CHUNK - 1));
 }
 
 static inline CrdtPlace

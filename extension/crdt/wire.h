@@ -71,6 +71,7 @@ typedef struct CrdtStruct
 	uint8_t flags;
 	uint8_t type_ref; /* TYPE: CrdtKind */
 	bool ascii; /* STRING: every byte is a unit */
+	bool begins_replaced; /* STRING: a U+FFFD goes before the content, and counts */
 } CrdtStruct;
 
 /* A struct of kind GC, DELETED or SKIP is only a length. */

@@ -248,6 +248,7 @@ crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out)
 	out->kind = info & INFO_KIND;
 	out->flags = 0;
 	out->parent_sub = (CrdtBytes){NULL, 0};
+	out->begins_replaced = false;
 	if (crdt_kind_has_origin(out->kind))
 	{
 		out->flags = info & (CRDT_HAS_ORIGIN | CRDT_HAS_RIGHT_ORIGIN);
@@ -287,33 +288,36 @@ write_parent(CrdtBuffer *out, const CrdtStruct *item)
 		crdt_write_string(out, item->parent_sub);
 }
 
+/* The text from unit offset on; a character cut in two, or begins_replaced, is a U+FFFD. */
 static void
 write_text(CrdtBuffer *out, const CrdtStruct *item, uint64_t offset)
 {
 	static const uint8_t replacement[] = {0xef, 0xbf, 0xbd};
-	CrdtTextPlace place = {(size_t) offset, false};
-	CrdtBytes tail;
+	CrdtTextPlace place = {0, false};
+	bool replaced = item->begins_replaced && offset == 0;
+	CrdtBytes tail = item->content;
 
-	if (!item->ascii)
-		place = crdt_utf16_place(item->content, offset);
-	tail = (CrdtBytes){item->content.data + place.offset, item->content.size - place.offset};
-	if (!place.inside_pair)
+	if (item->begins_replaced && offset > 0)
+		offset--;
+	if (item->ascii)
+		place.offset = (size_t) offset;
+	else if (offset > 0)
+		place = crdt_utf16_place(tail, offset);
+	if (place.inside_pair)
+	{
+		place.offset += 4;
+		replaced = true;
+	}
+	tail.data += place.offset;
+	tail.size -= place.offset;
+	if (!replaced)
 	{
 		crdt_write_string(out, tail);
 		return;
 	}
-	/* the lone second half of a pair, then what follows the pair */
-	tail.data += 4;
-	tail.size -= 4;
 	crdt_write_varuint(out, sizeof(replacement) + tail.size);
 	crdt_write_bytes(out, (CrdtBytes){replacement, sizeof(replacement)});
-	if (crdt_buffer_room(out, tail.size) != NULL)
-	{
-		size_t start = out->size;
-
-		crdt_write_bytes(out, tail);
-		crdt_utf8_replace_surrogates(out->data + start, tail.size);
-	}
+	crdt_write_text(out, tail);
 }
 
 /* The value as a varString of JSON text. */

@@ -1,0 +1,468 @@
+/*
+ * structs.c: who is where by clock (structs.h), and cutting items in two (FORMAT 7.2).
+ *
+ *     directory   leaf_clocks:  0          310         702
+ *                 leaves:       |           |           |
+ *     leaf        clocks:  0 5 6 10 ...   310 311 ...   702 ...
+ *                 refs:    8 2 9 4            ...
+ *
+ * A client's first leaf is small, since most clients of a long-lived document wrote little.  A full
+ * leaf is halved, except that appending begins a new one, so a document loaded in order has full
+ * leaves.  Leaves come from spare ones that reserve made, so nothing here can fail.
+ */
+#include "structs.h"
+
+#include <string.h>
+
+#include "content.h"
+#include "tables.h"
+
+#define SMALL_LEAF_STRUCTS 6
+#define SPARE_LEAVES_KEPT 4
+
+enum
+{
+	SMALL,
+	LARGE
+};
+
+struct CrdtLeaf
+{
+	uint32_t count;
+	uint32_t capacity;
+	/* capacity clocks, then as many references */
+	uint64_t clocks[];
+};
+
+static inline CrdtRef *
+leaf_refs(const CrdtLeaf *leaf)
+{
+	return (CrdtRef *) (leaf->clocks + leaf->capacity);
+}
+
+static size_t
+leaf_bytes(size_t capacity)
+{
+	return sizeof(CrdtLeaf) + capacity * (sizeof(uint64_t) + sizeof(CrdtRef));
+}
+
+/* ---- spare leaves ---- */
+
+static bool
+add_spare(CrdtDoc *doc, int size)
+{
+	size_t capacity = size == SMALL ? SMALL_LEAF_STRUCTS : CRDT_LEAF_STRUCTS;
+	CrdtLeaf *leaf = doc->host.resize(doc->host.context, NULL, 0, leaf_bytes(capacity));
+
+	if (leaf == NULL)
+		return false;
+	leaf->capacity = (uint32_t) capacity;
+	leaf->count = 0;
+	memcpy(leaf->clocks, &doc->spare_leaves[size], sizeof(CrdtLeaf *));
+	doc->spare_leaves[size] = leaf;
+	doc->spare_count[size]++;
+	return true;
+}
+
+static CrdtLeaf *
+take_spare(CrdtDoc *doc, int size)
+{
+	CrdtLeaf *leaf = doc->spare_leaves[size];
+
+	memcpy(&doc->spare_leaves[size], leaf->clocks, sizeof(CrdtLeaf *));
+	doc->spare_count[size]--;
+	leaf->count = 0;
+	return leaf;
+}
+
+static void
+put_spare(CrdtDoc *doc, CrdtLeaf *leaf)
+{
+	int size = leaf->capacity == SMALL_LEAF_STRUCTS ? SMALL : LARGE;
+
+	memcpy(leaf->clocks, &doc->spare_leaves[size], sizeof(CrdtLeaf *));
+	doc->spare_leaves[size] = leaf;
+	doc->spare_count[size]++;
+}
+
+static void
+free_leaf(CrdtDoc *doc, CrdtLeaf *leaf)
+{
+	doc->host.resize(doc->host.context, leaf, leaf_bytes(leaf->capacity), 0);
+}
+
+bool
+crdt_leaves_reserve(CrdtDoc *doc, size_t large, size_t small)
+{
+	while (doc->spare_count[LARGE] < large)
+		if (!add_spare(doc, LARGE))
+			return false;
+	while (doc->spare_count[SMALL] < small)
+		if (!add_spare(doc, SMALL))
+			return false;
+	return true;
+}
+
+static void
+trim_spare(CrdtDoc *doc, size_t kept)
+{
+	for (int size = SMALL; size <= LARGE; size++)
+		while (doc->spare_count[size] > kept)
+			free_leaf(doc, take_spare(doc, size));
+}
+
+void
+crdt_leaves_trim(CrdtDoc *doc)
+{
+	trim_spare(doc, SPARE_LEAVES_KEPT);
+}
+
+bool
+crdt_structs_reserve(CrdtDoc *doc, CrdtClient *client, size_t *large_leaves, size_t *small_leaves)
+{
+	/* each leaf there is may be halved once; after that a leaf takes 31 more before the next time */
+	uint64_t splits = client->coming_splits;
+	uint64_t halved = splits < client->leaf_count ? splits : client->leaf_count;
+	uint64_t leaves = halved + (splits + client->coming_structs) / (CRDT_LEAF_STRUCTS / 2) + 2;
+	size_t leaf_capacity = client->leaves_capacity;
+	size_t clock_capacity = client->leaf_capacity;
+
+	*large_leaves += (size_t) leaves;
+	*small_leaves += 1;
+	if (client->leaf_count + leaves > UINT32_MAX / 2)
+		return false;
+	if (!crdt_array_reserve(&doc->host, &client->leaves, &leaf_capacity,
+							(size_t) (client->leaf_count + leaves), sizeof(CrdtLeaf *)))
+		return false;
+	client->leaves_capacity = (uint32_t) leaf_capacity;
+	if (!crdt_array_reserve(&doc->host, &client->leaf_clocks, &clock_capacity,
+							(size_t) (client->leaf_count + leaves), sizeof(uint64_t)))
+		return false;
+	client->leaf_capacity = (uint32_t) clock_capacity;
+	return true;
+}
+
+void
+crdt_structs_free(CrdtDoc *doc)
+{
+	trim_spare(doc, 0);
+	for (size_t i = 0; i < doc->client_count; i++)
+	{
+		CrdtClient *client = &doc->clients[i];
+		size_t clocks = client->leaf_capacity;
+		size_t leaves = client->leaves_capacity;
+
+		for (uint32_t leaf = 0; leaf < client->leaf_count; leaf++)
+			free_leaf(doc, client->leaves[leaf]);
+		crdt_array_free(&doc->host, &client->leaf_clocks, &clocks, sizeof(uint64_t));
+		crdt_array_free(&doc->host, &client->leaves, &leaves, sizeof(CrdtLeaf *));
+	}
+}
+
+size_t
+crdt_structs_bytes(const CrdtDoc *doc)
+{
+	size_t bytes = doc->spare_count[SMALL] * leaf_bytes(SMALL_LEAF_STRUCTS) +
+				   doc->spare_count[LARGE] * leaf_bytes(CRDT_LEAF_STRUCTS);
+
+	for (size_t i = 0; i < doc->client_count; i++)
+	{
+		const CrdtClient *client = &doc->clients[i];
+
+		bytes += client->leaf_capacity * sizeof(uint64_t);
+		bytes += client->leaves_capacity * sizeof(CrdtLeaf *);
+		if (client->leaf_count > 0)
+			bytes += (client->leaf_count - 1) * leaf_bytes(CRDT_LEAF_STRUCTS) +
+					 leaf_bytes(client->leaves[0]->capacity);
+	}
+	return bytes;
+}
+
+/* ---- look-up ---- */
+
+/* The last of count sorted clocks that is at most clock; the first one is. */
+static uint32_t
+last_at_most(const uint64_t *clocks, uint32_t count, uint64_t clock)
+{
+	uint32_t low = 0;
+
+	while (count > 1)
+	{
+		uint32_t half = count / 2;
+
+		low += clocks[low + half] <= clock ? half : 0;
+		count -= half;
+	}
+	return low;
+}
+
+CrdtCursor
+crdt_structs_find(CrdtClient *client, uint64_t clock)
+{
+	uint32_t hint = client->hint;
+	CrdtCursor cursor;
+
+	if (hint >= client->leaf_count || client->leaf_clocks[hint] > clock ||
+		(hint + 1 < client->leaf_count && client->leaf_clocks[hint + 1] <= clock))
+		client->hint = last_at_most(client->leaf_clocks, client->leaf_count, clock);
+	cursor.leaf = client->hint;
+	cursor.at = last_at_most(client->leaves[cursor.leaf]->clocks,
+							 client->leaves[cursor.leaf]->count, clock);
+	return cursor;
+}
+
+CrdtCursor
+crdt_structs_last(const CrdtClient *client)
+{
+	uint32_t leaf = client->leaf_count - 1;
+
+	return (CrdtCursor){leaf, client->leaves[leaf]->count - 1};
+}
+
+CrdtRef
+crdt_structs_at(const CrdtClient *client, CrdtCursor cursor)
+{
+	return leaf_refs(client->leaves[cursor.leaf])[cursor.at];
+}
+
+uint64_t
+crdt_structs_clock_at(const CrdtClient *client, CrdtCursor cursor)
+{
+	return client->leaves[cursor.leaf]->clocks[cursor.at];
+}
+
+bool
+crdt_structs_next(const CrdtClient *client, CrdtCursor *cursor)
+{
+	if (cursor->at + 1 < client->leaves[cursor->leaf]->count)
+	{
+		cursor->at++;
+		return true;
+	}
+	if (cursor->leaf + 1 >= client->leaf_count)
+		return false;
+	cursor->leaf++;
+	cursor->at = 0;
+	return true;
+}
+
+bool
+crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor)
+{
+	if (cursor->at > 0)
+	{
+		cursor->at--;
+		return true;
+	}
+	if (cursor->leaf == 0)
+		return false;
+	cursor->leaf--;
+	cursor->at = client->leaves[cursor->leaf]->count - 1;
+	return true;
+}
+
+CrdtRef
+crdt_structs_get(CrdtDoc *doc, CrdtPlace place)
+{
+	CrdtClient *client = &doc->clients[place.client];
+
+	if (place.clock >= client->state)
+		return 0;
+	return crdt_structs_at(client, crdt_structs_find(client, place.clock));
+}
+
+/* ---- adding and removing ---- */
+
+/* Puts a leaf into the directory. */
+static void
+insert_leaf(CrdtClient *client, uint32_t at, CrdtLeaf *leaf, uint64_t first_clock)
+{
+	uint32_t behind = client->leaf_count - at;
+
+	memmove(client->leaves + at + 1, client->leaves + at, behind * sizeof(CrdtLeaf *));
+	memmove(client->leaf_clocks + at + 1, client->leaf_clocks + at, behind * sizeof(uint64_t));
+	client->leaves[at] = leaf;
+	client->leaf_clocks[at] = first_clock;
+	client->leaf_count++;
+}
+
+static void
+remove_leaf(CrdtDoc *doc, CrdtClient *client, uint32_t at)
+{
+	uint32_t behind = client->leaf_count - at - 1;
+
+	put_spare(doc, client->leaves[at]);
+	memmove(client->leaves + at, client->leaves + at + 1, behind * sizeof(CrdtLeaf *));
+	memmove(client->leaf_clocks + at, client->leaf_clocks + at + 1, behind * sizeof(uint64_t));
+	client->leaf_count--;
+}
+
+/* Moves count entries of from, beginning at start, to the end of to. */
+static void
+move_entries(CrdtLeaf *to, CrdtLeaf *from, uint32_t start, uint32_t count)
+{
+	memcpy(to->clocks + to->count, from->clocks + start, count * sizeof(uint64_t));
+	memcpy(leaf_refs(to) + to->count, leaf_refs(from) + start, count * sizeof(CrdtRef));
+	to->count += count;
+	from->count -= count;
+}
+
+/* Makes room in a full leaf and keeps cursor, where something is about to be put, right. */
+static void
+widen(CrdtDoc *doc, CrdtClient *client, CrdtCursor *cursor)
+{
+	CrdtLeaf *full = client->leaves[cursor->leaf];
+	CrdtLeaf *fresh = take_spare(doc, LARGE);
+	uint32_t kept = full->count / 2;
+
+	if (full->capacity < CRDT_LEAF_STRUCTS)
+	{
+		move_entries(fresh, full, 0, full->count);
+		client->leaves[cursor->leaf] = fresh;
+		put_spare(doc, full);
+		return;
+	}
+	if (cursor->leaf + 1 == client->leaf_count && cursor->at == full->count)
+	{
+		insert_leaf(client, client->leaf_count, fresh, UINT64_MAX);
+		*cursor = (CrdtCursor){cursor->leaf + 1, 0};
+		return;
+	}
+	move_entries(fresh, full, kept, full->count - kept);
+	insert_leaf(client, cursor->leaf + 1, fresh, fresh->clocks[0]);
+	if (cursor->at > kept)
+		*cursor = (CrdtCursor){cursor->leaf + 1, cursor->at - kept};
+}
+
+/* Puts an entry at the cursor, before what stands there. */
+static void
+insert_entry(CrdtDoc *doc, CrdtClient *client, CrdtCursor cursor, uint64_t clock, CrdtRef ref)
+{
+	CrdtLeaf *leaf = client->leaves[cursor.leaf];
+	uint32_t behind;
+
+	if (leaf->count == leaf->capacity)
+	{
+		widen(doc, client, &cursor);
+		leaf = client->leaves[cursor.leaf];
+	}
+	behind = leaf->count - cursor.at;
+	memmove(leaf->clocks + cursor.at + 1, leaf->clocks + cursor.at, behind * sizeof(uint64_t));
+	memmove(leaf_refs(leaf) + cursor.at + 1, leaf_refs(leaf) + cursor.at, behind * sizeof(CrdtRef));
+	leaf->clocks[cursor.at] = clock;
+	leaf_refs(leaf)[cursor.at] = ref;
+	leaf->count++;
+	client->leaf_clocks[cursor.leaf] = leaf->clocks[0];
+}
+
+void
+crdt_structs_append(CrdtDoc *doc, uint32_t number, CrdtRef ref, uint64_t length)
+{
+	CrdtClient *client = &doc->clients[number];
+	CrdtCursor end = {0, 0};
+
+	if (client->leaf_count == 0)
+		insert_leaf(client, 0, take_spare(doc, SMALL), client->state);
+	else
+	{
+		end = crdt_structs_last(client);
+		end.at++;
+	}
+	insert_entry(doc, client, end, client->state, ref);
+	client->state += length;
+}
+
+void
+crdt_structs_remove(CrdtDoc *doc, uint32_t number, CrdtCursor *cursor)
+{
+	CrdtClient *client = &doc->clients[number];
+	uint32_t at = cursor->leaf;
+	CrdtLeaf *leaf = client->leaves[at];
+	CrdtLeaf *before = at > 0 ? client->leaves[at - 1] : NULL;
+	uint32_t behind = leaf->count - cursor->at - 1;
+
+	memmove(leaf->clocks + cursor->at, leaf->clocks + cursor->at + 1, behind * sizeof(uint64_t));
+	memmove(leaf_refs(leaf) + cursor->at, leaf_refs(leaf) + cursor->at + 1,
+			behind * sizeof(CrdtRef));
+	leaf->count--;
+	if (before != NULL && leaf->count + before->count <= CRDT_LEAF_STRUCTS / 2)
+	{
+		/* the first leaf may be small */
+		if (leaf->count + before->count <= before->capacity)
+		{
+			uint32_t had = before->count;
+
+			move_entries(before, leaf, 0, leaf->count);
+			remove_leaf(doc, client, at);
+			*cursor = (CrdtCursor){at - 1, cursor->at + had - 1};
+			client->hint = at - 1;
+			return;
+		}
+	}
+	if (leaf->count > 0)
+		client->leaf_clocks[at] = leaf->clocks[0];
+	else
+		remove_leaf(doc, client, at);
+	if (cursor->at > 0)
+		cursor->at--;
+	else if (at > 0)
+		*cursor = (CrdtCursor){at - 1, client->leaves[at - 1]->count - 1};
+}
+
+/* ---- cutting ---- */
+
+/* Cuts the item at cursor after its first at units; returns the right part. */
+static CrdtRef
+split_item(CrdtDoc *doc, CrdtPlace place, CrdtCursor cursor, CrdtRef ref, uint64_t at)
+{
+	CrdtItem *item = crdt_item(doc, ref);
+	CrdtRef right_ref = crdt_pool_take(&doc->items);
+	CrdtItem *right = crdt_item(doc, right_ref);
+	CrdtTransaction *transaction = &doc->transaction;
+	CrdtList *list = &doc->lists[item->list];
+	uint64_t clock = crdt_unpack(doc, item->id).clock;
+
+	*right = *item;
+	right->id = crdt_pack(doc, place.client, clock + at);
+	right->origin = crdt_pack(doc, place.client, clock + at - 1);
+	right->left = ref;
+	crdt_content_split(doc, item, right, at);
+	item->right = right_ref;
+	if (right->right != 0)
+		crdt_item(doc, right->right)->left = right_ref;
+	else
+		list->last = right_ref;
+	if (doc->types[list->type].item != 0)
+		doc->nested_items++;
+	cursor.at++;
+	insert_entry(doc, &doc->clients[place.client], cursor, clock + at, right_ref);
+	transaction->to_merge[transaction->to_merge_count++] = right->id;
+	return right_ref;
+}
+
+CrdtRef
+crdt_structs_clean_start(CrdtDoc *doc, CrdtPlace place)
+{
+	CrdtClient *client = &doc->clients[place.client];
+	CrdtCursor cursor = crdt_structs_find(client, place.clock);
+	CrdtRef ref = crdt_structs_at(client, cursor);
+	uint64_t clock = crdt_structs_clock_at(client, cursor);
+
+	if (clock == place.clock || crdt_item(doc, ref)->kind == CRDT_GC)
+		return ref;
+	return split_item(doc, place, cursor, ref, place.clock - clock);
+}
+
+CrdtRef
+crdt_structs_clean_end(CrdtDoc *doc, CrdtPlace place)
+{
+	CrdtClient *client = &doc->clients[place.client];
+	CrdtCursor cursor = crdt_structs_find(client, place.clock);
+	CrdtRef ref = crdt_structs_at(client, cursor);
+	CrdtItem *item = crdt_item(doc, ref);
+	uint64_t left_length = place.clock - crdt_structs_clock_at(client, cursor) + 1;
+
+	if (item->kind != CRDT_GC && left_length < crdt_item_length(item))
+		split_item(doc, place, cursor, ref, left_length);
+	return ref;
+}

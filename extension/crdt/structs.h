@@ -1,0 +1,58 @@
+/*
+ * structs.h: the structs of a document, per client and gap-free from clock 0 (FORMAT 7.1, 7.2).
+ *
+ *     client 7   [0..4] "hello"   [5] GC   [6..9] "lo w"      state = 10
+ *
+ * Clocks and records stand in sorted leaves of at most 62, under a sorted directory.  A look-up
+ * first tries the leaf of the last one: typing hits it.
+ */
+#ifndef CRDT_STRUCTS_H
+#define CRDT_STRUCTS_H
+
+#include "item.h"
+
+#define CRDT_LEAF_STRUCTS 62
+
+/* Where a struct stands; valid until structs are added or removed. */
+typedef struct CrdtCursor
+{
+	uint32_t leaf;
+	uint32_t at;
+} CrdtCursor;
+
+/* The struct that contains clock, which is below the client's state. */
+CrdtCursor crdt_structs_find(CrdtClient *client, uint64_t clock);
+CrdtCursor crdt_structs_last(const CrdtClient *client);
+CrdtRef crdt_structs_at(const CrdtClient *client, CrdtCursor cursor);
+uint64_t crdt_structs_clock_at(const CrdtClient *client, CrdtCursor cursor);
+
+/* One on, one back; false at the end. */
+bool crdt_structs_next(const CrdtClient *client, CrdtCursor *cursor);
+bool crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor);
+
+/* The item or GC that contains the place; 0 if it is unknown. */
+CrdtRef crdt_structs_get(CrdtDoc *doc, CrdtPlace place);
+
+/* Adds a struct at the client's state.  Reserved. */
+void crdt_structs_append(CrdtDoc *doc, uint32_t client, CrdtRef ref, uint64_t length);
+
+/* Takes the struct out of the index (its neighbour has absorbed it).  The cursor then stands on
+ * the struct before it. */
+void crdt_structs_remove(CrdtDoc *doc, uint32_t client, CrdtCursor *cursor);
+
+/* The struct that starts exactly at place / ends exactly behind it, an item being cut if need be (GC
+ * structs are not).  The place is known.  Reserved. */
+CrdtRef crdt_structs_clean_start(CrdtDoc *doc, CrdtPlace place);
+CrdtRef crdt_structs_clean_end(CrdtDoc *doc, CrdtPlace place);
+
+/* Room for coming_structs appends and coming_splits cuts at that client. */
+CRDT_MUST_CHECK bool
+crdt_structs_reserve(CrdtDoc *doc, CrdtClient *client, size_t *large_leaves, size_t *small_leaves);
+/* Room for so many new leaves in the whole document. */
+CRDT_MUST_CHECK bool crdt_leaves_reserve(CrdtDoc *doc, size_t large, size_t small);
+/* Gives back all but a few spare leaves. */
+void crdt_leaves_trim(CrdtDoc *doc);
+void crdt_structs_free(CrdtDoc *doc);
+size_t crdt_structs_bytes(const CrdtDoc *doc);
+
+#endif

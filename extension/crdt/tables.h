@@ -1,0 +1,59 @@
+/*
+ * tables.h: the numbers that records use for clients, names, types and lists.
+ *
+ * add functions find or make; the ones marked "reserved" cannot fail, because reserve.c has made
+ * room before.  Hash places depend on the host's seed.
+ */
+#ifndef CRDT_TABLES_H
+#define CRDT_TABLES_H
+
+#include "item.h"
+
+#define CRDT_NO_CLIENT UINT32_MAX
+#define CRDT_LIST_COUNT_MAX (UINT32_C(1) << 24)
+
+/* ---- pools ---- */
+
+/* Makes the next count takes succeed; false: no memory, or beyond 2^32 records. */
+CRDT_MUST_CHECK bool crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count);
+uint32_t crdt_pool_take(CrdtPool *pool); /* reserved */
+void crdt_pool_release(CrdtPool *pool, uint32_t number);
+/* Gives back chunks that a reserve made and nobody took from. */
+void crdt_pool_trim(const CrdtHost *host, CrdtPool *pool);
+void crdt_pool_free(const CrdtHost *host, CrdtPool *pool);
+
+static inline void *
+crdt_pool_record(const CrdtPool *pool, uint32_t number)
+{
+	return (uint8_t *) pool->chunks[number >> CRDT_POOL_CHUNK_BITS] +
+		   (number & (CRDT_POOL_CHUNK - 1)) * pool->record_size;
+}
+
+/* ---- clients ---- */
+
+uint32_t crdt_client_find(CrdtDoc *doc, uint64_t id); /* CRDT_NO_CLIENT: never seen */
+CRDT_MUST_CHECK bool crdt_client_add(CrdtDoc *doc, uint64_t id, uint32_t *number);
+
+/* Packs a place; a wide one takes an entry of wide_ids (reserved). */
+CrdtPackedId crdt_pack(CrdtDoc *doc, uint32_t client, uint64_t clock);
+bool crdt_id_is_wide(uint32_t client, uint64_t clock);
+
+/* ---- names ---- */
+
+CRDT_MUST_CHECK bool crdt_name_add(CrdtDoc *doc, CrdtBytes name, uint32_t *number);
+uint32_t crdt_name_find(const CrdtDoc *doc, CrdtBytes name); /* 0: none */
+
+/* ---- types and lists ---- */
+
+CRDT_MUST_CHECK bool crdt_types_reserve(CrdtDoc *doc, size_t types, size_t lists);
+uint32_t crdt_type_add(CrdtDoc *doc, uint8_t kind, uint32_t name, CrdtRef item); /* reserved */
+
+/* Finds or makes the root of that name. */
+CRDT_MUST_CHECK bool crdt_root_add(CrdtDoc *doc, uint32_t name, uint32_t *type);
+uint32_t crdt_root_find(const CrdtDoc *doc, uint32_t name); /* 0: none */
+
+/* The list of a key of a type; 0: none. */
+uint32_t crdt_list_find(const CrdtDoc *doc, uint32_t type, uint32_t key);
+uint32_t crdt_list_add(CrdtDoc *doc, uint32_t type, uint32_t key); /* finds or makes; reserved */
+
+#endif
