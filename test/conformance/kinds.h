@@ -1,0 +1,44 @@
+/*
+ * kinds.h: the kinds of cases that can be run, and what they share.
+ */
+#ifndef CONFORMANCE_KINDS_H
+#define CONFORMANCE_KINDS_H
+
+#include "case.h"
+
+/* Documents made of updates in several orders; merge, diff, state vectors (doc.c). */
+void run_doc(Case *c);
+
+/* Updates that wait for others, looked at after each (pending.c). */
+void run_trace(Case *c);
+
+/* Damaged updates (malformed.c). */
+void run_malformed(Case *c);
+
+/* Fixtures of other projects (fixture.c). */
+void run_fixture(Case *c);
+
+/* ---- shared ---- */
+
+/* How the receiving document of a case is set up. */
+typedef struct Receiver
+{
+	const json_t *roots; /* {name: kind} to declare; NULL: as a server that declares none */
+	bool keep_deleted;
+} Receiver;
+
+/* NULL after noting the failure. */
+CrdtDoc *receiver_open(Case *c, Receiver receiver);
+
+/* Applies update and notes a refusal; false if refused. */
+bool receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtApplied *applied);
+
+/* Compares what doc encodes to with the members of expected that we know (sv, v1), and whether it
+ * waits with the presence of `pending`. */
+void expect_state(Case *c, CrdtDoc *doc, const json_t *expected);
+
+/* Compares what is read of the roots {name: {kind, json}} with expected.  declared: they were
+ * declared, so each must be there. */
+void expect_roots(Case *c, CrdtDoc *doc, const json_t *expected, bool declared);
+
+#endif

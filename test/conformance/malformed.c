@@ -1,0 +1,129 @@
+/*
+ * malformed.c: cases of kind `malformed`: damaged updates.
+ *
+ * Yjs's verdict is ours.  Where Yjs reports an error it may have applied a part before it noticed;
+ * our document must be as before.
+ */
+#include "kinds.h"
+
+#include <string.h>
+
+#include "../../extension/crdt/update.h"
+
+static void expect_verdict(Case *c, CrdtDoc *doc, CrdtBytes input);
+static void expect_accepted(Case *c, CrdtDoc *doc, CrdtApplied applied, CrdtBytes before);
+static void
+expect_refused(Case *c, CrdtDoc *doc, const CrdtError *error, CrdtBytes input, CrdtBytes before);
+static void expect_lazy_state_vector(Case *c, CrdtBytes input);
+static bool yjs_accepts(const Case *c);
+
+void
+run_malformed(Case *c)
+{
+	const json_t *base = json_object_get(c->json, "base");
+	CrdtBytes input = case_input(c, json_object_get(c->json, "input"));
+	CrdtDoc *doc = receiver_open(c, (Receiver){.roots = NULL});
+
+	if (doc == NULL)
+		return;
+	if (!json_is_string(base) || receiver_apply(c, doc, case_input(c, base), NULL))
+		expect_verdict(c, doc, input);
+	crdt_doc_free(doc);
+	expect_lazy_state_vector(c, input);
+}
+
+static void
+expect_verdict(Case *c, CrdtDoc *doc, CrdtBytes input)
+{
+	bool may_differ = json_is_true(json_object_get(c->json, "zeroLength"));
+	CrdtBytes nothing = {NULL, 0};
+	CrdtApplied applied = {0};
+	CrdtError encode_error = {0};
+	CrdtError error = {0};
+	CrdtStatus status;
+	CrdtBuffer before;
+
+	crdt_buffer_open(&before, &c->world.host);
+	case_expect_ok(c, "encode", crdt_doc_encode(doc, CRDT_V1, nothing, &before, &encode_error),
+				   &encode_error);
+	status = crdt_doc_apply(doc, input, CRDT_V1, &applied, &error);
+	if (status != CRDT_OK)
+		expect_refused(c, doc, &error, input, crdt_buffer_view(&before));
+	else if (yjs_accepts(c))
+		expect_accepted(c, doc, applied, crdt_buffer_view(&before));
+
+	c->fields++;
+	if (!may_differ && (status == CRDT_OK) != yjs_accepts(c))
+		case_fail(c, "result", "Yjs says %s, we say %s",
+				  json_string_value(json_object_get(c->json, "result")),
+				  status == CRDT_OK ? "ok" : error.message);
+	crdt_buffer_close(&before);
+}
+
+static void
+expect_accepted(Case *c, CrdtDoc *doc, CrdtApplied applied, CrdtBytes before)
+{
+	bool changed = json_is_true(json_object_get(c->json, "changed"));
+	CrdtError error = {0};
+	CrdtBuffer after;
+
+	expect_state(c, doc, c->json);
+	case_expect_true(c, "changed", applied.changed == changed,
+					 changed ? "news is said to be none" : "nothing new is said to be news");
+	if (changed)
+		return;
+	crdt_buffer_open(&after, &c->world.host);
+	case_expect_ok(c, "encode", crdt_doc_encode(doc, CRDT_V1, (CrdtBytes){NULL, 0}, &after, &error),
+				   &error);
+	case_expect_same(c, "v1 unchanged", before, crdt_buffer_view(&after));
+	crdt_buffer_close(&after);
+}
+
+static void
+expect_refused(Case *c, CrdtDoc *doc, const CrdtError *error, CrdtBytes input, CrdtBytes before)
+{
+	CrdtError encode_error = {0};
+	CrdtBuffer after;
+
+	crdt_buffer_open(&after, &c->world.host);
+	case_expect_ok(c, "encode",
+				   crdt_doc_encode(doc, CRDT_V1, (CrdtBytes){NULL, 0}, &after, &encode_error),
+				   &encode_error);
+	case_expect_same(c, "v1 after a refusal", before, crdt_buffer_view(&after));
+	case_expect_true(c, "message", error->message[0] != 0, "a refusal without a message");
+	case_expect_true(c, "offset", error->offset <= input.size, "an offset beyond the input");
+	crdt_buffer_close(&after);
+}
+
+/* Yjs's lazy functions read no further than they need, ours check all of their input first: so an
+ * update that Yjs itself refuses to apply may be refused here too. */
+static void
+expect_lazy_state_vector(Case *c, CrdtBytes input)
+{
+	const json_t *expected =
+		json_object_get(json_object_get(c->json, "lazy"), "stateVectorFromUpdate");
+	bool may_differ = json_is_true(json_object_get(c->json, "zeroLength"));
+	CrdtError error = {0};
+	CrdtStatus status;
+	CrdtBuffer out;
+
+	crdt_buffer_open(&out, &c->world.host);
+	status = crdt_update_state_vector(&c->world.host, input, CRDT_V1, &out, &error);
+	if (strcmp(json_string_value(expected), "error") == 0)
+		case_expect_true(c, "state vector of the update", may_differ || status != CRDT_OK,
+						 "Yjs refuses, we do not");
+	else if (status == CRDT_OK)
+		case_expect_bytes(c, "state vector of the update", expected, crdt_buffer_view(&out));
+	else if (yjs_accepts(c) && !may_differ)
+		case_expect_ok(c, "state vector of the update", status, &error);
+	else
+		case_expect_true(c, "state vector of the update", out.size == 0,
+						 "output in spite of an error");
+	crdt_buffer_close(&out);
+}
+
+static bool
+yjs_accepts(const Case *c)
+{
+	return strcmp(json_string_value(json_object_get(c->json, "result")), "ok") == 0;
+}

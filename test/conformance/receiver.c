@@ -1,0 +1,201 @@
+/*
+ * receiver.c: the document that receives a case's updates, and what is asked of it afterwards.
+ */
+#include "kinds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "value.h"
+
+/* What a document encodes to, by the name it has in the vector files. */
+typedef struct StateField
+{
+	const char *name;
+	CrdtStatus (*encode)(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
+} StateField;
+
+static CrdtStatus encode_state_vector(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
+static CrdtStatus encode_v1(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
+static void expect_root(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *report);
+static void
+expect_json_text(Case *c, CrdtDoc *doc, const CrdtType *root, CrdtKind kind, const json_t *json);
+static void expect_string(Case *c, const char *field, CrdtStatus status, const CrdtError *error,
+						  const json_t *expected, CrdtBuffer *got);
+static bool is_empty(const json_t *json);
+static CrdtBytes name_of(const char *text);
+
+static const StateField state_fields[] = {
+	{"sv", encode_state_vector},
+	{"v1", encode_v1},
+};
+
+CrdtDoc *
+receiver_open(Case *c, Receiver receiver)
+{
+	/* A receiving JavaScript client cleans up formatting; the vectors are made by such. */
+	CrdtDocOptions options = {.keep_deleted = receiver.keep_deleted, .clean_formatting = true};
+	CrdtDoc *doc = crdt_doc_new(&c->world.host, &options);
+	const char *name;
+	json_t *kind;
+
+	if (doc == NULL)
+	{
+		case_fail(c, "document", "crdt_doc_new gave none");
+		return NULL;
+	}
+	json_object_foreach((json_t *) receiver.roots, name, kind)
+	{
+		CrdtError error = {0};
+		CrdtStatus status =
+			crdt_doc_declare_root(doc, name_of(name), value_kind(json_string_value(kind)), &error);
+
+		case_expect_ok(c, "declare root", status, &error);
+	}
+	return doc;
+}
+
+bool
+receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtApplied *applied)
+{
+	CrdtError error = {0};
+
+	return case_expect_ok(c, "apply", crdt_doc_apply(doc, update, CRDT_V1, applied, &error),
+						  &error);
+}
+
+void
+expect_state(Case *c, CrdtDoc *doc, const json_t *expected)
+{
+	const json_t *pending = json_object_get(expected, "pending");
+
+	for (size_t i = 0; i < sizeof state_fields / sizeof *state_fields; i++)
+	{
+		const StateField *field = &state_fields[i];
+		CrdtError error = {0};
+		CrdtBuffer out;
+
+		if (json_object_get(expected, field->name) == NULL)
+			continue;
+		crdt_buffer_open(&out, &c->world.host);
+		if (case_expect_ok(c, field->name, field->encode(doc, &out, &error), &error))
+			case_expect_bytes(c, field->name, json_object_get(expected, field->name),
+							  crdt_buffer_view(&out));
+		crdt_buffer_close(&out);
+	}
+	case_expect_true(c, "pending", crdt_doc_is_waiting(doc) == (pending != NULL),
+					 pending != NULL ? "something waits in Yjs, nothing here"
+									 : "something waits here, nothing in Yjs");
+}
+
+void
+expect_roots(Case *c, CrdtDoc *doc, const json_t *expected, bool declared)
+{
+	const char *name;
+	json_t *report;
+
+	json_object_foreach((json_t *) expected, name, report)
+	{
+		const CrdtType *root = crdt_doc_find_root(doc, name_of(name));
+		char where[sizeof c->where];
+
+		strcpy(where, c->where);
+		snprintf(c->where, sizeof c->where, "%.100s, root \"%.40s\"", where, name);
+		if (root != NULL)
+			expect_root(c, doc, root, report);
+		else
+			case_expect_true(c, "root", !declared && is_empty(json_object_get(report, "json")),
+							 "there is none");
+		strcpy(c->where, where);
+	}
+}
+
+static CrdtStatus
+encode_state_vector(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_encode_state_vector(doc, out, error);
+}
+
+static CrdtStatus
+encode_v1(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_encode(doc, CRDT_V1, (CrdtBytes){NULL, 0}, out, error);
+}
+
+static void
+expect_root(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *report)
+{
+	CrdtKind kind = value_kind(json_string_value(json_object_get(report, "kind")));
+	const json_t *json = json_object_get(report, "json");
+	const char *tag = json_string_value(json_object_get(json, "$"));
+	CrdtError error = {0};
+	CrdtBuffer text;
+	json_t *value;
+
+	/* Where Yjs itself throws there is nothing to compare with. */
+	if (tag != NULL && strcmp(tag, "throws") == 0)
+		return;
+	value = value_of_type(doc, root, kind, &error);
+	if (value == NULL)
+		case_fail(c, "json", "%s", error.message);
+	else
+		case_expect_json(c, "json", json, value);
+	expect_json_text(c, doc, root, kind, json);
+
+	crdt_buffer_open(&text, &c->world.host);
+	if (kind == CRDT_TEXT)
+		expect_string(c, "text", crdt_doc_text(doc, root, &text, &error), &error, json, &text);
+	else if (kind == CRDT_XML_TEXT || kind == CRDT_XML_FRAGMENT || kind == CRDT_XML_ELEMENT)
+		expect_string(c, "xml", crdt_doc_xml(doc, root, kind, &text, &error), &error, json, &text);
+	crdt_buffer_close(&text);
+}
+
+/* crdt_doc_json must print the same value, with the replacements that document.h promises. */
+static void
+expect_json_text(Case *c, CrdtDoc *doc, const CrdtType *root, CrdtKind kind, const json_t *json)
+{
+	CrdtError error = {0};
+	json_error_t parse_error;
+	CrdtBuffer out;
+	json_t *parsed;
+	json_t *plain;
+
+	crdt_buffer_open(&out, &c->world.host);
+	if (case_expect_ok(c, "json text", crdt_doc_json(doc, root, kind, &out, &error), &error))
+	{
+		parsed = value_parse((const char *) out.data, out.size, &parse_error);
+		plain = value_without_tags(json);
+		if (parsed == NULL)
+			case_fail(c, "json text", "not JSON: %s: %.*s", parse_error.text,
+					  (int) (out.size < 200 ? out.size : 200), (const char *) out.data);
+		else
+			case_expect_json(c, "json text", plain, parsed);
+		json_decref(plain);
+	}
+	crdt_buffer_close(&out);
+}
+
+static void
+expect_string(Case *c, const char *field, CrdtStatus status, const CrdtError *error,
+			  const json_t *expected, CrdtBuffer *got)
+{
+	if (!case_expect_ok(c, field, status, error))
+		return;
+	case_expect_json(c, field, expected, value_of_string(crdt_buffer_view(got)));
+}
+
+/* What toJSON gives for a type that holds nothing. */
+static bool
+is_empty(const json_t *json)
+{
+	if (json_is_string(json))
+		return json_string_length(json) == 0;
+	return json_array_size(json) == 0 && json_object_size(json) == 0;
+}
+
+static CrdtBytes
+name_of(const char *text)
+{
+	return (CrdtBytes){(const uint8_t *) text, strlen(text)};
+}
