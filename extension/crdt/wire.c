@@ -108,12 +108,44 @@ crdt_update_reader_next_deleted(CrdtUpdateReader *reader, CrdtIdRange *out)
 	return !crdt_reader_failed(bytes);
 }
 
+void
+crdt_update_reader_take_deletes(CrdtUpdateReader *reader, CrdtIdSet *deletes)
+{
+	CrdtIdRange range;
+
+	while (crdt_update_reader_next_deleted(reader, &range))
+		if (!crdt_idset_add(deletes, range))
+			crdt_reader_fail(&reader->bytes, CRDT_NO_MEMORY, "out of memory");
+}
+
 CrdtStatus
 crdt_update_reader_status(const CrdtUpdateReader *reader, CrdtError *error)
 {
 	if (error != NULL && crdt_reader_failed(&reader->bytes))
 		*error = reader->bytes.error;
 	return reader->bytes.error.status;
+}
+
+CrdtUpdatePlace
+crdt_update_reader_place(const CrdtUpdateReader *reader)
+{
+	return (CrdtUpdatePlace){.cursor = reader->bytes.cursor,
+							 .blocks_left = reader->blocks_left,
+							 .structs_left = reader->structs_left,
+							 .client = reader->client,
+							 .clock = reader->clock,
+							 .block_number = reader->block_number};
+}
+
+void
+crdt_update_reader_move(CrdtUpdateReader *reader, const CrdtUpdatePlace *place)
+{
+	reader->bytes.cursor = place->cursor;
+	reader->blocks_left = place->blocks_left;
+	reader->structs_left = place->structs_left;
+	reader->client = place->client;
+	reader->clock = place->clock;
+	reader->block_number = place->block_number;
 }
 
 /* ---- writing ---- */
@@ -142,19 +174,20 @@ crdt_update_writer_close(CrdtUpdateWriter *writer)
 static CrdtBlockHead *
 block_for(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)
 {
-	CrdtBlockHead *last = writer->blocks + writer->block_count - 1;
+	size_t count = writer->block_count;
+	CrdtBlockHead *block;
 
-	if (writer->block_count > 0 && last->client == item->client)
-		return last;
+	if (count > 0 && writer->blocks[count - 1].client == item->client)
+		return &writer->blocks[count - 1];
 	if (!crdt_array_reserve(writer->structs.host, &writer->blocks, &writer->block_capacity,
-							writer->block_count + 1, sizeof(CrdtBlockHead)))
+							count + 1, sizeof(CrdtBlockHead)))
 	{
 		writer->structs.failed = true;
 		return NULL;
 	}
-	last = writer->blocks + writer->block_count++;
-	*last = (CrdtBlockHead){.client = item->client, .clock = item->clock + offset};
-	return last;
+	block = &writer->blocks[writer->block_count++];
+	*block = (CrdtBlockHead){.client = item->client, .clock = item->clock + offset};
+	return block;
 }
 
 void

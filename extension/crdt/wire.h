@@ -110,8 +110,27 @@ bool crdt_update_reader_next(CrdtUpdateReader *reader, CrdtStruct *out);
  * called when crdt_update_reader_next has said false. */
 bool crdt_update_reader_next_deleted(CrdtUpdateReader *reader, CrdtIdRange *out);
 
+/* Appends the whole delete set, in stream order, to deletes.  Failures are the reader's. */
+void crdt_update_reader_take_deletes(CrdtUpdateReader *reader, CrdtIdSet *deletes);
+
 /* Fills error from the reader and returns its status. */
 CrdtStatus crdt_update_reader_status(const CrdtUpdateReader *reader, CrdtError *error);
+
+/* Where a reader stands among the structs.  Small: thousands of updates can wait for one reader. */
+typedef struct CrdtUpdatePlace
+{
+	const uint8_t *cursor;
+	uint64_t blocks_left;
+	uint64_t structs_left;
+	uint64_t client;
+	uint64_t clock;
+	size_t block_number;
+} CrdtUpdatePlace;
+
+CrdtUpdatePlace crdt_update_reader_place(const CrdtUpdateReader *reader);
+
+/* Moves a reader that was opened on the same update there. */
+void crdt_update_reader_move(CrdtUpdateReader *reader, const CrdtUpdatePlace *place);
 
 /* ---- writing ---- */
 

@@ -1,0 +1,206 @@
+/*
+ * diff.c: one update without a document: is it valid, what of it is news to someone, and the state
+ * vector it reaches (FORMAT 6.2 and 6.3; update.h).
+ */
+#include "update.h"
+
+#include "wire.h"
+
+/* Structs read between two questions whether to go on. */
+#define CANCEL_INTERVAL 4096
+
+/* One update, read from beginning to end. */
+typedef struct Pass
+{
+	const CrdtHost *host;
+	CrdtArena values;
+	CrdtUpdateReader reader;
+	CrdtStruct current;
+	bool has_current;
+	uint64_t structs_read;
+	CrdtIdSet deletes;
+} Pass;
+
+static void
+pass_next(Pass *pass)
+{
+	const CrdtHost *host = pass->host;
+
+	/* nothing of a struct is needed when the next one is read */
+	crdt_arena_reset(&pass->values);
+	if (++pass->structs_read % CANCEL_INTERVAL == 0 && host->cancelled != NULL &&
+		host->cancelled(host->context))
+		crdt_reader_fail(&pass->reader.bytes, CRDT_CANCELLED, "cancelled");
+	pass->has_current = crdt_update_reader_next(&pass->reader, &pass->current);
+	if (!pass->has_current)
+		crdt_update_reader_take_deletes(&pass->reader, &pass->deletes);
+}
+
+/* Opens it at its first struct. */
+static void
+pass_open(Pass *pass, const CrdtHost *host, CrdtBytes update, CrdtFormat format)
+{
+	pass->host = host;
+	pass->structs_read = 0;
+	crdt_arena_open(&pass->values, host);
+	crdt_idset_open(&pass->deletes, host);
+	crdt_update_reader_open(&pass->reader, update, format, &pass->values);
+	pass_next(pass);
+}
+
+static void
+pass_close(Pass *pass)
+{
+	crdt_arena_close(&pass->values);
+	crdt_idset_close(&pass->deletes);
+}
+
+static uint64_t
+current_end(const Pass *pass)
+{
+	return pass->current.clock + pass->current.length;
+}
+
+CrdtStatus
+crdt_update_check(const CrdtHost *host, CrdtBytes update, CrdtFormat format, CrdtError *error)
+{
+	Pass pass;
+	CrdtStatus status;
+
+	pass_open(&pass, host, update, format);
+	while (pass.has_current)
+		pass_next(&pass);
+	status = crdt_update_reader_status(&pass.reader, error);
+	pass_close(&pass);
+	return status;
+}
+
+/* ---- the difference ---- */
+
+/* Of every client: nothing of what is known, and then, from the first news on, everything. */
+static void
+write_news(Pass *pass, const CrdtStateVector *known, CrdtUpdateWriter *writer)
+{
+	while (pass->has_current)
+	{
+		uint64_t client = pass->current.client;
+		uint64_t clock = crdt_state_vector_clock(known, client);
+
+		while (pass->has_current && pass->current.client == client &&
+			   (pass->current.kind == CRDT_SKIP || current_end(pass) <= clock))
+			pass_next(pass);
+		for (; pass->has_current && pass->current.client == client; pass_next(pass))
+		{
+			uint64_t offset = clock > pass->current.clock ? clock - pass->current.clock : 0;
+
+			crdt_update_writer_add(writer, &pass->current, offset);
+			clock = 0;
+		}
+	}
+}
+
+CrdtStatus
+crdt_update_diff(const CrdtHost *host, CrdtBytes update, CrdtFormat format, CrdtBytes state_vector,
+				 CrdtBuffer *out, CrdtError *error)
+{
+	size_t size_before = out->size;
+	CrdtStateVector known;
+	CrdtUpdateWriter writer;
+	Pass pass;
+	CrdtStatus status = crdt_state_vector_open(&known, host, state_vector, error);
+
+	if (status != CRDT_OK)
+	{
+		if (error != NULL)
+			error->part = 1;
+		return status;
+	}
+	crdt_update_writer_open(&writer, host, format);
+	pass_open(&pass, host, update, format);
+	write_news(&pass, &known, &writer);
+	status = crdt_update_reader_status(&pass.reader, error);
+	if (status == CRDT_OK && !(crdt_idset_group(&pass.deletes) &&
+							   crdt_update_writer_finish(&writer, &pass.deletes, out)))
+	{
+		out->size = size_before;
+		status = crdt_error_no_memory(error);
+	}
+	pass_close(&pass);
+	crdt_update_writer_close(&writer);
+	crdt_state_vector_close(&known);
+	return status;
+}
+
+/* ---- state vectors ---- */
+
+/* Appends an entry for every run of structs of one client that begins at clock 0, up to its first
+ * hole.  Returns how many. */
+static uint64_t
+write_states(Pass *pass, CrdtBuffer *entries)
+{
+	uint64_t count = 0;
+
+	while (pass->has_current)
+	{
+		uint64_t client = pass->current.client;
+		bool is_gap_free = pass->current.clock == 0;
+		uint64_t state = 0;
+
+		for (; pass->has_current && pass->current.client == client; pass_next(pass))
+		{
+			is_gap_free = is_gap_free && pass->current.kind != CRDT_SKIP;
+			if (is_gap_free)
+				state = current_end(pass);
+		}
+		if (state > 0)
+		{
+			count++;
+			crdt_write_varuint(entries, client);
+			crdt_write_varuint(entries, state);
+		}
+	}
+	return count;
+}
+
+CrdtStatus
+crdt_update_state_vector(const CrdtHost *host, CrdtBytes update, CrdtFormat format, CrdtBuffer *out,
+						 CrdtError *error)
+{
+	size_t size_before = out->size;
+	CrdtBuffer entries;
+	Pass pass;
+	CrdtStatus status;
+	uint64_t count;
+
+	crdt_buffer_open(&entries, host);
+	pass_open(&pass, host, update, format);
+	count = write_states(&pass, &entries);
+	status = crdt_update_reader_status(&pass.reader, error);
+	if (status == CRDT_OK)
+	{
+		crdt_write_varuint(out, count);
+		crdt_write_bytes(out, crdt_buffer_view(&entries));
+		if (entries.failed || out->failed)
+		{
+			out->size = size_before;
+			status = crdt_error_no_memory(error);
+		}
+	}
+	pass_close(&pass);
+	crdt_buffer_close(&entries);
+	return status;
+}
+
+CrdtStatus
+crdt_state_vector_check(const CrdtHost *host, CrdtBytes state_vector, CrdtError *error)
+{
+	CrdtStateVector vector;
+	CrdtStatus status;
+
+	if (state_vector.size == 0)
+		return crdt_error_set(error, CRDT_TRUNCATED, 0, "a state vector of no bytes");
+	status = crdt_state_vector_open(&vector, host, state_vector, error);
+	if (status == CRDT_OK)
+		crdt_state_vector_close(&vector);
+	return status;
+}
