@@ -11,7 +11,7 @@
  * Structs that only hold a place (GC) are records without a list.  Who is where by clock: the
  * index of structs.h.
  *
- * Bounds: 2^32 structs, 2^24 lists, 2^32 names in one document; more is CRDT_LIMIT.
+ * Bounds: 2^31 structs, 2^24 lists, 2^32 names in one document; more is CRDT_LIMIT.
  */
 #ifndef CRDT_ITEM_H
 #define CRDT_ITEM_H
@@ -63,8 +63,10 @@ typedef struct CrdtItem
 	CrdtPackedId id;
 	CrdtPackedId origin;
 	CrdtPackedId right_origin;
-	CrdtRef left;
-	CrdtRef right;
+	uint32_t left : 31;
+	uint32_t visited : 1; /* integrate.c: seen in this search for a place */
+	uint32_t right : 31;
+	uint32_t conflicting : 1; /* integrate.c: seen since the best place so far */
 	uint32_t list : 24; /* 0: GC */
 	uint32_t kind : 4; /* CrdtStructKind */
 	uint32_t deleted : 1;
@@ -103,7 +105,9 @@ struct CrdtType
 	uint32_t last_key;
 	uint8_t kind; /* CrdtKind */
 	bool has_formatting; /* a format mark was integrated while it was known to be a text */
-	bool to_clean; /* found by this transaction's formatting clean-up */
+	bool changed; /* clean.c: by this transaction */
+	bool to_clean; /* clean.c: holds formatting that may be redundant now */
+	uint32_t next; /* the type below on a stack of types (integrate.c, transaction.c) */
 };
 
 typedef struct CrdtLeaf CrdtLeaf;
@@ -119,8 +123,11 @@ typedef struct CrdtClient
 	uint32_t leaf_capacity; /* of leaf_clocks */
 	uint32_t leaves_capacity; /* of leaves */
 	uint32_t hint; /* leaf of the last look-up */
-	uint64_t coming_splits; /* reserve.c: what an update may do here */
-	uint64_t coming_structs;
+	uint64_t planned_state; /* plan.c: what state is going to be */
+	uint64_t coming_splits; /* plan.c: what an update may do here */
+	uint64_t coming_structs; /* plan.c */
+	uint32_t run; /* plan.c: number + 1 of its arrivals in this pass */
+	bool is_planned; /* plan.c: the three above are in use */
 	bool in_transaction;
 } CrdtClient;
 
@@ -169,6 +176,7 @@ typedef struct CrdtTransaction
 	size_t to_merge_count;
 	size_t to_merge_capacity;
 	bool changed;
+	bool text_changed; /* a type that may need its formatting cleaned */
 } CrdtTransaction;
 
 /* Structs that wait for others (FORMAT 7.5). */
@@ -220,6 +228,7 @@ struct CrdtDoc
 	uint64_t nested_items; /* records in lists of nested types: bounds what a deletion reaches */
 	uint64_t keyed_types; /* types that were put under a key of a map */
 	CrdtTransaction transaction;
+	struct CrdtPlan *plan; /* plan.h; made when first needed */
 	CrdtPending pending;
 };
 

@@ -176,3 +176,49 @@ crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t elem
 	memcpy(array, &old, sizeof(old));
 	*capacity = 0;
 }
+
+/* ---- sorting ---- */
+
+#define SORT_ELEMENT_MOST 128
+
+static void
+sift_down(uint8_t *elements, size_t root, size_t count, size_t size,
+		  bool (*is_before)(const void *a, const void *b))
+{
+	uint8_t moved[SORT_ELEMENT_MOST];
+
+	memcpy(moved, elements + root * size, size);
+	for (size_t child; (child = 2 * root + 1) < count; root = child)
+	{
+		if (child + 1 < count && is_before(elements + child * size, elements + (child + 1) * size))
+			child++;
+		if (!is_before(moved, elements + child * size))
+			break;
+		memcpy(elements + root * size, elements + child * size, size);
+	}
+	memcpy(elements + root * size, moved, size);
+}
+
+void
+crdt_sort(void *array, size_t count, size_t element_size,
+		  bool (*is_before)(const void *a, const void *b))
+{
+	uint8_t *elements = array;
+	uint8_t last[SORT_ELEMENT_MOST];
+	size_t sorted = 1;
+
+	while (sorted < count &&
+		   !is_before(elements + sorted * element_size, elements + (sorted - 1) * element_size))
+		sorted++;
+	if (sorted >= count)
+		return;
+	for (size_t root = count / 2; root-- > 0;)
+		sift_down(elements, root, count, element_size, is_before);
+	for (size_t end = count - 1; end > 0; end--)
+	{
+		memcpy(last, elements + end * element_size, element_size);
+		memcpy(elements + end * element_size, elements, element_size);
+		memcpy(elements, last, element_size);
+		sift_down(elements, 0, end, element_size, is_before);
+	}
+}

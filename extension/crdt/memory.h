@@ -49,4 +49,9 @@ CRDT_MUST_CHECK bool crdt_array_reserve(const CrdtHost *host, void *array, size_
 /* Frees what crdt_array_reserve made. */
 void crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t element_size);
 
+/* Sorts in place without recursion, allocation or a quadratic worst case (heap sort; what is sorted
+ * already costs one pass).  Not stable. */
+void crdt_sort(void *array, size_t count, size_t element_size,
+			   bool (*is_before)(const void *a, const void *b));
+
 #endif

@@ -123,7 +123,7 @@ crdt_structs_reserve(CrdtDoc *doc, CrdtClient *client, size_t *large_leaves, siz
 	/* each leaf there is may be halved once; after that a leaf takes 31 more before the next time */
 	uint64_t splits = client->coming_splits;
 	uint64_t halved = splits < client->leaf_count ? splits : client->leaf_count;
-	uint64_t leaves = halved + (splits + client->coming_structs) / (CRDT_LEAF_STRUCTS / 2) + 2;
+	uint64_t leaves = halved + (splits + client->coming_structs) / (CRDT_LEAF_STRUCTS / 2) + 3;
 	size_t leaf_capacity = client->leaves_capacity;
 	size_t clock_capacity = client->leaf_capacity;
 
@@ -259,6 +259,19 @@ crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor)
 	cursor->leaf--;
 	cursor->at = client->leaves[cursor->leaf]->count - 1;
 	return true;
+}
+
+uint64_t
+crdt_structs_count(CrdtClient *client, uint64_t first, uint64_t last)
+{
+	CrdtCursor from = crdt_structs_find(client, first);
+	CrdtCursor to =
+		last >= client->state ? crdt_structs_last(client) : crdt_structs_find(client, last);
+	uint64_t count = (uint64_t) to.at - from.at + 1;
+
+	for (uint32_t leaf = from.leaf; leaf < to.leaf; leaf++)
+		count += client->leaves[leaf]->count;
+	return count;
 }
 
 CrdtRef

@@ -30,6 +30,10 @@ uint64_t crdt_structs_clock_at(const CrdtClient *client, CrdtCursor cursor);
 bool crdt_structs_next(const CrdtClient *client, CrdtCursor *cursor);
 bool crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor);
 
+/* How many structs stand from the one that contains first to the one that contains last, or the
+ * client's last one. */
+uint64_t crdt_structs_count(CrdtClient *client, uint64_t first, uint64_t last);
+
 /* The item or GC that contains the place; 0 if it is unknown. */
 CrdtRef crdt_structs_get(CrdtDoc *doc, CrdtPlace place);
 

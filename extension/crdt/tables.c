@@ -21,7 +21,7 @@ crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
 	if (count <= pool->free_count)
 		return true;
 	needed = pool->used + (count - pool->free_count);
-	if (needed > UINT32_MAX)
+	if (needed > UINT32_MAX / 2)
 		return false;
 	chunks = (size_t) ((needed + CRDT_POOL_CHUNK - 1) >> CRDT_POOL_CHUNK_BITS);
 	if (!crdt_array_reserve(host, &pool->chunks, &pool->chunk_capacity, chunks, sizeof(void *)))

@@ -14,7 +14,7 @@
 
 /* ---- pools ---- */
 
-/* Makes the next count takes succeed; false: no memory, or beyond 2^32 records. */
+/* Makes the next count takes succeed; false: no memory, or beyond 2^31 records. */
 CRDT_MUST_CHECK bool crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count);
 uint32_t crdt_pool_take(CrdtPool *pool); /* reserved */
 void crdt_pool_release(CrdtPool *pool, uint32_t number);

@@ -1,0 +1,218 @@
+/*
+ * apply.c: carries out a plan: integrates structs, then deletes (FORMAT 7.5).
+ *
+ * Here: finding the neighbours and the list that an arriving item names (7.3).  Not here: whatever
+ * can fail, which is in plan.c; the place among concurrent neighbours (integrate.c).
+ */
+#include "content.h"
+#include "integrate.h"
+#include "plan.h"
+#include "structs.h"
+#include "tables.h"
+#include "transaction.h"
+
+/* ---- one arriving struct ---- */
+
+/* What an arrival names, found in the document. */
+typedef struct Surroundings
+{
+	CrdtRef left;
+	CrdtRef right;
+	CrdtPackedId origin;
+	CrdtPackedId right_origin;
+	uint32_t list; /* 0: there is none any more, the arrival becomes a GC */
+} Surroundings;
+
+/* The list of a parent given by id; 0 if that holds no type any more. */
+static uint32_t
+list_of_parent(CrdtDoc *doc, const CrdtArrival *arrival)
+{
+	CrdtPlace place = {arrival->wire.parent_id.clock, arrival->parent};
+	CrdtRef ref = crdt_structs_get(doc, place);
+
+	if (ref == 0 || crdt_item(doc, ref)->kind != CRDT_TYPE)
+		return 0;
+	return crdt_list_add(doc, crdt_item(doc, ref)->content.type, arrival->key);
+}
+
+static uint32_t
+find_list(CrdtDoc *doc, const CrdtArrival *arrival, const Surroundings *around)
+{
+	if (around->left != 0 && crdt_item(doc, around->left)->kind == CRDT_GC)
+		return 0;
+	if (around->right != 0 && crdt_item(doc, around->right)->kind == CRDT_GC)
+		return 0;
+	if ((arrival->wire.flags & CRDT_PARENT_IS_ROOT) != 0)
+		return crdt_list_add(doc, arrival->parent, arrival->key);
+	if ((arrival->wire.flags & CRDT_PARENT_IS_ID) != 0)
+		return list_of_parent(doc, arrival);
+	return crdt_item(doc, around->left != 0 ? around->left : around->right)->list;
+}
+
+/* Last unit of a struct. */
+static CrdtPackedId
+last_id(CrdtDoc *doc, CrdtRef ref)
+{
+	const CrdtItem *item = crdt_item(doc, ref);
+	CrdtPlace place = crdt_unpack(doc, item->id);
+
+	return crdt_pack(doc, place.client, place.clock + crdt_item_length(item) - 1);
+}
+
+/* Also done for what is known already: Yjs looks up, and cuts, before it finds that out. */
+static Surroundings
+look_around(CrdtDoc *doc, const CrdtArrival *arrival)
+{
+	const CrdtStruct *wire = &arrival->wire;
+	Surroundings around = {0, 0, CRDT_PACKED_NONE, CRDT_PACKED_NONE, 0};
+
+	if ((wire->flags & CRDT_HAS_ORIGIN) != 0)
+	{
+		CrdtPlace place = {wire->origin.clock, arrival->origin_client};
+
+		around.left = crdt_structs_clean_end(doc, place);
+		around.origin = crdt_pack(doc, place.client, place.clock);
+	}
+	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
+	{
+		CrdtPlace place = {wire->right_origin.clock, arrival->right_client};
+
+		around.right = crdt_structs_clean_start(doc, place);
+		around.right_origin = crdt_pack(doc, place.client, place.clock);
+	}
+	return around;
+}
+
+static void
+integrate_arrival(CrdtDoc *doc, const CrdtArrival *arrival, uint64_t offset)
+{
+	const CrdtStruct *wire = &arrival->wire;
+	Surroundings around = {0, 0, CRDT_PACKED_NONE, CRDT_PACKED_NONE, 0};
+	CrdtRef ref;
+	CrdtItem *item;
+
+	if (wire->kind != CRDT_GC)
+		around = look_around(doc, arrival);
+	if (offset >= wire->length)
+		return;
+	if (wire->kind != CRDT_GC)
+		around.list = find_list(doc, arrival, &around);
+	if (offset > 0 && around.list != 0)
+	{
+		CrdtPlace before = {wire->clock + offset - 1, arrival->client};
+
+		around.left = crdt_structs_clean_end(doc, before);
+		around.origin = last_id(doc, around.left);
+		if (crdt_item(doc, around.left)->kind == CRDT_GC)
+			around.list = 0;
+	}
+	ref = crdt_pool_take(&doc->items);
+	item = crdt_item(doc, ref);
+	*item = (CrdtItem){.id = crdt_pack(doc, arrival->client, wire->clock + offset),
+					   .origin = around.origin,
+					   .right_origin = around.right_origin,
+					   .left = around.left,
+					   .right = around.right,
+					   .list = around.list};
+	if (around.list == 0)
+	{
+		item->kind = CRDT_GC;
+		item->content.length = wire->length - offset;
+	}
+	else
+	{
+		crdt_content_make(doc, item, wire, offset, arrival->name);
+		if (wire->kind == CRDT_TYPE)
+			item->content.type = crdt_type_add(doc, wire->type_ref, arrival->name, ref);
+	}
+	crdt_item_integrate(doc, arrival->client, ref);
+}
+
+/* ---- deletes ---- */
+
+/* Deletes what is visible in a range that is known, cutting items at its ends. */
+static void
+delete_range(CrdtDoc *doc, const CrdtDeletedRange *range)
+{
+	CrdtClient *client = &doc->clients[range->client];
+	uint64_t clock = range->clock;
+	uint64_t end = range->clock + range->length;
+
+	while (clock < end)
+	{
+		CrdtCursor cursor = crdt_structs_find(client, clock);
+		CrdtRef ref = crdt_structs_at(client, cursor);
+		uint64_t struct_end =
+			crdt_structs_clock_at(client, cursor) + crdt_item_length(crdt_item(doc, ref));
+
+		if (!crdt_item(doc, ref)->deleted)
+		{
+			CrdtPlace last = {end - 1, range->client};
+
+			ref = crdt_structs_clean_start(doc, (CrdtPlace){clock, range->client});
+			if (struct_end > end)
+			{
+				(void) crdt_structs_clean_end(doc, last);
+				struct_end = end;
+			}
+			crdt_item_delete(doc, ref);
+		}
+		clock = struct_end;
+	}
+}
+
+/* ---- the whole ---- */
+
+/* What waits from now on takes the place of what waited; true if it is something else. */
+static bool
+swap_pending(CrdtDoc *doc, CrdtPlan *plan)
+{
+	CrdtPending *old = &doc->pending;
+	CrdtPending *new = &plan->pending;
+	CrdtPending kept = *old;
+	bool differs;
+
+	if (!plan->pending_changed)
+		return false;
+	differs = !crdt_bytes_equal(crdt_buffer_view(&old->update), crdt_buffer_view(&new->update)) ||
+			  old->deletes.count != new->deletes.count;
+	for (size_t i = 0; !differs && i < old->deletes.count; i++)
+		differs = old->deletes.ranges[i].client != new->deletes.ranges[i].client ||
+				  old->deletes.ranges[i].clock != new->deletes.ranges[i].clock ||
+				  old->deletes.ranges[i].length != new->deletes.ranges[i].length;
+	*old = *new;
+	*new = kept;
+	return differs;
+}
+
+CrdtStatus
+crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *applied,
+			   CrdtError *error)
+{
+	CrdtPlan *plan = doc->plan != NULL ? doc->plan : (doc->plan = crdt_plan_new(doc));
+	CrdtStatus status;
+	bool changed;
+
+	if (plan == NULL)
+		return crdt_error_no_memory(error);
+	status = crdt_plan_make(plan, update, format, error);
+	if (status != CRDT_OK)
+		return status;
+	for (size_t i = 0; i < plan->pass_count; i++)
+	{
+		const CrdtPass *pass = &plan->passes[i];
+
+		for (size_t at = pass->step_start; at < pass->step_end; at++)
+			integrate_arrival(doc, &plan->arrivals[plan->steps[at].arrival],
+							  plan->steps[at].offset);
+		for (size_t at = pass->delete_start; at < pass->delete_end; at++)
+			delete_range(doc, &plan->deletes[at]);
+	}
+	changed = doc->transaction.changed;
+	changed |= swap_pending(doc, plan);
+	crdt_plan_clear(plan);
+	crdt_transaction_end(doc);
+	if (applied != NULL)
+		*applied = (CrdtApplied){changed, crdt_doc_is_waiting(doc)};
+	return CRDT_OK;
+}

@@ -1,0 +1,142 @@
+/*
+ * document.c: a document's life, its roots, and what it holds of memory (document.h).
+ */
+#include "document.h"
+
+#include <string.h>
+
+#include "plan.h"
+#include "structs.h"
+#include "tables.h"
+#include "transaction.h"
+
+CrdtDoc *
+crdt_doc_new(const CrdtHost *host, const CrdtDocOptions *options)
+{
+	CrdtDoc *doc = host->resize(host->context, NULL, 0, sizeof(CrdtDoc));
+
+	if (doc == NULL)
+		return NULL;
+	memset(doc, 0, sizeof(*doc));
+	doc->host = *host;
+	if (options != NULL)
+		doc->options = *options;
+	doc->items.record_size = sizeof(CrdtItem);
+	doc->pieces.record_size = sizeof(CrdtPiece);
+	crdt_arena_open(&doc->text, &doc->host);
+	crdt_pending_open(&doc->pending, &doc->host);
+	return doc;
+}
+
+static void
+free_hash(CrdtDoc *doc, CrdtHash *hash)
+{
+	crdt_array_free(&doc->host, &hash->entries, &hash->capacity, sizeof(uint32_t));
+}
+
+void
+crdt_doc_free(CrdtDoc *doc)
+{
+	CrdtHost host;
+
+	if (doc == NULL)
+		return;
+	host = doc->host;
+	if (doc->plan != NULL)
+		crdt_plan_free(doc->plan);
+	crdt_pending_close(&doc->pending);
+	crdt_transaction_free(doc);
+	crdt_structs_free(doc);
+	crdt_pool_free(&doc->host, &doc->items);
+	crdt_pool_free(&doc->host, &doc->pieces);
+	crdt_arena_close(&doc->text);
+	free_hash(doc, &doc->client_hash);
+	free_hash(doc, &doc->name_hash);
+	free_hash(doc, &doc->list_hash);
+	crdt_array_free(&doc->host, &doc->wide_ids, &doc->wide_capacity, sizeof(CrdtId));
+	crdt_array_free(&doc->host, &doc->clients, &doc->client_capacity, sizeof(CrdtClient));
+	crdt_array_free(&doc->host, &doc->names, &doc->name_capacity, sizeof(CrdtBytes));
+	crdt_array_free(&doc->host, &doc->types, &doc->type_capacity, sizeof(CrdtType));
+	crdt_array_free(&doc->host, &doc->roots, &doc->root_capacity, sizeof(uint32_t));
+	crdt_array_free(&doc->host, &doc->lists, &doc->list_capacity, sizeof(CrdtList));
+	host.resize(host.context, doc, sizeof(*doc), 0);
+}
+
+static size_t
+pool_bytes(const CrdtPool *pool)
+{
+	return pool->chunk_capacity * sizeof(void *) +
+		   pool->chunk_count * CRDT_POOL_CHUNK * pool->record_size;
+}
+
+size_t
+crdt_doc_memory_bytes(const CrdtDoc *doc)
+{
+	size_t hash_entries =
+		doc->client_hash.capacity + doc->name_hash.capacity + doc->list_hash.capacity;
+
+	return sizeof(*doc) + doc->text.bytes + pool_bytes(&doc->items) + pool_bytes(&doc->pieces) +
+		   crdt_structs_bytes(doc) + hash_entries * sizeof(uint32_t) +
+		   doc->wide_capacity * sizeof(CrdtId) + doc->client_capacity * sizeof(CrdtClient) +
+		   doc->name_capacity * sizeof(CrdtBytes) + doc->type_capacity * sizeof(CrdtType) +
+		   doc->root_capacity * sizeof(uint32_t) + doc->list_capacity * sizeof(CrdtList) +
+		   doc->pending.update.capacity + doc->pending.deletes.capacity * sizeof(CrdtIdRange) +
+		   (doc->plan == NULL ? 0 : crdt_plan_bytes(doc->plan));
+}
+
+bool
+crdt_doc_is_waiting(const CrdtDoc *doc)
+{
+	return doc->pending.update.size > 0 || doc->pending.deletes.count > 0;
+}
+
+/* ---- roots ---- */
+
+size_t
+crdt_doc_root_count(const CrdtDoc *doc)
+{
+	return doc->root_count;
+}
+
+const CrdtType *
+crdt_doc_root(const CrdtDoc *doc, size_t index)
+{
+	return &doc->types[doc->roots[index]];
+}
+
+const CrdtType *
+crdt_doc_find_root(const CrdtDoc *doc, CrdtBytes name)
+{
+	uint32_t type = crdt_root_find(doc, crdt_name_find(doc, name));
+
+	return type == 0 ? NULL : &doc->types[type];
+}
+
+CrdtBytes
+crdt_doc_root_name(const CrdtDoc *doc, const CrdtType *root)
+{
+	return crdt_name(doc, root->name);
+}
+
+CrdtStatus
+crdt_doc_declare_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind, CrdtError *error)
+{
+	uint32_t number;
+	uint32_t type;
+
+	if (kind > CRDT_XML_TEXT)
+		return crdt_error_set(error, CRDT_INVALID, 0, "%d is not a kind of shared type",
+							  (int) kind);
+	if (!crdt_name_add(doc, name, &number) || !crdt_root_add(doc, number, &type))
+		return crdt_error_no_memory(error);
+	if (doc->types[type].kind != CRDT_UNTYPED && doc->types[type].kind != kind)
+		return crdt_error_set(error, CRDT_INVALID, 0,
+							  "root is declared as kind %d already, not as %d",
+							  doc->types[type].kind, (int) kind);
+	if (doc->types[type].kind == CRDT_UNTYPED)
+	{
+		doc->types[type].kind = (uint8_t) kind;
+		doc->types[type].has_formatting = false;
+	}
+	return CRDT_OK;
+}

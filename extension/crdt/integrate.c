@@ -1,0 +1,269 @@
+/*
+ * integrate.c: puts an item where YATA says it belongs (FORMAT 7.4).
+ *
+ * Here: the search among concurrent neighbours, linking, and deleting.  Not here: waiting for
+ * missing items (plan.c), finding the neighbours an item names (apply.c), merging neighbours
+ * afterwards (transaction.c).
+ */
+#include "integrate.h"
+
+#include "content.h"
+#include "structs.h"
+#include "tables.h"
+#include "transaction.h"
+
+bool
+crdt_ids_equal(const CrdtDoc *doc, CrdtPackedId a, CrdtPackedId b)
+{
+	CrdtPlace place_a;
+	CrdtPlace place_b;
+
+	if (a == b)
+		return true;
+	if (a == CRDT_PACKED_NONE || b == CRDT_PACKED_NONE || doc->wide_count == 0)
+		return false;
+	place_a = crdt_unpack(doc, a);
+	place_b = crdt_unpack(doc, b);
+	return place_a.client == place_b.client && place_a.clock == place_b.clock;
+}
+
+static uint64_t
+client_id_of(const CrdtDoc *doc, const CrdtItem *item)
+{
+	return doc->clients[crdt_unpack(doc, item->id).client].id;
+}
+
+/* ---- the search ---- */
+
+/* Items from start up to and without end are no longer conflicting. */
+static void
+clear_conflicting(CrdtDoc *doc, CrdtRef start, CrdtRef end)
+{
+	for (CrdtRef ref = start; ref != end; ref = crdt_item(doc, ref)->right)
+		crdt_item(doc, ref)->conflicting = 0;
+}
+
+static void
+clear_marks(CrdtDoc *doc, CrdtRef start, CrdtRef end)
+{
+	for (CrdtRef ref = start; ref != end; ref = crdt_item(doc, ref)->right)
+	{
+		crdt_item(doc, ref)->visited = 0;
+		crdt_item(doc, ref)->conflicting = 0;
+	}
+}
+
+/* The item that holds o's origin, if this search has passed it; 0 otherwise. */
+static CrdtRef
+visited_origin(CrdtDoc *doc, const CrdtItem *o)
+{
+	CrdtRef ref;
+
+	if (o->origin == CRDT_PACKED_NONE)
+		return 0;
+	ref = crdt_structs_get(doc, crdt_unpack(doc, o->origin));
+	return ref != 0 && crdt_item(doc, ref)->visited ? ref : 0;
+}
+
+/*
+ * YATA's conflict resolution: the item that ours goes behind.
+ *
+ *     origin | a1 a2 b1 ... | right origin          o walks from left to right; left is the best
+ *                                                   place so far
+ *
+ * o has our origin:          a smaller client stays left of us: left = o; a larger one with our
+ *                            right origin: stop; any other larger one: look on
+ * o hangs on one we passed:  it belongs to that one: left = o if that one is already left of us
+ * anything else:             the concurrent group ends here: stop
+ *
+ * Every replica walks the same way over the same set, therefore all agree.
+ */
+static CrdtRef
+find_left(CrdtDoc *doc, const CrdtItem *item, CrdtRef start)
+{
+	uint64_t own_client = client_id_of(doc, item);
+	CrdtRef left = item->left;
+	CrdtRef unsettled = start; /* first one that may be conflicting */
+	CrdtRef ref = start;
+
+	while (ref != 0 && ref != item->right)
+	{
+		CrdtItem *o = crdt_item(doc, ref);
+		bool goes_left = false;
+
+		o->visited = 1;
+		o->conflicting = 1;
+		if (crdt_ids_equal(doc, item->origin, o->origin))
+		{
+			goes_left = client_id_of(doc, o) < own_client;
+			if (!goes_left && crdt_ids_equal(doc, item->right_origin, o->right_origin))
+				break;
+		}
+		else
+		{
+			CrdtRef origin = visited_origin(doc, o);
+
+			if (origin == 0)
+				break;
+			goes_left = !crdt_item(doc, origin)->conflicting;
+		}
+		if (goes_left)
+		{
+			left = ref;
+			clear_conflicting(doc, unsettled, o->right);
+			unsettled = o->right;
+		}
+		ref = o->right;
+	}
+	if (ref != 0 && crdt_item(doc, ref)->visited)
+		ref = crdt_item(doc, ref)->right;
+	clear_marks(doc, start, ref);
+	return left;
+}
+
+/* ---- linking ---- */
+
+static void
+resolve_conflicts(CrdtDoc *doc, CrdtItem *item, const CrdtList *list)
+{
+	CrdtRef between; /* what stands where item wants to go */
+
+	if (item->left != 0)
+		between = crdt_item(doc, item->left)->right;
+	else if (item->right != 0 && crdt_item(doc, item->right)->left == 0)
+		return;
+	else
+		between = list->first;
+	if (between != item->right)
+		item->left = find_left(doc, item, between);
+}
+
+static void
+link_item(CrdtDoc *doc, CrdtRef ref, CrdtItem *item, CrdtList *list)
+{
+	if (item->left != 0)
+	{
+		CrdtItem *left = crdt_item(doc, item->left);
+
+		item->right = left->right;
+		left->right = ref;
+	}
+	else
+	{
+		item->right = list->first;
+		list->first = ref;
+	}
+	if (item->right != 0)
+	{
+		crdt_item(doc, item->right)->left = ref;
+		return;
+	}
+	list->last = ref;
+	/* the new last item of a key is its value now */
+	if (list->key != 0 && item->left != 0)
+		crdt_item_delete(doc, item->left);
+}
+
+static void
+integrate_content(CrdtDoc *doc, CrdtRef ref, CrdtItem *item, const CrdtList *list)
+{
+	switch (item->kind)
+	{
+		case CRDT_DELETED:
+			item->deleted = 1;
+			crdt_transaction_add_deleted(doc, item);
+			break;
+		case CRDT_TYPE:
+			doc->types[item->content.type].item = ref;
+			doc->keyed_types += list->key != 0;
+			break;
+		case CRDT_FORMAT_MARK: doc->types[list->type].has_formatting = true; break;
+		default: break;
+	}
+}
+
+void
+crdt_item_integrate(CrdtDoc *doc, uint32_t client, CrdtRef ref)
+{
+	CrdtItem *item = crdt_item(doc, ref);
+	CrdtList *list = &doc->lists[item->list];
+	uint64_t length = crdt_item_length(item);
+	CrdtRef holder;
+
+	crdt_transaction_touch(doc, client);
+	if (item->list == 0)
+	{
+		if (item->kind != CRDT_GC)
+			crdt_content_drop(doc, item);
+		item->kind = CRDT_GC;
+		item->deleted = 1;
+		crdt_structs_append(doc, client, ref, length);
+		return;
+	}
+	resolve_conflicts(doc, item, list);
+	link_item(doc, ref, item, list);
+	if (list->key == 0 && crdt_item_is_countable(item))
+		list->length += length;
+	crdt_structs_append(doc, client, ref, length);
+	integrate_content(doc, ref, item, list);
+	crdt_transaction_note_change(doc, list->type);
+	holder = doc->types[list->type].item;
+	doc->nested_items += holder != 0;
+	if ((holder != 0 && crdt_item(doc, holder)->deleted) || (list->key != 0 && item->right != 0))
+		crdt_item_delete(doc, ref);
+}
+
+/* ---- deleting ---- */
+
+/* Marks one item deleted; a type it holds goes on the stack. */
+static void
+delete_one(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
+{
+	CrdtItem *item = crdt_item(doc, ref);
+	CrdtList *list = &doc->lists[item->list];
+
+	if (list->key == 0 && crdt_item_is_countable(item))
+		list->length -= item->length;
+	item->deleted = 1;
+	crdt_transaction_add_deleted(doc, item);
+	crdt_transaction_note_change(doc, list->type);
+	if (item->kind == CRDT_TYPE)
+	{
+		CrdtType *type = &doc->types[item->content.type];
+
+		type->next = *stack;
+		*stack = type->number;
+	}
+}
+
+static void
+delete_child(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
+{
+	if (!crdt_item(doc, ref)->deleted)
+		delete_one(doc, ref, stack);
+	else
+		crdt_transaction_merge_later(doc, crdt_item(doc, ref));
+}
+
+void
+crdt_item_delete(CrdtDoc *doc, CrdtRef ref)
+{
+	uint32_t stack = 0;
+
+	if (crdt_item(doc, ref)->deleted)
+		return;
+	delete_one(doc, ref, &stack);
+	while (stack != 0)
+	{
+		const CrdtType *type = &doc->types[stack];
+		CrdtRef child = doc->lists[type->sequence].first;
+		uint32_t key = type->first_key;
+
+		stack = type->next;
+		for (; child != 0; child = crdt_item(doc, child)->right)
+			delete_child(doc, child, &stack);
+		for (; key != 0; key = doc->lists[key].next_key)
+			if (doc->lists[key].last != 0)
+				delete_child(doc, doc->lists[key].last, &stack);
+	}
+}

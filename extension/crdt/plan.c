@@ -1,0 +1,925 @@
+/*
+ * plan.c: decoding, ordering and reserving for an update (plan.h; FORMAT 7.5).
+ *
+ * The order of integration depends on clocks alone, so it is found by moving planned states
+ * forward instead of real ones:
+ *
+ *     head of the highest client ── needs a client we have structs of ──> suspend it, take that
+ *            │                                                           one's next struct first
+ *            ├── needs what nobody has ──> it and all suspended ones wait (pending)
+ *            └── complete ──> next step
+ */
+#include "plan.h"
+
+#include <string.h>
+
+#include "structs.h"
+#include "tables.h"
+#include "transaction.h"
+#include "update.h"
+
+/* Larger arrays than this are given back after use. */
+#define ARRAY_KEPT_BYTES 4096
+#define CANCEL_CHECK_INTERVAL 4096
+
+/* ---- life ---- */
+
+void
+crdt_pending_open(CrdtPending *pending, const CrdtHost *host)
+{
+	crdt_buffer_open(&pending->update, host);
+	pending->missing = (CrdtStateVector){.host = host};
+	crdt_idset_open(&pending->deletes, host);
+}
+
+void
+crdt_pending_close(CrdtPending *pending)
+{
+	crdt_buffer_close(&pending->update);
+	crdt_state_vector_close(&pending->missing);
+	crdt_idset_close(&pending->deletes);
+}
+
+CrdtPlan *
+crdt_plan_new(CrdtDoc *doc)
+{
+	const CrdtHost *host = &doc->host;
+	CrdtPlan *plan = host->resize(host->context, NULL, 0, sizeof(CrdtPlan));
+
+	if (plan == NULL)
+		return NULL;
+	memset(plan, 0, sizeof(*plan));
+	plan->doc = doc;
+	crdt_arena_open(&plan->scratch, host);
+	crdt_pending_open(&plan->pending, host);
+	crdt_idset_open(&plan->fresh_deletes, host);
+	crdt_update_writer_open(&plan->writer, host, CRDT_V1);
+	return plan;
+}
+
+static void
+free_array(CrdtPlan *plan, void *array, size_t *capacity, size_t element_size, size_t kept_bytes)
+{
+	if (*capacity * element_size > kept_bytes)
+		crdt_array_free(&plan->doc->host, array, capacity, element_size);
+}
+
+static void
+free_arrays(CrdtPlan *plan, size_t kept)
+{
+	free_array(plan, &plan->arrivals, &plan->arrival_capacity, sizeof(CrdtArrival), kept);
+	free_array(plan, &plan->runs, &plan->run_capacity, sizeof(CrdtArrivalRun), kept);
+	free_array(plan, &plan->stack, &plan->stack_capacity, sizeof(size_t), kept);
+	free_array(plan, &plan->steps, &plan->step_capacity, sizeof(CrdtStep), kept);
+	free_array(plan, &plan->deletes, &plan->delete_capacity, sizeof(CrdtDeletedRange), kept);
+	free_array(plan, &plan->passes, &plan->pass_capacity, sizeof(CrdtPass), kept);
+	free_array(plan, &plan->clients, &plan->client_capacity, sizeof(uint32_t), kept);
+}
+
+void
+crdt_plan_clear(CrdtPlan *plan)
+{
+	for (size_t i = 0; i < plan->client_count; i++)
+	{
+		CrdtClient *client = &plan->doc->clients[plan->clients[i]];
+
+		client->is_planned = false;
+		client->run = 0;
+		client->coming_splits = 0;
+		client->coming_structs = 0;
+	}
+	plan->arrival_count = 0;
+	plan->run_count = 0;
+	plan->stack_count = 0;
+	plan->step_count = 0;
+	plan->delete_count = 0;
+	plan->pass_count = 0;
+	plan->client_count = 0;
+	if (plan->pending_changed)
+		crdt_pending_close(&plan->pending);
+	plan->pending_changed = false;
+	free_arrays(plan, ARRAY_KEPT_BYTES);
+	if (plan->fresh_deletes.capacity * sizeof(CrdtIdRange) > ARRAY_KEPT_BYTES)
+		crdt_idset_close(&plan->fresh_deletes);
+	plan->fresh_deletes.count = 0;
+	crdt_arena_reset(&plan->scratch);
+}
+
+void
+crdt_plan_free(CrdtPlan *plan)
+{
+	const CrdtHost *host = &plan->doc->host;
+
+	crdt_plan_clear(plan);
+	free_arrays(plan, 0);
+	crdt_arena_close(&plan->scratch);
+	crdt_pending_close(&plan->pending);
+	crdt_idset_close(&plan->fresh_deletes);
+	crdt_update_writer_close(&plan->writer);
+	host->resize(host->context, plan, sizeof(*plan), 0);
+}
+
+size_t
+crdt_plan_bytes(const CrdtPlan *plan)
+{
+	return sizeof(*plan) + plan->scratch.bytes + plan->arrival_capacity * sizeof(CrdtArrival) +
+		   plan->run_capacity * sizeof(CrdtArrivalRun) + plan->step_capacity * sizeof(CrdtStep) +
+		   plan->delete_capacity * sizeof(CrdtDeletedRange);
+}
+
+static CrdtStatus
+no_memory(CrdtPlan *plan)
+{
+	return crdt_error_no_memory(plan->error);
+}
+
+/* Room for one more element of one of the plan's arrays. */
+#define GROW(plan, array, noun)                                                      \
+	crdt_array_reserve(&(plan)->doc->host, &(plan)->array, &(plan)->noun##_capacity, \
+					   (plan)->noun##_count + 1, sizeof(*(plan)->array))
+
+static bool
+is_cancelled(const CrdtPlan *plan)
+{
+	const CrdtHost *host = &plan->doc->host;
+
+	return host->cancelled != NULL && host->cancelled(host->context);
+}
+
+/* ---- decoding ---- */
+
+/* A same-client reference must point back; Yjs looks it up without asking whether it is there. */
+static bool
+points_back(const CrdtStruct *wire, CrdtId id)
+{
+	return id.client != wire->client || id.clock < wire->clock;
+}
+
+static void
+check_references(CrdtUpdateReader *reader, const CrdtStruct *wire)
+{
+	if (((wire->flags & CRDT_HAS_ORIGIN) != 0 && !points_back(wire, wire->origin)) ||
+		((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 && !points_back(wire, wire->right_origin)) ||
+		((wire->flags & CRDT_PARENT_IS_ID) != 0 && !points_back(wire, wire->parent_id)))
+		crdt_reader_fail(&reader->bytes, CRDT_MALFORMED,
+						 "struct %llu of client %llu refers to itself or a later one",
+						 (unsigned long long) wire->clock, (unsigned long long) wire->client);
+}
+
+/* Reads all structs; a run for each block. */
+static CrdtStatus
+decode_structs(CrdtPlan *plan, CrdtUpdateReader *reader)
+{
+	size_t block = 0;
+
+	for (;;)
+	{
+		/* a block tells how many structs are coming, and the reader has checked that they fit */
+		if (!crdt_array_reserve(&plan->doc->host, &plan->arrivals, &plan->arrival_capacity,
+								plan->arrival_count + (size_t) reader->structs_left + 1,
+								sizeof(CrdtArrival)))
+			return no_memory(plan);
+		if (!crdt_update_reader_next(reader, &plan->arrivals[plan->arrival_count].wire))
+			return crdt_update_reader_status(reader, plan->error);
+		check_references(reader, &plan->arrivals[plan->arrival_count].wire);
+		if (reader->block_number != block)
+		{
+			if (!GROW(plan, runs, run))
+				return no_memory(plan);
+			plan->runs[plan->run_count++] = (CrdtArrivalRun){.start = plan->arrival_count};
+			block = reader->block_number;
+		}
+		plan->runs[plan->run_count - 1].end = ++plan->arrival_count;
+		if (plan->arrival_count % CANCEL_CHECK_INTERVAL == 0 && is_cancelled(plan))
+			return crdt_error_set(plan->error, CRDT_CANCELLED, 0, "cancelled");
+	}
+}
+
+static CrdtStatus
+decode(CrdtPlan *plan, CrdtBytes update, CrdtFormat format)
+{
+	CrdtUpdateReader reader;
+	CrdtStatus status;
+	CrdtIdRange range;
+
+	plan->run_count = 0;
+	plan->fresh_deletes.count = 0;
+	crdt_update_reader_open(&reader, update, format, &plan->scratch);
+	status = decode_structs(plan, &reader);
+	if (status != CRDT_OK)
+		return status;
+	while (crdt_update_reader_next_deleted(&reader, &range))
+		if (range.length > 0 && !crdt_idset_add(&plan->fresh_deletes, range))
+			return no_memory(plan);
+	return crdt_update_reader_status(&reader, plan->error);
+}
+
+/* ---- resolving names and clients to numbers ---- */
+
+static CrdtClient *
+plan_client(CrdtPlan *plan, uint32_t number)
+{
+	CrdtClient *client = &plan->doc->clients[number];
+
+	if (!client->is_planned)
+	{
+		client->is_planned = true;
+		client->planned_state = client->state;
+		client->run = 0;
+		plan->clients[plan->client_count++] = number; /* reserved by add_client */
+	}
+	return client;
+}
+
+static bool
+add_client(CrdtPlan *plan, uint64_t id, uint32_t *number)
+{
+	if (!GROW(plan, clients, client) || !crdt_client_add(plan->doc, id, number))
+		return false;
+	plan_client(plan, *number);
+	return true;
+}
+
+static bool
+resolve_parent(CrdtPlan *plan, CrdtArrival *arrival)
+{
+	const CrdtStruct *wire = &arrival->wire;
+	uint32_t name;
+
+	if ((wire->flags & CRDT_PARENT_IS_ROOT) != 0)
+	{
+		if (!crdt_name_add(plan->doc, wire->parent_name, &name) ||
+			!crdt_root_add(plan->doc, name, &arrival->parent))
+			return false;
+	}
+	else if ((wire->flags & CRDT_PARENT_IS_ID) != 0 &&
+			 !add_client(plan, wire->parent_id.client, &arrival->parent))
+		return false;
+	arrival->key = 0;
+	return wire->parent_sub.data == NULL ||
+		   crdt_name_add(plan->doc, wire->parent_sub, &arrival->key);
+}
+
+static bool
+has_name(const CrdtStruct *wire)
+{
+	return wire->kind == CRDT_FORMAT_MARK || wire->kind == CRDT_SUBDOCUMENT ||
+		   (wire->kind == CRDT_TYPE &&
+			(wire->type_ref == CRDT_XML_ELEMENT || wire->type_ref == CRDT_XML_HOOK));
+}
+
+static bool
+resolve(CrdtPlan *plan, CrdtArrival *arrival, uint32_t client)
+{
+	const CrdtStruct *wire = &arrival->wire;
+
+	arrival->client = client;
+	arrival->origin_client = client;
+	arrival->right_client = client;
+	arrival->name = 0;
+	if ((wire->flags & CRDT_HAS_ORIGIN) != 0 && wire->origin.client != wire->client &&
+		!add_client(plan, wire->origin.client, &arrival->origin_client))
+		return false;
+	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 && wire->right_origin.client != wire->client &&
+		!add_client(plan, wire->right_origin.client, &arrival->right_client))
+		return false;
+	if (!resolve_parent(plan, arrival))
+		return false;
+	return !has_name(wire) || crdt_name_add(plan->doc, wire->name, &arrival->name);
+}
+
+static bool
+run_is_before(const void *a, const void *b)
+{
+	const CrdtArrivalRun *left = a;
+	const CrdtArrivalRun *right = b;
+
+	/* of two blocks of one client the later one counts: it comes first here */
+	return left->client_id != right->client_id ? left->client_id > right->client_id
+											   : left->start > right->start;
+}
+
+/* Runs sorted by client, descending; what they name has numbers. */
+static CrdtStatus
+resolve_runs(CrdtPlan *plan)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < plan->run_count; i++)
+		plan->runs[i].client_id = plan->arrivals[plan->runs[i].start].wire.client;
+	crdt_sort(plan->runs, plan->run_count, sizeof(CrdtArrivalRun), run_is_before);
+	for (size_t i = 0; i < plan->run_count; i++)
+	{
+		CrdtArrivalRun run = plan->runs[i];
+
+		if (kept > 0 && plan->runs[kept - 1].client_id == run.client_id)
+			continue;
+		if (!add_client(plan, run.client_id, &run.client))
+			return no_memory(plan);
+		run.at = run.start;
+		run.rest_start = run.rest_end = run.end;
+		plan->runs[kept++] = run;
+		plan->doc->clients[run.client].run = (uint32_t) kept;
+		for (size_t at = run.start; at < run.end; at++)
+			if (!resolve(plan, &plan->arrivals[at], run.client))
+				return no_memory(plan);
+	}
+	plan->run_count = kept;
+	return CRDT_OK;
+}
+
+/* ---- ordering by dependency (7.5, step 2) ---- */
+
+static bool
+is_known(const CrdtPlan *plan, const CrdtArrival *arrival, uint32_t client, uint64_t clock)
+{
+	return client == arrival->client || clock < plan->doc->clients[client].planned_state;
+}
+
+/* The client that a struct still misses; CRDT_NO_CLIENT: none (7.3). */
+static uint32_t
+missing_client(const CrdtPlan *plan, const CrdtArrival *arrival)
+{
+	const CrdtStruct *wire = &arrival->wire;
+
+	if ((wire->flags & CRDT_HAS_ORIGIN) != 0 &&
+		!is_known(plan, arrival, arrival->origin_client, wire->origin.clock))
+		return arrival->origin_client;
+	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
+		!is_known(plan, arrival, arrival->right_client, wire->right_origin.clock))
+		return arrival->right_client;
+	if ((wire->flags & CRDT_PARENT_IS_ID) != 0 &&
+		!is_known(plan, arrival, arrival->parent, wire->parent_id.clock))
+		return arrival->parent;
+	return CRDT_NO_CLIENT;
+}
+
+/* Notes the smallest clock that a client lacks. */
+static bool
+note_missing(CrdtStateVector *missing, uint64_t client, uint64_t clock)
+{
+	size_t at = 0;
+	size_t end = missing->count;
+
+	while (at < end)
+	{
+		size_t middle = at + (end - at) / 2;
+
+		if (missing->entries[middle].client < client)
+			at = middle + 1;
+		else
+			end = middle;
+	}
+	if (at < missing->count && missing->entries[at].client == client)
+	{
+		if (clock < missing->entries[at].clock)
+			missing->entries[at].clock = clock;
+		return true;
+	}
+	if (!crdt_array_reserve(missing->host, &missing->entries, &missing->capacity,
+							missing->count + 1, sizeof(CrdtStateVectorEntry)))
+		return false;
+	memmove(missing->entries + at + 1, missing->entries + at,
+			(missing->count - at) * sizeof(CrdtStateVectorEntry));
+	missing->entries[at] = (CrdtStateVectorEntry){client, clock};
+	missing->count++;
+	return true;
+}
+
+/* All suspended structs, and what follows them of their clients, have to wait. */
+static void
+stack_to_rest(CrdtPlan *plan)
+{
+	for (size_t i = 0; i < plan->stack_count; i++)
+	{
+		const CrdtArrival *arrival = &plan->arrivals[plan->stack[i]];
+		CrdtArrivalRun *run = &plan->runs[plan->doc->clients[arrival->client].run - 1];
+
+		if (!run->closed)
+		{
+			run->rest_start = run->at - 1;
+			run->rest_end = run->end;
+			run->closed = true;
+			run->at = run->end;
+		}
+		else
+		{
+			run->rest_start = plan->stack[i];
+			run->rest_end = plan->stack[i] + 1;
+		}
+	}
+	plan->stack_count = 0;
+}
+
+/* The next struct to look at: a suspended one, or the next of the current run, or the first of the
+ * highest client that has any left. */
+static bool
+next_head(CrdtPlan *plan, size_t *run, size_t *head)
+{
+	if (plan->stack_count > 0)
+	{
+		*head = plan->stack[--plan->stack_count];
+		return true;
+	}
+	while (*run < plan->run_count && plan->runs[*run].at == plan->runs[*run].end)
+		++*run;
+	if (*run == plan->run_count)
+		return false;
+	*head = plan->runs[*run].at++;
+	return true;
+}
+
+/* Deals with head, which is not a Skip; next: whose struct to look at first, or none. */
+static bool
+order_head(CrdtPlan *plan, size_t head, CrdtStateVector *missing, CrdtArrivalRun **next)
+{
+	const CrdtArrival *arrival = &plan->arrivals[head];
+	CrdtClient *client = &plan->doc->clients[arrival->client];
+	uint64_t offset = client->planned_state - arrival->wire.clock;
+	uint32_t lacked;
+
+	*next = NULL;
+	if (arrival->wire.clock > client->planned_state)
+	{
+		plan->stack[plan->stack_count++] = head;
+		if (!note_missing(missing, client->id, arrival->wire.clock - 1))
+			return false;
+		stack_to_rest(plan);
+		return true;
+	}
+	lacked = missing_client(plan, arrival);
+	if (lacked != CRDT_NO_CLIENT)
+	{
+		CrdtClient *other = &plan->doc->clients[lacked];
+		CrdtArrivalRun *run = other->run == 0 ? NULL : &plan->runs[other->run - 1];
+
+		plan->stack[plan->stack_count++] = head;
+		if (run != NULL && run->at < run->end)
+		{
+			*next = run;
+			return true;
+		}
+		if (!note_missing(missing, other->id, other->planned_state))
+			return false;
+		stack_to_rest(plan);
+		return true;
+	}
+	plan->steps[plan->step_count++] = (CrdtStep){head, offset};
+	if (offset < arrival->wire.length)
+		client->planned_state += arrival->wire.length - offset;
+	return true;
+}
+
+static CrdtStatus
+order_structs(CrdtPlan *plan, CrdtStateVector *missing)
+{
+	const CrdtHost *host = &plan->doc->host;
+	size_t run = 0;
+	size_t head;
+
+	/* each arrival is on the stack at most once, and is at most one step */
+	if (!crdt_array_reserve(host, &plan->stack, &plan->stack_capacity, plan->arrival_count,
+							sizeof(size_t)) ||
+		!crdt_array_reserve(host, &plan->steps, &plan->step_capacity, plan->arrival_count,
+							sizeof(CrdtStep)))
+		return no_memory(plan);
+	while (next_head(plan, &run, &head))
+	{
+		CrdtArrivalRun *next = NULL;
+
+		do
+		{
+			if (next != NULL)
+				head = next->at++;
+			next = NULL;
+			if (plan->arrivals[head].wire.kind != CRDT_SKIP &&
+				!order_head(plan, head, missing, &next))
+				return no_memory(plan);
+		} while (next != NULL);
+	}
+	return CRDT_OK;
+}
+
+/* ---- what waits ---- */
+
+/* A copy of what waits in the document, to be changed. */
+static bool
+begin_pending(CrdtPlan *plan)
+{
+	const CrdtPending *old = &plan->doc->pending;
+	CrdtPending *new = &plan->pending;
+
+	if (plan->pending_changed)
+		return true;
+	crdt_pending_open(new, &plan->doc->host);
+	plan->pending_changed = true;
+	crdt_write_bytes(&new->update, crdt_buffer_view(&old->update));
+	for (size_t i = 0; i < old->missing.count; i++)
+		if (!note_missing(&new->missing, old->missing.entries[i].client,
+						  old->missing.entries[i].clock))
+			return false;
+	for (size_t i = 0; i < old->deletes.count; i++)
+		if (!crdt_idset_add(&new->deletes, old->deletes.ranges[i]))
+			return false;
+	return !new->update.failed;
+}
+
+static const CrdtPending *
+current_pending(const CrdtPlan *plan)
+{
+	return plan->pending_changed ? &plan->pending : &plan->doc->pending;
+}
+
+/* Is something there now that structs were waiting for? */
+static bool
+can_retry(CrdtPlan *plan)
+{
+	const CrdtPending *pending = current_pending(plan);
+
+	if (pending->update.size == 0)
+		return false;
+	for (size_t i = 0; i < pending->missing.count; i++)
+	{
+		uint32_t number = crdt_client_find(plan->doc, pending->missing.entries[i].client);
+		const CrdtClient *client;
+
+		if (number == CRDT_NO_CLIENT)
+			continue;
+		client = &plan->doc->clients[number];
+		if (pending->missing.entries[i].clock <
+			(client->is_planned ? client->planned_state : client->state))
+			return true;
+	}
+	return false;
+}
+
+/* The structs of this pass that have to wait, as an update. */
+static bool
+encode_rest(CrdtPlan *plan, CrdtBuffer *out)
+{
+	CrdtIdSet no_deletes;
+	bool done;
+
+	crdt_idset_open(&no_deletes, &plan->doc->host);
+	for (size_t i = 0; i < plan->run_count; i++)
+		for (size_t at = plan->runs[i].rest_start; at < plan->runs[i].rest_end; at++)
+			crdt_update_writer_add(&plan->writer, &plan->arrivals[at].wire, 0);
+	done = crdt_update_writer_finish(&plan->writer, &no_deletes, out);
+	crdt_update_writer_close(&plan->writer);
+	return done;
+}
+
+/* Adds the rest of this pass to what waits. */
+static CrdtStatus
+park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
+{
+	CrdtBuffer rest;
+	CrdtBuffer merged;
+	CrdtStatus status = CRDT_OK;
+
+	crdt_buffer_open(&rest, &plan->doc->host);
+	crdt_buffer_open(&merged, &plan->doc->host);
+	if (!begin_pending(plan) || !encode_rest(plan, &rest))
+		status = no_memory(plan);
+	for (size_t i = 0; status == CRDT_OK && i < missing->count; i++)
+		if (!note_missing(&plan->pending.missing, missing->entries[i].client,
+						  missing->entries[i].clock))
+			status = no_memory(plan);
+	if (status == CRDT_OK)
+	{
+		CrdtBytes parts[] = {crdt_buffer_view(&plan->pending.update), crdt_buffer_view(&rest)};
+		size_t skipped = parts[0].size == 0;
+
+		status = crdt_update_merge(&plan->doc->host, parts + skipped, 2 - skipped, CRDT_V1, &merged,
+								   plan->error);
+	}
+	if (status == CRDT_OK)
+	{
+		crdt_buffer_close(&plan->pending.update);
+		plan->pending.update = merged;
+	}
+	else
+		crdt_buffer_close(&merged);
+	crdt_buffer_close(&rest);
+	return status;
+}
+
+static bool
+has_rest(const CrdtPlan *plan)
+{
+	for (size_t i = 0; i < plan->run_count; i++)
+		if (plan->runs[i].rest_start < plan->runs[i].rest_end)
+			return true;
+	return false;
+}
+
+/* ---- deletes ---- */
+
+/* First clock of the client that will be unknown. */
+static uint64_t
+planned_state(CrdtPlan *plan, uint64_t id, uint32_t *number)
+{
+	*number = crdt_client_find(plan->doc, id);
+	if (*number == CRDT_NO_CLIENT)
+		return 0;
+	return plan->doc->clients[*number].is_planned ? plan->doc->clients[*number].planned_state
+												  : plan->doc->clients[*number].state;
+}
+
+/* Splits ranges into what can be deleted now and what has to wait, which is appended to waiting. */
+static bool
+plan_ranges(CrdtPlan *plan, const CrdtIdSet *ranges, CrdtIdSet *waiting)
+{
+	for (size_t i = 0; i < ranges->count; i++)
+	{
+		CrdtIdRange range = ranges->ranges[i];
+		uint32_t client;
+		uint64_t state = planned_state(plan, range.client, &client);
+		uint64_t end = range.clock + range.length;
+
+		if (range.clock < state)
+		{
+			uint64_t known_end = end < state ? end : state;
+
+			if (!GROW(plan, deletes, delete) || !GROW(plan, clients, client))
+				return false;
+			plan_client(plan, client);
+			plan->deletes[plan->delete_count++] =
+				(CrdtDeletedRange){range.clock, known_end - range.clock, client};
+			range.clock = known_end;
+			range.length = end - known_end;
+		}
+		if (range.length > 0 && !crdt_idset_add(waiting, range))
+			return false;
+	}
+	return true;
+}
+
+static bool
+some_range_waits(CrdtPlan *plan, const CrdtIdSet *ranges)
+{
+	uint32_t client;
+
+	for (size_t i = 0; i < ranges->count; i++)
+		if (ranges->ranges[i].clock + ranges->ranges[i].length >
+			planned_state(plan, ranges->ranges[i].client, &client))
+			return true;
+	return false;
+}
+
+static bool
+some_range_is_known(CrdtPlan *plan, const CrdtIdSet *ranges)
+{
+	uint32_t client;
+
+	for (size_t i = 0; i < ranges->count; i++)
+		if (ranges->ranges[i].clock < planned_state(plan, ranges->ranges[i].client, &client))
+			return true;
+	return false;
+}
+
+static CrdtStatus
+plan_deletes(CrdtPlan *plan)
+{
+	CrdtIdSet waiting;
+	bool done;
+
+	crdt_idset_normalize(&plan->fresh_deletes);
+	if (!some_range_waits(plan, &plan->fresh_deletes) &&
+		!some_range_is_known(plan, &current_pending(plan)->deletes))
+	{
+		/* the usual case: nothing waited, nothing has to */
+		return plan_ranges(plan, &plan->fresh_deletes, NULL) ? CRDT_OK : no_memory(plan);
+	}
+	crdt_idset_open(&waiting, &plan->doc->host);
+	done = begin_pending(plan) && plan_ranges(plan, &plan->fresh_deletes, &waiting) &&
+		   plan_ranges(plan, &plan->pending.deletes, &waiting);
+	if (done)
+	{
+		crdt_idset_normalize(&waiting);
+		crdt_idset_close(&plan->pending.deletes);
+		plan->pending.deletes = waiting;
+		return CRDT_OK;
+	}
+	crdt_idset_close(&waiting);
+	return no_memory(plan);
+}
+
+/* ---- reserving ---- */
+
+/* What carrying out the plan may take, at most. */
+typedef struct Needs
+{
+	uint64_t items;
+	uint64_t splits;
+	uint64_t pieces;
+	uint64_t text_bytes;
+	uint64_t types;
+	uint64_t lists;
+	uint64_t deleted;
+	bool wide; /* ids beyond 20 + 44 bits */
+	bool deep; /* a type may be deleted with all that is in it */
+	bool piecewise; /* contents that are cut may need pieces */
+} Needs;
+
+static void
+count_split(CrdtPlan *plan, Needs *needs, uint32_t client)
+{
+	plan->doc->clients[client].coming_splits++;
+	needs->splits++;
+}
+
+static void
+count_content(const CrdtStruct *wire, Needs *needs)
+{
+	bool has_bytes = wire->kind != CRDT_GC && wire->kind != CRDT_DELETED && wire->kind != CRDT_TYPE;
+
+	if (has_bytes)
+		needs->text_bytes += wire->content.size;
+	if (has_bytes && (wire->kind != CRDT_STRING || !wire->ascii))
+	{
+		needs->pieces++;
+		needs->piecewise = true;
+	}
+	if (wire->kind == CRDT_TYPE)
+	{
+		needs->types++;
+		needs->deep = true;
+	}
+}
+
+/* Does the struct continue the one that is integrated just before it? */
+static bool
+continues(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
+{
+	const CrdtArrival *before = arrival - 1;
+
+	return step > plan->steps && step[-1].arrival + 1 == step->arrival &&
+		   before->client == arrival->client && step[-1].offset < before->wire.length &&
+		   arrival->wire.origin.client == arrival->wire.client &&
+		   arrival->wire.origin.clock == arrival->wire.clock - 1;
+}
+
+static void
+count_step(CrdtPlan *plan, const CrdtStep *step, Needs *needs)
+{
+	const CrdtArrival *arrival = &plan->arrivals[step->arrival];
+	const CrdtStruct *wire = &arrival->wire;
+
+	if ((wire->flags & CRDT_HAS_ORIGIN) != 0)
+	{
+		if (!continues(plan, step, arrival))
+			count_split(plan, needs, arrival->origin_client);
+		needs->wide |= crdt_id_is_wide(arrival->origin_client, wire->origin.clock);
+	}
+	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
+	{
+		count_split(plan, needs, arrival->right_client);
+		needs->wide |= crdt_id_is_wide(arrival->right_client, wire->right_origin.clock);
+	}
+	if (step->offset >= wire->length)
+		return;
+	needs->wide |= crdt_id_is_wide(arrival->client, wire->clock + wire->length);
+	needs->items++;
+	needs->lists += arrival->key != 0;
+	plan->doc->clients[arrival->client].coming_structs++;
+	count_content(wire, needs);
+}
+
+/* How many structs that are there already does a range touch? */
+static uint64_t
+structs_in_range(CrdtDoc *doc, const CrdtDeletedRange *range)
+{
+	CrdtClient *client = &doc->clients[range->client];
+
+	if (range->clock >= client->state)
+		return 0;
+	return crdt_structs_count(client, range->clock, range->clock + range->length - 1);
+}
+
+static CrdtStatus
+reserve_leaves(CrdtPlan *plan)
+{
+	size_t large = 0;
+	size_t small = 0;
+
+	for (size_t i = 0; i < plan->client_count; i++)
+	{
+		CrdtClient *client = &plan->doc->clients[plan->clients[i]];
+
+		if (client->coming_structs + client->coming_splits > 0 &&
+			!crdt_structs_reserve(plan->doc, client, &large, &small))
+			return no_memory(plan);
+	}
+	return crdt_leaves_reserve(plan->doc, large, small) ? CRDT_OK : no_memory(plan);
+}
+
+static CrdtStatus
+reserve(CrdtPlan *plan)
+{
+	CrdtDoc *doc = plan->doc;
+	Needs needs = {.piecewise = doc->pieces.used > 1,
+				   .wide = doc->wide_count > 0,
+				   .deep = doc->keyed_types > 0 || plan->delete_count > 0};
+	uint64_t nested;
+	uint64_t wide;
+
+	for (size_t i = 0; i < plan->step_count; i++)
+		count_step(plan, &plan->steps[i], &needs);
+	for (size_t i = 0; i < plan->delete_count; i++)
+	{
+		const CrdtDeletedRange *range = &plan->deletes[i];
+
+		count_split(plan, &needs, range->client);
+		count_split(plan, &needs, range->client);
+		needs.deleted += structs_in_range(doc, range) + 1;
+	}
+	nested = needs.deep ? doc->nested_items + needs.items + needs.splits : 0;
+	wide = needs.wide ? 3 * needs.items + 2 * needs.splits : 0;
+	if (doc->list_count + needs.types + needs.lists + 2 > CRDT_LIST_COUNT_MAX)
+		return crdt_error_set(plan->error, CRDT_LIMIT, 0,
+							  "the document would hold more than %u lists", CRDT_LIST_COUNT_MAX);
+	if (!crdt_pool_reserve(&doc->host, &doc->items, needs.items + needs.splits) ||
+		!crdt_pool_reserve(&doc->host, &doc->pieces,
+						   needs.pieces + (needs.piecewise ? needs.splits : 0)) ||
+		!crdt_arena_reserve(&doc->text, (size_t) needs.text_bytes) ||
+		!crdt_types_reserve(doc, (size_t) needs.types, (size_t) needs.lists) ||
+		!crdt_array_reserve(&doc->host, &doc->wide_ids, &doc->wide_capacity,
+							doc->wide_count + (size_t) wide, sizeof(CrdtId)) ||
+		!crdt_transaction_reserve(doc, plan->client_count,
+								  needs.deleted + 2 * needs.items + needs.splits + nested,
+								  needs.splits + nested))
+		return no_memory(plan);
+	return reserve_leaves(plan);
+}
+
+/* ---- the plan ---- */
+
+/* Orders what was decoded; takes up its deletes. */
+static CrdtStatus
+plan_pass(CrdtPlan *plan, bool *retry)
+{
+	CrdtPass pass = {.step_start = plan->step_count, .delete_start = plan->delete_count};
+	CrdtStateVector missing = {.host = &plan->doc->host};
+	CrdtStatus status = resolve_runs(plan);
+
+	if (status == CRDT_OK)
+		status = order_structs(plan, &missing);
+	if (status == CRDT_OK)
+		*retry = can_retry(plan);
+	if (status == CRDT_OK && has_rest(plan))
+		status = park_rest(plan, &missing);
+	crdt_state_vector_close(&missing);
+	if (status == CRDT_OK)
+		status = plan_deletes(plan);
+	if (status == CRDT_OK && !GROW(plan, passes, pass))
+		status = no_memory(plan);
+	if (status != CRDT_OK)
+		return status;
+	for (size_t i = 0; i < plan->run_count; i++)
+		plan->doc->clients[plan->runs[i].client].run = 0;
+	pass.step_end = plan->step_count;
+	pass.delete_end = plan->delete_count;
+	plan->passes[plan->pass_count++] = pass;
+	return CRDT_OK;
+}
+
+/* Takes the structs that waited, to plan them again. */
+static CrdtStatus
+take_pending(CrdtPlan *plan)
+{
+	CrdtBytes update;
+
+	if (!begin_pending(plan))
+		return no_memory(plan);
+	update = crdt_arena_copy(&plan->scratch, crdt_buffer_view(&plan->pending.update));
+	if (update.data == NULL)
+		return no_memory(plan);
+	crdt_buffer_close(&plan->pending.update);
+	plan->pending.missing.count = 0;
+	return decode(plan, update, CRDT_V1);
+}
+
+CrdtStatus
+crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format, CrdtError *error)
+{
+	bool retry = false;
+	CrdtStatus status;
+
+	plan->error = error;
+	status = decode(plan, update, format);
+	if (status == CRDT_OK)
+		status = plan_pass(plan, &retry);
+	while (status == CRDT_OK && retry)
+	{
+		retry = false;
+		status = take_pending(plan);
+		if (status == CRDT_OK)
+			status = plan_pass(plan, &retry);
+	}
+	if (status == CRDT_OK)
+		status = reserve(plan);
+	if (status != CRDT_OK)
+		crdt_plan_clear(plan);
+	return status;
+}

@@ -1,0 +1,106 @@
+/*
+ * plan.h: what applying an update is going to do, found out before anything is done.
+ *
+ * A plan decodes an update, orders its structs by dependency (FORMAT 7.5, step 2), decides what has
+ * to wait, and reserves all memory.  Whatever can fail happens here and leaves the document as it
+ * was; apply.c then carries the plan out and cannot fail.
+ *
+ * Structs that waited may have become applicable, so a plan has several passes: the update's own,
+ * then one for what waited, and so on.
+ */
+#ifndef CRDT_PLAN_H
+#define CRDT_PLAN_H
+
+#include "item.h"
+
+/* A struct of the update, with the document's numbers for what it names. */
+typedef struct CrdtArrival
+{
+	CrdtStruct wire;
+	uint32_t client;
+	uint32_t origin_client;
+	uint32_t right_client;
+	uint32_t parent; /* client of parent_id, or root type */
+	uint32_t key; /* name of parent_sub */
+	uint32_t name; /* of wire.name */
+} CrdtArrival;
+
+/* One arrival in the order of integration. */
+typedef struct CrdtStep
+{
+	size_t arrival;
+	uint64_t offset; /* units known already; the length or more: all of it */
+} CrdtStep;
+
+/* The structs and deletes of one update within the plan. */
+typedef struct CrdtPass
+{
+	size_t step_start;
+	size_t step_end;
+	size_t delete_start; /* in plan->deletes */
+	size_t delete_end;
+} CrdtPass;
+
+/* The arrivals of one client in the pass being planned. */
+typedef struct CrdtArrivalRun
+{
+	uint64_t client_id;
+	uint32_t client;
+	size_t start;
+	size_t at; /* next one to look at */
+	size_t end;
+	size_t rest_start; /* what has to wait */
+	size_t rest_end;
+	bool closed; /* nothing more of it is looked at */
+} CrdtArrivalRun;
+
+typedef struct CrdtPlan
+{
+	CrdtDoc *doc;
+	CrdtError *error;
+	CrdtArena scratch; /* values that were not canonical; updates that waited */
+
+	CrdtArrival *arrivals;
+	size_t arrival_count;
+	size_t arrival_capacity;
+	CrdtArrivalRun *runs;
+	size_t run_count;
+	size_t run_capacity;
+	size_t *stack; /* suspended arrivals */
+	size_t stack_count;
+	size_t stack_capacity;
+	CrdtStep *steps;
+	size_t step_count;
+	size_t step_capacity;
+	CrdtDeletedRange *deletes; /* to be applied: all of it is known by then */
+	size_t delete_count;
+	size_t delete_capacity;
+	CrdtPass *passes;
+	size_t pass_count;
+	size_t pass_capacity;
+	uint32_t *clients; /* those with is_planned */
+	size_t client_count;
+	size_t client_capacity;
+
+	CrdtPending pending; /* what is going to wait, if pending_changed */
+	CrdtIdSet fresh_deletes; /* of the pass being planned */
+	CrdtUpdateWriter writer; /* of structs that have to wait */
+	bool pending_changed;
+} CrdtPlan;
+
+/* Makes the plan that the document uses again and again; NULL: no memory. */
+CrdtPlan *crdt_plan_new(CrdtDoc *doc);
+void crdt_plan_free(CrdtPlan *plan);
+size_t crdt_plan_bytes(const CrdtPlan *plan);
+
+/* Plans update and reserves what carrying it out takes; on failure the document is as it was. */
+CRDT_MUST_CHECK CrdtStatus crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format,
+										  CrdtError *error);
+
+/* Forgets the plan; keeps a little memory for the next one. */
+void crdt_plan_clear(CrdtPlan *plan);
+
+void crdt_pending_open(CrdtPending *pending, const CrdtHost *host);
+void crdt_pending_close(CrdtPending *pending);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * transaction.h: what happens during an update or an edit, and at its end (FORMAT 8).
+ *
+ * Everything that changes a document notes it here; crdt_transaction_end then lets deleted content
+ * go and joins neighbours, in the order and to the extent that Yjs does, since struct boundaries
+ * are part of the encoded bytes.
+ */
+#ifndef CRDT_TRANSACTION_H
+#define CRDT_TRANSACTION_H
+
+#include "item.h"
+
+/* The client is about to get structs. */
+void crdt_transaction_touch(CrdtDoc *doc, uint32_t client);
+
+/* The item was deleted just now. */
+void crdt_transaction_add_deleted(CrdtDoc *doc, const CrdtItem *item);
+
+/* A list of the type changed. */
+void crdt_transaction_note_change(CrdtDoc *doc, uint32_t type);
+
+/* The deleted item, if it is older than the transaction, may be joined to neighbours at its end. */
+void crdt_transaction_merge_later(CrdtDoc *doc, const CrdtItem *item);
+
+/* Room for what an update may note. */
+CRDT_MUST_CHECK bool
+crdt_transaction_reserve(CrdtDoc *doc, uint64_t clients, uint64_t deleted, uint64_t to_merge);
+
+/* Garbage collection and merging; leaves the transaction empty. */
+void crdt_transaction_end(CrdtDoc *doc);
+
+void crdt_transaction_free(CrdtDoc *doc);
+
+#endif
