@@ -4,12 +4,12 @@
  * Here: finding the neighbours and the list that an arriving item names (7.3).  Not here: whatever
  * can fail, which is in plan.c; the place among concurrent neighbours (integrate.c).
  */
+#include "clean.h"
 #include "content.h"
 #include "integrate.h"
 #include "plan.h"
 #include "structs.h"
 #include "tables.h"
-#include "transaction.h"
 
 /* ---- one arriving struct ---- */
 
@@ -211,7 +211,7 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 	changed = doc->transaction.changed;
 	changed |= swap_pending(doc, plan);
 	crdt_plan_clear(plan);
-	crdt_transaction_end(doc);
+	crdt_clean_and_end(doc);
 	if (applied != NULL)
 		*applied = (CrdtApplied){changed, crdt_doc_is_waiting(doc)};
 	return CRDT_OK;

@@ -105,9 +105,10 @@ range_is_before(const void *a, const void *b)
 										 : left->clock < right->clock;
 }
 
-static void
-normalize_deleted(CrdtTransaction *transaction)
+void
+crdt_transaction_sort_deleted(CrdtDoc *doc)
 {
+	CrdtTransaction *transaction = &doc->transaction;
 	CrdtDeletedRange *ranges = transaction->deleted;
 	size_t kept = 0;
 
@@ -356,7 +357,7 @@ crdt_transaction_end(CrdtDoc *doc)
 {
 	CrdtTransaction *transaction = &doc->transaction;
 
-	normalize_deleted(transaction);
+	crdt_transaction_sort_deleted(doc);
 	if (!doc->options.keep_deleted)
 		for (size_t i = transaction->deleted_count; i-- > 0;)
 			collect_range(doc, &transaction->deleted[i]);

@@ -26,6 +26,9 @@ void crdt_transaction_merge_later(CrdtDoc *doc, const CrdtItem *item);
 CRDT_MUST_CHECK bool
 crdt_transaction_reserve(CrdtDoc *doc, uint64_t clients, uint64_t deleted, uint64_t to_merge);
 
+/* What was deleted so far becomes sorted ranges that do not touch (8.1). */
+void crdt_transaction_sort_deleted(CrdtDoc *doc);
+
 /* Garbage collection and merging; leaves the transaction empty. */
 void crdt_transaction_end(CrdtDoc *doc);
 

@@ -1,0 +1,232 @@
+/*
+ * clean.c: deletes format marks that an applied update made redundant (clean.h; FORMAT 8.5).
+ *
+ *     <b> <i> <b> x        two marks for one key before the same text: only the last one counts
+ *     <b=null> x           at the start of a text nothing is bold anyway
+ *
+ * The deletes are a transaction of their own.  It begins before the first one's garbage is
+ * collected, since a deleted mark must still be known as one, and it ends after that.
+ */
+#include "clean.h"
+
+#include "any.h"
+#include "integrate.h"
+#include "structs.h"
+#include "transaction.h"
+
+typedef struct Cleaning
+{
+	CrdtDoc *doc;
+	CrdtTransaction first; /* what is being cleaned up after; the document's is the second */
+	uint32_t *types; /* whose first gap is cleaned */
+	size_t type_count;
+	size_t type_capacity;
+	uint32_t *keys; /* seen in the gap at hand */
+	size_t key_count;
+	size_t key_capacity;
+} Cleaning;
+
+/* ---- one gap: the marks and deleted items between two visible contents ---- */
+
+static bool
+is_in_gap(const CrdtItem *item)
+{
+	return item->deleted || !crdt_item_is_countable(item);
+}
+
+/* Is the key noted already?  Notes it. */
+static bool
+see_key(Cleaning *cleaning, uint32_t key)
+{
+	for (size_t i = 0; i < cleaning->key_count; i++)
+		if (cleaning->keys[i] == key)
+			return true;
+	if (crdt_array_reserve(&cleaning->doc->host, &cleaning->keys, &cleaning->key_capacity,
+						   cleaning->key_count + 1, sizeof(uint32_t)))
+		cleaning->keys[cleaning->key_count++] = key;
+	return false;
+}
+
+static void
+delete_mark(Cleaning *cleaning, CrdtRef ref)
+{
+	CrdtDoc *doc = cleaning->doc;
+
+	if (crdt_transaction_reserve(doc, 0, doc->transaction.deleted_count + 1, 0))
+		crdt_item_delete(doc, ref);
+}
+
+/* Walks a gap from its last item leftwards; of the marks for one key the last one stays, unless
+ * null goes and it is null. */
+static void
+clean_gap(Cleaning *cleaning, CrdtRef ref, bool null_goes)
+{
+	CrdtDoc *doc = cleaning->doc;
+
+	cleaning->key_count = 0;
+	while (ref != 0 && is_in_gap(crdt_item(doc, ref)))
+	{
+		const CrdtItem *item = crdt_item(doc, ref);
+		CrdtRef left = item->left;
+
+		if (!item->deleted && item->kind == CRDT_FORMAT_MARK)
+		{
+			const CrdtPiece *mark = item->content.piece;
+
+			if (see_key(cleaning, mark->name) || (null_goes && mark->bytes[0] == CRDT_ANY_NULL))
+				delete_mark(cleaning, ref);
+		}
+		ref = left;
+	}
+}
+
+/* The gap that a deleted item lies in. */
+static void
+clean_around(Cleaning *cleaning, CrdtRef ref)
+{
+	CrdtDoc *doc = cleaning->doc;
+	CrdtRef right;
+
+	while ((right = crdt_item(doc, ref)->right) != 0 && is_in_gap(crdt_item(doc, right)))
+		ref = right;
+	clean_gap(cleaning, ref, false);
+}
+
+/* The gap before a text's first visible content, where nothing is in force yet. */
+static void
+clean_start(Cleaning *cleaning, const CrdtType *type)
+{
+	CrdtDoc *doc = cleaning->doc;
+	CrdtRef ref = doc->lists[type->sequence].first;
+
+	while (ref != 0 && is_in_gap(crdt_item(doc, ref)))
+		ref = crdt_item(doc, ref)->right;
+	if (ref != 0 && crdt_item(doc, ref)->left != 0)
+		clean_gap(cleaning, crdt_item(doc, ref)->left, true);
+}
+
+/* ---- which gaps ---- */
+
+static void
+choose_type(Cleaning *cleaning, uint32_t number)
+{
+	CrdtType *type = &cleaning->doc->types[number];
+
+	if (type->to_clean ||
+		!crdt_array_reserve(&cleaning->doc->host, &cleaning->types, &cleaning->type_capacity,
+							cleaning->type_count + 1, sizeof(uint32_t)))
+		return;
+	type->to_clean = true;
+	cleaning->types[cleaning->type_count++] = number;
+}
+
+/* Texts that got marks. */
+static void
+choose_by_arrivals(Cleaning *cleaning)
+{
+	CrdtDoc *doc = cleaning->doc;
+
+	for (size_t i = 0; i < cleaning->first.client_count; i++)
+	{
+		CrdtClient *client = &doc->clients[cleaning->first.clients[i]];
+		CrdtCursor cursor = crdt_structs_find(client, client->state_before);
+
+		do
+		{
+			const CrdtItem *item = crdt_item(doc, crdt_structs_at(client, cursor));
+
+			if (!item->deleted && item->kind == CRDT_FORMAT_MARK)
+				choose_type(cleaning, doc->lists[item->list].type);
+		} while (crdt_structs_next(client, &cursor));
+	}
+}
+
+static void
+clean_by_deleted(Cleaning *cleaning, const CrdtDeletedRange *range)
+{
+	CrdtDoc *doc = cleaning->doc;
+	CrdtClient *client = &doc->clients[range->client];
+	CrdtCursor cursor = crdt_structs_find(client, range->clock);
+
+	do
+	{
+		CrdtRef ref = crdt_structs_at(client, cursor);
+		const CrdtItem *item = crdt_item(doc, ref);
+		const CrdtType *type;
+
+		if (crdt_structs_clock_at(client, cursor) >= range->clock + range->length)
+			return;
+		if (item->kind == CRDT_GC)
+			continue;
+		type = &doc->types[doc->lists[item->list].type];
+		if (!type->has_formatting || type->to_clean)
+			continue;
+		if (item->kind == CRDT_FORMAT_MARK)
+			choose_type(cleaning, type->number);
+		else
+			clean_around(cleaning, ref);
+	} while (crdt_structs_next(client, &cursor));
+}
+
+/* Was a visible text with formatting changed?  Forgets who was. */
+static bool
+formatting_may_be_redundant(CrdtDoc *doc)
+{
+	bool found = false;
+
+	if (!doc->transaction.text_changed)
+		return false;
+	for (size_t i = 1; i < doc->type_count; i++)
+	{
+		CrdtType *type = &doc->types[i];
+
+		found |= type->changed && type->has_formatting &&
+				 (type->item == 0 || !crdt_item(doc, type->item)->deleted);
+		type->changed = false;
+	}
+	return found;
+}
+
+/* ---- the two transactions ---- */
+
+static void
+clean(Cleaning *cleaning)
+{
+	CrdtDoc *doc = cleaning->doc;
+
+	choose_by_arrivals(cleaning);
+	for (size_t i = 0; i < cleaning->first.deleted_count; i++)
+		clean_by_deleted(cleaning, &cleaning->first.deleted[i]);
+	for (size_t i = 0; i < cleaning->type_count; i++)
+	{
+		doc->types[cleaning->types[i]].to_clean = false;
+		clean_start(cleaning, &doc->types[cleaning->types[i]]);
+	}
+	for (size_t i = 1; i < doc->type_count; i++)
+		doc->types[i].changed = false; /* the deletes above are no remote change */
+	crdt_array_free(&doc->host, &cleaning->types, &cleaning->type_capacity, sizeof(uint32_t));
+	crdt_array_free(&doc->host, &cleaning->keys, &cleaning->key_capacity, sizeof(uint32_t));
+}
+
+void
+crdt_clean_and_end(CrdtDoc *doc)
+{
+	Cleaning cleaning = {.doc = doc};
+	CrdtTransaction second;
+
+	if (!formatting_may_be_redundant(doc))
+	{
+		crdt_transaction_end(doc);
+		return;
+	}
+	crdt_transaction_sort_deleted(doc);
+	cleaning.first = doc->transaction;
+	doc->transaction = (CrdtTransaction){0};
+	clean(&cleaning);
+	second = doc->transaction;
+	doc->transaction = cleaning.first;
+	crdt_transaction_end(doc);
+	crdt_transaction_free(doc);
+	doc->transaction = second;
+	crdt_transaction_end(doc);
+}
