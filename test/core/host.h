@@ -23,6 +23,8 @@ typedef struct TestHost
 	size_t peak_bytes;
 	size_t requests; /* for memory, so far: new blocks and growth */
 	size_t fail_at; /* this request gets NULL, and all later ones; 0: none */
+	bool fail_once; /* later ones are served again */
+	size_t failed; /* requests that got NULL */
 	size_t questions; /* how often the core asked whether it was cancelled */
 	size_t cancel_at; /* this question is answered yes, and all later ones; 0: none */
 	size_t wrong_sizes; /* blocks that came back with a size they did not have */

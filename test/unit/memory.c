@@ -1,0 +1,366 @@
+/*
+ * memory.c: what happens when memory is refused, or somebody cancels.
+ *
+ * A day at a desk is a row of steps that allocate.  It is lived once undisturbed, to know what each
+ * step gives; then again and again, with one request for memory more served before one is refused.
+ * The step at which that happens must say so, leave the document as it was, and work when it is
+ * tried again.
+ */
+#include "replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/input.h"
+#include "../core/trace.h"
+#include "examples.h"
+
+typedef struct Desk
+{
+	TestHost world;
+	CrdtDoc *doc;
+	CrdtBytes large; /* an update that takes a while */
+} Desk;
+
+typedef CrdtStatus (*Step)(Desk *desk, CrdtBuffer *out, CrdtError *error);
+
+/* What a step gives, and the document's state after it. */
+typedef struct Given
+{
+	CrdtBuffer out;
+	CrdtBuffer state;
+} Given;
+
+static CrdtStatus
+declare_text(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_doc_declare_root(desk->doc, NAME("text"), CRDT_TEXT, error);
+}
+
+static CrdtStatus
+apply_what_must_wait(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_doc_apply(desk->doc, BYTES(after_review), CRDT_V1, NULL, error);
+}
+
+static CrdtStatus
+apply_more_that_must_wait(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_doc_apply(desk->doc, BYTES(review), CRDT_V1, NULL, error);
+}
+
+static CrdtStatus
+encode_what_waits(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_encode(desk->doc, CRDT_V1, NOTHING, out, error);
+}
+
+static CrdtStatus
+apply_everything(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_doc_apply(desk->doc, BYTES(everything), CRDT_V1, NULL, error);
+}
+
+static CrdtStatus
+encode_for_someone(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_encode(desk->doc, CRDT_V1, BYTES(cat_state_vector), out, error);
+}
+
+static CrdtStatus
+encode_state_vector(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_encode_state_vector(desk->doc, out, error);
+}
+
+static CrdtStatus
+read_text(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_text(desk->doc, crdt_doc_find_root(desk->doc, NAME("text")), out, error);
+}
+
+static CrdtStatus
+read_json(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_json(desk->doc, crdt_doc_find_root(desk->doc, NAME("map")), CRDT_MAP, out,
+						 error);
+}
+
+static CrdtStatus
+read_xml(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_xml(desk->doc, crdt_doc_find_root(desk->doc, NAME("xml")), CRDT_XML_FRAGMENT,
+						out, error);
+}
+
+static CrdtStatus
+merge_updates(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtBytes updates[] = {BYTES(review), BYTES(everything), BYTES(ann_writes_cat)};
+
+	return crdt_update_merge(&desk->world.host, updates, 3, CRDT_V1, out, error);
+}
+
+static CrdtStatus
+diff_update(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_update_diff(&desk->world.host, BYTES(everything), CRDT_V1, BYTES(cat_state_vector),
+							out, error);
+}
+
+static CrdtStatus
+reach_of_update(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_update_state_vector(&desk->world.host, BYTES(everything), CRDT_V1, out, error);
+}
+
+static CrdtStatus
+check_update(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_update_check(&desk->world.host, BYTES(everything), CRDT_V1, error);
+}
+
+static const Step day[] = {
+	declare_text,
+	apply_what_must_wait,
+	apply_more_that_must_wait,
+	encode_what_waits,
+	apply_everything,
+	encode_for_someone,
+	encode_state_vector,
+	read_text,
+	read_json,
+	read_xml,
+	merge_updates,
+	diff_update,
+	reach_of_update,
+	check_update,
+};
+
+#define DAY_STEPS (sizeof day / sizeof *day)
+
+/* The document's state, whatever memory was refused so far. */
+static CrdtBuffer
+look_at_state(Desk *desk)
+{
+	CrdtBuffer out;
+	CrdtError error = {0};
+
+	crdt_buffer_open(&out, &desk->world.host);
+	assert_int_equal(crdt_doc_encode(desk->doc, CRDT_V1, NOTHING, &out, &error), CRDT_OK);
+	return out;
+}
+
+static void
+assert_given(const CrdtBuffer *got, const CrdtBuffer *expected)
+{
+	assert_bytes_equal(crdt_buffer_view(got), crdt_buffer_view(expected));
+}
+
+/* One step of a disturbed day; before and after: its document's states.  Serves all memory again
+ * once some was refused. */
+static void
+live_through(Desk *desk, Step step, const CrdtBuffer *before, const Given *given)
+{
+	CrdtBuffer out;
+	CrdtBuffer state;
+	CrdtError error = {0};
+	CrdtStatus status;
+
+	crdt_buffer_open(&out, &desk->world.host);
+	status = step(desk, &out, &error);
+	if (desk->world.failed > 0)
+		desk->world.fail_at = 0;
+	if (status != CRDT_OK)
+	{
+		assert_int_equal(status, CRDT_NO_MEMORY);
+		assert_good_error(&error, CRDT_NO_MEMORY, 0);
+		assert_true(desk->world.failed > 0);
+		assert_int_equal(out.size, 0);
+		state = look_at_state(desk);
+		assert_given(&state, before);
+		crdt_buffer_close(&state);
+		crdt_buffer_close(&out);
+		crdt_buffer_open(&out, &desk->world.host);
+		assert_int_equal(step(desk, &out, &error), CRDT_OK);
+	}
+	assert_given(&out, &given->out);
+	crdt_buffer_close(&out);
+	if (desk->world.failed > 0)
+	{
+		state = look_at_state(desk);
+		assert_given(&state, &given->state);
+		crdt_buffer_close(&state);
+	}
+}
+
+/* False once no request was refused any more, because there are fewer. */
+static bool
+live_a_day(size_t fail_at, bool fail_once, const CrdtBuffer *empty, const Given *given)
+{
+	Desk desk = {0};
+	bool disturbed;
+
+	test_host_open(&desk.world);
+	desk.world.fail_at = fail_at;
+	desk.world.fail_once = fail_once;
+	desk.doc = crdt_doc_new(&desk.world.host, NULL);
+	if (desk.doc == NULL)
+	{
+		assert_int_equal(desk.world.bytes, 0);
+		return true;
+	}
+	for (size_t i = 0; i < DAY_STEPS; i++)
+		live_through(&desk, day[i], i == 0 ? empty : &given[i - 1].state, &given[i]);
+	disturbed = desk.world.failed > 0;
+	crdt_doc_free(desk.doc);
+	assert_int_equal(desk.world.bytes, 0);
+	assert_int_equal(desk.world.wrong_sizes, 0);
+	return disturbed;
+}
+
+static void
+live_days(bool fail_once)
+{
+	Desk quiet = {0};
+	Given given[DAY_STEPS];
+	CrdtBuffer empty;
+	size_t fail_at = 1;
+
+	test_host_open(&quiet.world);
+	quiet.doc = crdt_doc_new(&quiet.world.host, NULL);
+	assert_non_null(quiet.doc);
+	empty = look_at_state(&quiet);
+	for (size_t i = 0; i < DAY_STEPS; i++)
+	{
+		CrdtError error = {0};
+
+		crdt_buffer_open(&given[i].out, &quiet.world.host);
+		assert_int_equal(day[i](&quiet, &given[i].out, &error), CRDT_OK);
+		given[i].state = look_at_state(&quiet);
+	}
+	while (live_a_day(fail_at, fail_once, &empty, given))
+		fail_at++;
+	assert_true(fail_at > DAY_STEPS); /* or the days were no days */
+
+	for (size_t i = 0; i < DAY_STEPS; i++)
+	{
+		crdt_buffer_close(&given[i].out);
+		crdt_buffer_close(&given[i].state);
+	}
+	crdt_buffer_close(&empty);
+	crdt_doc_free(quiet.doc);
+	assert_int_equal(quiet.world.bytes, 0);
+}
+
+static void
+when_memory_runs_out_nothing_is_lost_and_nothing_leaks(void **state)
+{
+	(void) state;
+	live_days(false);
+}
+
+static void
+one_refused_request_is_not_overlooked(void **state)
+{
+	(void) state;
+	live_days(true);
+}
+
+/* ---- cancelling ---- */
+
+static CrdtStatus
+apply_large(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_doc_apply(desk->doc, desk->large, CRDT_V1, NULL, error);
+}
+
+static CrdtStatus
+merge_large(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtBytes updates[] = {desk->large, desk->large};
+
+	return crdt_update_merge(&desk->world.host, updates, 2, CRDT_V1, out, error);
+}
+
+static CrdtStatus
+check_large(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_update_check(&desk->world.host, desk->large, CRDT_V1, error);
+}
+
+/* Cancels the step at each of the first questions it asks; it must ask some. */
+static void
+assert_can_be_cancelled(Step step, CrdtBytes large)
+{
+	size_t cancelled = 0;
+
+	for (size_t cancel_at = 1; cancel_at <= 20; cancel_at++)
+	{
+		Desk desk = {.large = large};
+		CrdtBuffer before;
+		CrdtBuffer after;
+		CrdtBuffer out;
+		CrdtError error = {0};
+		CrdtStatus status;
+
+		test_host_open(&desk.world);
+		desk.doc = crdt_doc_new(&desk.world.host, NULL);
+		assert_non_null(desk.doc);
+		assert_int_equal(crdt_doc_apply(desk.doc, BYTES(everything), CRDT_V1, NULL, &error),
+						 CRDT_OK);
+		before = look_at_state(&desk);
+		crdt_buffer_open(&out, &desk.world.host);
+		desk.world.cancel_at = desk.world.questions + cancel_at;
+		status = step(&desk, &out, &error);
+		desk.world.cancel_at = 0;
+		if (status != CRDT_OK)
+		{
+			cancelled++;
+			assert_good_error(&error, CRDT_CANCELLED, large.size);
+			assert_int_equal(out.size, 0);
+			after = look_at_state(&desk);
+			assert_given(&after, &before);
+			crdt_buffer_close(&after);
+		}
+		crdt_buffer_close(&out);
+		crdt_buffer_close(&before);
+		crdt_doc_free(desk.doc);
+		assert_int_equal(desk.world.bytes, 0);
+	}
+	assert_true(cancelled > 0);
+}
+
+static void
+long_work_can_be_cancelled_and_changes_nothing(void **state)
+{
+	char directory[4096];
+	Trace trace;
+
+	(void) state;
+	snprintf(directory, sizeof directory, "%s/traces", data_directory);
+	trace_read(&trace, directory, "git-makefile", true);
+	assert_can_be_cancelled(apply_large, input_view(&trace.state));
+	assert_can_be_cancelled(merge_large, input_view(&trace.state));
+	assert_can_be_cancelled(check_large, input_view(&trace.state));
+	trace_free(&trace);
+}
+
+int
+run_memory_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(when_memory_runs_out_nothing_is_lost_and_nothing_leaks),
+		cmocka_unit_test(one_refused_request_is_not_overlooked),
+		cmocka_unit_test(long_work_can_be_cancelled_and_changes_nothing),
+	};
+
+	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}
