@@ -8,6 +8,7 @@
  */
 #include "replica.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
