@@ -134,7 +134,8 @@ crdt_update_diff(const CrdtHost *host, CrdtBytes update, CrdtFormat format, Crdt
 /* ---- state vectors ---- */
 
 /* Appends an entry for every run of structs of one client that begins at clock 0, up to its first
- * hole.  Returns how many. */
+ * hole.  Returns how many.  Yjs counts a Skip as known if it is the very first struct and begins at
+ * clock 0, which no Yjs writes; to claim what is not there would lose it, so we do not. */
 static uint64_t
 write_states(Pass *pass, CrdtBuffer *entries)
 {

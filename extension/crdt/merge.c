@@ -50,9 +50,8 @@ typedef struct Turn
 {
 	uint64_t client; /* of its current struct */
 	uint64_t clock;
-	int64_t
-		rank; /* among equals the smallest is first: the input's number, or -n for the n-th pause */
 	size_t part; /* the input's number */
+	int64_t rank; /* among equals the smallest is first: part, or -n for the n-th pause */
 	Paused *paused; /* NULL: not begun, and the current struct is the first that is no Skip */
 	bool is_gc;
 } Turn;
@@ -243,27 +242,46 @@ hold(Merge *merge, const CrdtStruct *next)
 	merge->has_held = true;
 }
 
-/* What is left of text without its first units.  Yjs never leaves half a surrogate pair: after a
- * high half the tail begins with U+FFFD, in place of whatever unit was there. */
+/*
+ * What is left of text without its first units.  Where Yjs cuts behind the high half of a surrogate
+ * pair it puts U+FFFD in the place of the unit that follows, whatever that is:
+ *
+ *     x [pair] y    cut after 2:    U+FFFD y
+ *     x [high] y    cut after 2:    U+FFFD            a lone half, which only V2 can bring
+ */
 static CrdtBytes
 text_tail(Merge *merge, CrdtBytes text, uint64_t units)
 {
 	CrdtTextPlace place = crdt_utf16_place(text, units);
+	CrdtBytes front = {text.data, place.offset};
 	CrdtBytes tail = {text.data + place.offset, text.size - place.offset};
+	uint8_t head[8];
+	size_t head_size = crdt_utf8_put(head, 0xfffd);
+	size_t dropped = 4; /* bytes of the character that loses a half */
 	uint8_t *copy;
 
 	if (!place.inside_pair)
-		return tail;
-	/* U+FFFD takes three of the four bytes of the pair */
-	copy = crdt_arena_take_bytes(&merge->values, tail.size - 1);
+	{
+		CrdtTextPlace second = crdt_utf16_place(tail, 1);
+
+		if (!crdt_utf8_ends_in_high_surrogate(front))
+			return tail;
+		if (second.inside_pair)
+			head_size +=
+				crdt_utf8_put(head + head_size, 0xdc00 | (uint32_t) (tail.data[2] & 0x0f) << 6 |
+													(tail.data[3] & 0x3f));
+		else
+			dropped = second.offset;
+	}
+	copy = crdt_arena_take_bytes(&merge->values, head_size + tail.size - dropped);
 	if (copy == NULL)
 	{
 		fail_without_memory(merge);
 		return tail;
 	}
-	memcpy(copy, "\xef\xbf\xbd", 3);
-	memcpy(copy + 3, tail.data + 4, tail.size - 4);
-	return (CrdtBytes){copy, tail.size - 1};
+	memcpy(copy, head, head_size);
+	memcpy(copy + head_size, tail.data + dropped, tail.size - dropped);
+	return (CrdtBytes){copy, head_size + tail.size - dropped};
 }
 
 /* Cuts the first units off item. */
