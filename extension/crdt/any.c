@@ -60,9 +60,8 @@ varint_value(CrdtVarint integer)
 	return integer.negative ? -magnitude : magnitude;
 }
 
-/* The payload of a number with that tag. */
-static double
-read_number(CrdtReader *reader, uint8_t tag)
+double
+crdt_any_read_number(CrdtReader *reader, uint8_t tag)
 {
 	if (tag == CRDT_ANY_INTEGER)
 		return varint_value(crdt_read_varint(reader));
@@ -114,7 +113,7 @@ static void
 check_number(CrdtReader *reader, uint8_t tag, bool *canonical)
 {
 	const uint8_t *start = reader->cursor;
-	double number = read_number(reader, tag);
+	double number = crdt_any_read_number(reader, tag);
 
 	if (crdt_reader_failed(reader))
 		return;
@@ -277,7 +276,9 @@ rewrite_value(CrdtReader *reader, CrdtBuffer *out)
 	{
 		case CRDT_ANY_INTEGER:
 		case CRDT_ANY_FLOAT32:
-		case CRDT_ANY_FLOAT64: crdt_any_write_number(out, read_number(reader, tag)); return;
+		case CRDT_ANY_FLOAT64:
+			crdt_any_write_number(out, crdt_any_read_number(reader, tag));
+			return;
 		case CRDT_ANY_OBJECT: rewrite_object(reader, out); return;
 		default: break;
 	}
@@ -462,7 +463,8 @@ visit_value(CrdtReader *reader, const CrdtVisitor *visitor)
 		case CRDT_ANY_NULL: return visitor->null(visitor->context);
 		case CRDT_ANY_INTEGER:
 		case CRDT_ANY_FLOAT32:
-		case CRDT_ANY_FLOAT64: return visitor->number(visitor->context, read_number(reader, tag));
+		case CRDT_ANY_FLOAT64:
+			return visitor->number(visitor->context, crdt_any_read_number(reader, tag));
 		case CRDT_ANY_BIGINT: return visitor->bigint(visitor->context, crdt_read_bigint64(reader));
 		case CRDT_ANY_FALSE:
 		case CRDT_ANY_TRUE: return visitor->boolean(visitor->context, tag == CRDT_ANY_TRUE);

@@ -38,14 +38,17 @@ void crdt_any_write_json(CrdtBuffer *out, CrdtBytes value);
  * surrogates. */
 void crdt_any_write(CrdtBuffer *out, CrdtBytes value);
 
+/* The payload of a number with that tag (integer, float32 or float64). */
+double crdt_any_read_number(CrdtReader *reader, uint8_t tag);
+
 /* Appends a number in its canonical form. */
 void crdt_any_write_number(CrdtBuffer *out, double number);
 
 /* Shows one canonical value to visitor; false if a callback stopped. */
 bool crdt_any_visit(CrdtBytes value, const CrdtVisitor *visitor);
 
-/* Appends internal text as a JSON string, quotes included. */
-void crdt_write_json_string(CrdtBuffer *out, CrdtBytes text);
+/* Appends internal text as a JSON string, quotes included; lone surrogates escaped or as they are. */
+void crdt_write_json_string(CrdtBuffer *out, CrdtBytes text, bool escape_surrogates);
 
 /* Appends a number as JavaScript prints it (ECMA-262 Number::toString). */
 void crdt_write_number(CrdtBuffer *out, double number);

@@ -174,7 +174,9 @@ parse_string(JsonParser *parser)
 		parser->json.cursor = at + 1;
 		return (CrdtBytes){start, (size_t) (at - start)};
 	}
-	return parse_escaped(parser, crdt_reader_left(&parser->json));
+	while (at < parser->json.end && *at != '"')
+		at += *at == '\\' && at + 1 < parser->json.end ? 2 : 1;
+	return parse_escaped(parser, (size_t) (at - start));
 }
 
 static bool
@@ -467,7 +469,7 @@ write_short_escape(CrdtBuffer *out, uint8_t byte)
 }
 
 void
-crdt_write_json_string(CrdtBuffer *out, CrdtBytes text)
+crdt_write_json_string(CrdtBuffer *out, CrdtBytes text, bool escape_surrogates)
 {
 	size_t plain = 0; /* start of what needs no escape */
 
@@ -475,7 +477,7 @@ crdt_write_json_string(CrdtBuffer *out, CrdtBytes text)
 	for (size_t at = 0; at < text.size; at++)
 	{
 		uint8_t byte = text.data[at];
-		bool surrogate = byte == 0xed && text.data[at + 1] >= 0xa0;
+		bool surrogate = escape_surrogates && byte == 0xed && text.data[at + 1] >= 0xa0;
 
 		if (byte >= 0x20 && byte != '"' && byte != '\\' && !surrogate)
 			continue;
@@ -528,7 +530,7 @@ write_json_object(CrdtReader *reader, CrdtBuffer *out)
 		if (!first)
 			crdt_write_u8(out, ',');
 		first = false;
-		crdt_write_json_string(out, key);
+		crdt_write_json_string(out, key, true);
 		crdt_write_u8(out, ':');
 		write_json_value(reader, out, "null");
 	}
@@ -551,19 +553,8 @@ write_json_array(CrdtReader *reader, CrdtBuffer *out)
 }
 
 static void
-write_json_number(CrdtReader *reader, CrdtBuffer *out, uint8_t tag)
+write_json_number(CrdtBuffer *out, double number)
 {
-	CrdtVarint integer;
-	double number;
-
-	if (tag == CRDT_ANY_INTEGER)
-	{
-		integer = crdt_read_varint(reader);
-		number = integer.negative ? -(double) integer.magnitude : (double) integer.magnitude;
-	}
-	else
-		number = tag == CRDT_ANY_FLOAT32 ? (double) crdt_read_float32(reader)
-										 : crdt_read_float64(reader);
 	if (isfinite(number))
 		crdt_write_number(out, number);
 	else
@@ -581,7 +572,7 @@ write_json_value(CrdtReader *reader, CrdtBuffer *out, const char *undefined)
 		case CRDT_ANY_NULL: write_chars(out, "null", 4); break;
 		case CRDT_ANY_INTEGER:
 		case CRDT_ANY_FLOAT32:
-		case CRDT_ANY_FLOAT64: write_json_number(reader, out, tag); break;
+		case CRDT_ANY_FLOAT64: write_json_number(out, crdt_any_read_number(reader, tag)); break;
 		case CRDT_ANY_BIGINT:
 			write_chars(
 				out, text,
@@ -589,7 +580,9 @@ write_json_value(CrdtReader *reader, CrdtBuffer *out, const char *undefined)
 			break;
 		case CRDT_ANY_FALSE: write_chars(out, "false", 5); break;
 		case CRDT_ANY_TRUE: write_chars(out, "true", 4); break;
-		case CRDT_ANY_STRING: crdt_write_json_string(out, crdt_read_byte_array(reader)); break;
+		case CRDT_ANY_STRING:
+			crdt_write_json_string(out, crdt_read_byte_array(reader), true);
+			break;
 		case CRDT_ANY_OBJECT: write_json_object(reader, out); break;
 		case CRDT_ANY_ARRAY: write_json_array(reader, out); break;
 		case CRDT_ANY_BYTES: write_byte_object(out, crdt_read_byte_array(reader)); break;
