@@ -40,6 +40,7 @@ typedef struct Case
 	char where[160]; /* the part of the case at work, for messages */
 	size_t fields; /* compared so far */
 	size_t failures;
+	bool beyond_limit; /* Yjs accepts the input, we have a limit that forbids it */
 	CaseInput *inputs; /* freed with the case */
 } Case;
 

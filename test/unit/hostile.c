@@ -97,11 +97,14 @@ no_changed_byte_makes_a_reader_leave_its_input(void **state)
 									CRDT_V1, NULL, &error);
 			if (status == CRDT_OK)
 			{
-				/* Whatever it means now, it is a document that can be written and read again. */
+				/* Whatever it means now, it can be written and read again; the same bytes come
+				 * out, unless parts wait (Yjs writes those in another way the second time). */
 				Replica ben = replica_new();
 
 				send_missing(&ann, &ben);
-				assert_same_state(&ann, &ben);
+				assert_int_equal(crdt_doc_is_waiting(ann.doc), crdt_doc_is_waiting(ben.doc));
+				if (!crdt_doc_is_waiting(ann.doc))
+					assert_same_state(&ann, &ben);
 				replica_close(&ben);
 			}
 			else
