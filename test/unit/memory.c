@@ -180,7 +180,7 @@ live_through(Desk *desk, Step step, const CrdtBuffer *before, const Given *given
 	if (status != CRDT_OK)
 	{
 		assert_int_equal(status, CRDT_NO_MEMORY);
-		assert_good_error(&error, CRDT_NO_MEMORY, 0);
+		assert_good_error(&error, CRDT_NO_MEMORY, sizeof everything);
 		assert_true(desk->world.failed > 0);
 		assert_int_equal(out.size, 0);
 		state = look_at_state(desk);
