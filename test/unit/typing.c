@@ -98,6 +98,22 @@ what_comes_too_early_waits_and_is_not_lost(void **state)
 	replica_close(&relay);
 }
 
+/* Client 1, root "t": " " at clock 1, and then "A " at clock 0, in one piece: what waited is in it. */
+static void
+what_waited_may_come_again_inside_of_something_longer(void **state)
+{
+	static const uint8_t space[] = {1, 1, 1, 1, 0x84, 1, 0, 1, ' ', 0};
+	static const uint8_t a_and_space[] = {1, 1, 1, 0, 4, 1, 1, 't', 2, 'A', ' ', 0};
+	Replica ann = replica_new();
+
+	(void) state;
+	assert_true(receive(&ann, BYTES(space)).waiting);
+	assert_false(receive(&ann, BYTES(a_and_space)).waiting);
+	assert_text(&ann, "t", "A ");
+	assert_state(&ann, BYTES(a_and_space));
+	replica_close(&ann);
+}
+
 static void
 a_deletion_that_comes_before_its_text_waits(void **state)
 {
@@ -231,6 +247,7 @@ run_typing_tests(void)
 		cmocka_unit_test(an_update_is_news_once),
 		cmocka_unit_test(an_empty_update_is_no_news),
 		cmocka_unit_test(what_comes_too_early_waits_and_is_not_lost),
+		cmocka_unit_test(what_waited_may_come_again_inside_of_something_longer),
 		cmocka_unit_test(a_deletion_that_comes_before_its_text_waits),
 		cmocka_unit_test(a_state_vector_says_what_one_has),
 		cmocka_unit_test(who_shows_a_state_vector_gets_only_the_rest),
