@@ -38,14 +38,16 @@ const repeated = work => {
 }
 const must = (isTrue, what) => { if (!isTrue) throw new Error(`the ${what} is wrong`) }
 
+const loadOnce = () => {
+  const doc = new Y.Doc()
+  Y.applyUpdate(doc, state)
+  return doc
+}
+const loadFirst = once(loadOnce)
+const load = repeated(loadOnce)
 const apply = once(() => {
   const doc = new Y.Doc()
   for (const update of updates) Y.applyUpdate(doc, update)
-  return doc
-})
-const load = repeated(() => {
-  const doc = new Y.Doc()
-  Y.applyUpdate(doc, state)
   return doc
 })
 const encode = repeated(() => Y.encodeStateAsUpdate(load.result))
@@ -59,6 +61,7 @@ must(toString.result === text, 'text')
 console.log(JSON.stringify({
   apply: apply.ms,
   load: load.ms,
+  loadFirst: loadFirst.ms,
   encode: encode.ms,
   encodeApplied: encodeApplied.ms,
   text: toString.ms,

@@ -202,15 +202,14 @@ live_through(Desk *desk, Step step, const CrdtBuffer *before, const Given *given
 
 /* False once no request was refused any more, because there are fewer. */
 static bool
-live_a_day(size_t fail_at, bool fail_once, const CrdtBuffer *empty, const Given *given)
+live_a_day(TestHost world, const CrdtDocOptions *options, const CrdtBuffer *empty,
+		   const Given *given)
 {
-	Desk desk = {0};
+	Desk desk = {.world = world};
 	bool disturbed;
 
-	test_host_open(&desk.world);
-	desk.world.fail_at = fail_at;
-	desk.world.fail_once = fail_once;
-	desk.doc = crdt_doc_new(&desk.world.host, NULL);
+	desk.world.host.context = &desk.world;
+	desk.doc = crdt_doc_new(&desk.world.host, options);
 	if (desk.doc == NULL)
 	{
 		assert_int_equal(desk.world.bytes, 0);
@@ -226,15 +225,18 @@ live_a_day(size_t fail_at, bool fail_once, const CrdtBuffer *empty, const Given 
 }
 
 static void
-live_days(bool fail_once)
+live_days(bool fail_once, const CrdtDocOptions *options)
 {
+	TestHost world;
 	Desk quiet = {0};
 	Given given[DAY_STEPS];
 	CrdtBuffer empty;
-	size_t fail_at = 1;
 
+	test_host_open(&world);
+	world.fail_at = 1;
+	world.fail_once = fail_once;
 	test_host_open(&quiet.world);
-	quiet.doc = crdt_doc_new(&quiet.world.host, NULL);
+	quiet.doc = crdt_doc_new(&quiet.world.host, options);
 	assert_non_null(quiet.doc);
 	empty = look_at_state(&quiet);
 	for (size_t i = 0; i < DAY_STEPS; i++)
@@ -245,9 +247,9 @@ live_days(bool fail_once)
 		assert_int_equal(day[i](&quiet, &given[i].out, &error), CRDT_OK);
 		given[i].state = look_at_state(&quiet);
 	}
-	while (live_a_day(fail_at, fail_once, &empty, given))
-		fail_at++;
-	assert_true(fail_at > DAY_STEPS); /* or the days were no days */
+	while (live_a_day(world, options, &empty, given))
+		world.fail_at++;
+	assert_true(world.fail_at > DAY_STEPS); /* or the days were no days */
 
 	for (size_t i = 0; i < DAY_STEPS; i++)
 	{
@@ -262,15 +264,21 @@ live_days(bool fail_once)
 static void
 when_memory_runs_out_nothing_is_lost_and_nothing_leaks(void **state)
 {
+	CrdtDocOptions options = {.keep_deleted = true, .clean_formatting = true};
+
 	(void) state;
-	live_days(false);
+	live_days(false, NULL);
+	live_days(false, &options);
 }
 
 static void
 one_refused_request_is_not_overlooked(void **state)
 {
+	CrdtDocOptions options = {.clean_formatting = true};
+
 	(void) state;
-	live_days(true);
+	live_days(true, NULL);
+	live_days(true, &options);
 }
 
 /* ---- cancelling ---- */
