@@ -11,9 +11,8 @@
 
 /* ---- errors ---- */
 
-static void
-fill_error(CrdtError *error, CrdtStatus status, size_t offset, const char *format,
-		   va_list arguments)
+static void CRDT_PRINTF(4, 0) fill_error(CrdtError *error, CrdtStatus status, size_t offset,
+										 const char *format, va_list arguments)
 {
 	error->status = status;
 	error->offset = offset;
@@ -253,7 +252,9 @@ crdt_buffer_close(CrdtBuffer *buffer)
 CrdtBytes
 crdt_buffer_view(const CrdtBuffer *buffer)
 {
-	return (CrdtBytes){buffer->data, buffer->size};
+	static const uint8_t nothing[1];
+
+	return (CrdtBytes){buffer->data == NULL ? nothing : buffer->data, buffer->size};
 }
 
 uint8_t *

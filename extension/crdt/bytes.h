@@ -111,9 +111,6 @@ CrdtStatus crdt_error_set(CrdtError *error, CrdtStatus status, size_t offset, co
 						  ...) CRDT_PRINTF(4, 5);
 CrdtStatus crdt_error_no_memory(CrdtError *error);
 
-/* The literal as a view. */
-#define CRDT_LITERAL(text) ((CrdtBytes){(const uint8_t *) (text), sizeof(text) - 1})
-
 static inline bool
 crdt_bytes_equal(CrdtBytes a, CrdtBytes b)
 {

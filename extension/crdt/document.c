@@ -80,6 +80,10 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 		   doc->wide_capacity * sizeof(CrdtId) + doc->client_capacity * sizeof(CrdtClient) +
 		   doc->name_capacity * sizeof(CrdtBytes) + doc->type_capacity * sizeof(CrdtType) +
 		   doc->root_capacity * sizeof(uint32_t) + doc->list_capacity * sizeof(CrdtList) +
+		   doc->pending.missing.capacity * sizeof(CrdtStateVectorEntry) +
+		   doc->transaction.client_capacity * sizeof(uint32_t) +
+		   doc->transaction.deleted_capacity * sizeof(CrdtDeletedRange) +
+		   doc->transaction.to_merge_capacity * sizeof(CrdtPackedId) +
 		   doc->pending.update.capacity + doc->pending.deletes.capacity * sizeof(CrdtIdRange) +
 		   (doc->plan == NULL ? 0 : crdt_plan_bytes(doc->plan));
 }

@@ -70,6 +70,9 @@ typedef struct CrdtBytes
 	size_t size;
 } CrdtBytes;
 
+/* The literal as a view. */
+#define CRDT_LITERAL(text) ((CrdtBytes){(const uint8_t *) (text), sizeof(text) - 1})
+
 /*
  * A growing run of bytes, owned.  Writers note a failed allocation and go on without effect, so
  * that ten writes need one check.

@@ -123,8 +123,11 @@ size_t
 crdt_plan_bytes(const CrdtPlan *plan)
 {
 	return sizeof(*plan) + plan->scratch.bytes + plan->arrival_capacity * sizeof(CrdtArrival) +
-		   plan->run_capacity * sizeof(CrdtArrivalRun) + plan->step_capacity * sizeof(CrdtStep) +
-		   plan->delete_capacity * sizeof(CrdtDeletedRange);
+		   plan->run_capacity * sizeof(CrdtArrivalRun) + plan->stack_capacity * sizeof(size_t) +
+		   plan->step_capacity * sizeof(CrdtStep) +
+		   plan->delete_capacity * sizeof(CrdtDeletedRange) +
+		   plan->pass_capacity * sizeof(CrdtPass) + plan->client_capacity * sizeof(uint32_t) +
+		   plan->fresh_deletes.capacity * sizeof(CrdtIdRange);
 }
 
 static CrdtStatus
@@ -587,11 +590,13 @@ park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
 			status = no_memory(plan);
 	if (status == CRDT_OK)
 	{
-		CrdtBytes parts[] = {crdt_buffer_view(&plan->pending.update), crdt_buffer_view(&rest)};
-		size_t skipped = parts[0].size == 0;
+		/* merging changes the bytes of a first rest too, so that the same structs waiting again
+		 * are seen to be no news */
+		bool waited = plan->pending.update.size > 0;
+		CrdtBytes parts[] = {crdt_buffer_view(waited ? &plan->pending.update : &rest),
+							 crdt_buffer_view(&rest)};
 
-		status = crdt_update_merge(&plan->doc->host, parts + skipped, 2 - skipped, CRDT_V1, &merged,
-								   plan->error);
+		status = crdt_update_merge(&plan->doc->host, parts, 2, CRDT_V1, &merged, plan->error);
 	}
 	if (status == CRDT_OK)
 	{

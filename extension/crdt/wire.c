@@ -168,6 +168,7 @@ crdt_update_writer_close(CrdtUpdateWriter *writer)
 					sizeof(CrdtBlockHead));
 	crdt_buffer_close(&writer->structs);
 	crdt_buffer_close(&writer->text);
+	writer->block_count = 0;
 }
 
 /* The block that item belongs to; NULL: no memory. */

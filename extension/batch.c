@@ -1,0 +1,536 @@
+/*
+ * batch.c: accepting updates: one transaction, many documents, all or some of them (DESIGN's rules
+ * for order, validation and notification).
+ *
+ *     items ── sorted by document ──> rows made and locked in that order
+ *                                        │  each document: decoded as of its row, then each item
+ *                                        │      malformed  -> refused, the others go on
+ *                                        │      no news    -> nothing to log
+ *                                        │      news       -> seq + 1, joins its actor's log row
+ *                                        └─ one UPDATE of all rows, one INSERT of all log rows
+ *
+ * A document's row stays locked until commit, so its updates become visible in the order of their
+ * seq.  Rows are locked in the order of their names by everyone, so batches never deadlock.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "bridge.h"
+#include "crdt/update.h"
+#include "notify.h"
+#include "pg_ydoc.h"
+#include "store.h"
+
+/* One update of a batch, and what became of it. */
+typedef struct BatchItem
+{
+	int ordinal; /* from 0 */
+	const char *document;
+	CrdtBytes update;
+	text *actor; /* NULL: nobody named */
+	int64 epoch;
+	int64 seq; /* that contains it; 0: refused */
+	bytea *logged; /* the log row that it closes, or NULL */
+	int sqlstate;
+	const char *message;
+} BatchItem;
+
+/* Items of one document, and its row. */
+typedef struct BatchDocument
+{
+	const char *name;
+	BatchItem **items;
+	int item_count;
+	StoreHead head;
+	int64 seq_before;
+	int64 log_rows;
+	int64 log_bytes;
+} BatchDocument;
+
+/* A log row to be written. */
+typedef struct LogRow
+{
+	const char *document;
+	int64 seq_from;
+	int64 seq;
+	bytea *update;
+	text *actor;
+} LogRow;
+
+typedef struct Batch
+{
+	BatchItem *items;
+	int item_count;
+	BatchItem **sorted;
+	BatchDocument *documents;
+	int document_count;
+	LogRow *rows;
+	int row_count;
+} Batch;
+
+/* ---- sorting items into documents ---- */
+
+static int
+by_document_and_ordinal(const void *a, const void *b)
+{
+	const BatchItem *left = *(BatchItem *const *) a;
+	const BatchItem *right = *(BatchItem *const *) b;
+	int order = strcmp(left->document, right->document);
+
+	return order != 0 ? order : left->ordinal - right->ordinal;
+}
+
+static void
+group_items(Batch *batch)
+{
+	batch->sorted = palloc(sizeof(BatchItem *) * batch->item_count);
+	batch->documents = palloc0(sizeof(BatchDocument) * batch->item_count);
+	batch->rows = palloc(sizeof(LogRow) * batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+		batch->sorted[i] = &batch->items[i];
+	qsort(batch->sorted, batch->item_count, sizeof(BatchItem *), by_document_and_ordinal);
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		BatchDocument *last = batch->documents + batch->document_count - 1;
+
+		if (batch->document_count == 0 || strcmp(last->name, batch->sorted[i]->document) != 0)
+		{
+			last = &batch->documents[batch->document_count++];
+			last->name = batch->sorted[i]->document;
+			last->items = &batch->sorted[i];
+		}
+		last->item_count++;
+	}
+}
+
+/* ---- arrays for SPI ---- */
+
+static ArrayType *
+array_of(Datum *values, bool *nulls, int count, Oid type)
+{
+	int dimensions[] = {count};
+	int lower_bounds[] = {1};
+	bool is_int64 = type == INT8OID;
+
+	return construct_md_array(values, nulls, 1, dimensions, lower_bounds, type,
+							  is_int64 ? sizeof(int64) : -1, is_int64 ? FLOAT8PASSBYVAL : false,
+							  is_int64 ? TYPALIGN_DOUBLE : TYPALIGN_INT);
+}
+
+static ArrayType *
+array_of_names(const Batch *batch)
+{
+	Datum *values = palloc(sizeof(Datum) * batch->document_count);
+
+	for (int i = 0; i < batch->document_count; i++)
+		values[i] = CStringGetTextDatum(batch->documents[i].name);
+	return array_of(values, NULL, batch->document_count, TEXTOID);
+}
+
+/* ---- the documents' rows ---- */
+
+/* Makes the rows that are missing, in the order of names, before any is locked: whoever waits here
+ * for another's new row holds nothing that the other could wait for. */
+static void
+create_rows(ArrayType *names)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PointerGetDatum(names)};
+
+	store_prepare(&plan,
+				  "INSERT INTO ydoc_data.document (name)"
+				  " SELECT n.name FROM pg_catalog.unnest($1) WITH ORDINALITY AS n (name, ordinal)"
+				  " WHERE NOT EXISTS (SELECT FROM ydoc_data.document d WHERE d.name = n.name)"
+				  " ORDER BY n.ordinal ON CONFLICT (name) DO NOTHING",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not create the documents' rows");
+}
+
+static void
+lock_rows(Batch *batch, ArrayType *names)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PointerGetDatum(names)};
+	Oid store = store_oid();
+
+	store_prepare(&plan,
+				  "SELECT d.name, d.epoch, d.seq FROM ydoc_data.document d"
+				  " WHERE d.name = ANY ($1) ORDER BY d.name COLLATE \"C\" FOR NO KEY UPDATE",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock the documents' rows");
+	if (SPI_processed != (uint64) batch->document_count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("%d of %d documents may not be written",
+						batch->document_count - (int) SPI_processed, batch->document_count),
+				 errdetail("A policy of table ydoc_data.document hides their rows, or they were "
+						   "deleted just now.")));
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		BatchDocument *document = &batch->documents[i];
+		bool null;
+		HeapTuple row = SPI_tuptable->vals[i];
+
+		document->head = (StoreHead){
+			.name = document->name,
+			.store = store,
+			.epoch = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null)),
+			.seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &null)),
+			.for_writing = true,
+		};
+		document->seq_before = document->head.seq;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* ---- applying ---- */
+
+static void
+refuse(BatchItem *item, const CrdtError *error)
+{
+	item->sqlstate = bridge_sqlstate(error);
+	item->message = psprintf("invalid update: %s (byte %zu of update %d for document \"%s\")",
+							 error->message, error->offset, item->ordinal + 1, item->document);
+}
+
+static bool
+same_actor(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* Turns a run of accepted items of one actor into a log row. */
+static void
+close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int64 seq_from)
+{
+	CrdtBytes *updates = palloc(sizeof(CrdtBytes) * count);
+	BatchItem *last = run[count - 1];
+	CrdtBuffer merged;
+	CrdtHost host;
+	CrdtError error;
+
+	for (int i = 0; i < count; i++)
+		updates[i] = run[i]->update;
+	bridge_buffer(&merged, &host);
+	if (crdt_update_merge(&host, updates, count, CRDT_V1, &merged, &error) != CRDT_OK)
+		bridge_report(&error, "update");
+	last->logged = bridge_bytea(crdt_buffer_view(&merged));
+	batch->rows[batch->row_count++] = (LogRow){.document = document->name,
+											   .seq_from = seq_from,
+											   .seq = last->seq,
+											   .update = last->logged,
+											   .actor = last->actor};
+	document->log_rows++;
+	document->log_bytes += merged.size;
+	crdt_buffer_close(&merged);
+	pfree(updates);
+}
+
+/* One item; true if it is news. */
+static bool
+apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
+{
+	CrdtApplied applied;
+	CrdtError error;
+
+	item->epoch = document->head.epoch;
+	if (item->update.size > (size_t) ydoc_max_update_size_kb * 1024)
+	{
+		item->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		item->message =
+			psprintf("update %d for document \"%s\" has %zu bytes, ydoc.max_update_size is %d kB",
+					 item->ordinal + 1, item->document, item->update.size, ydoc_max_update_size_kb);
+		return false;
+	}
+	cache_touch(cached);
+	if (crdt_doc_apply(cached->doc, item->update, CRDT_V1, &applied, &error) != CRDT_OK)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (error.status == CRDT_NO_MEMORY)
+			bridge_report(&error, "update");
+		refuse(item, &error);
+		return false;
+	}
+	if (applied.changed)
+		cached->seq = ++document->head.seq;
+	item->seq = document->head.seq;
+	return applied.changed;
+}
+
+static void
+apply_document(Batch *batch, BatchDocument *document)
+{
+	CrdtError error;
+	CachedDocument *cached = store_get(&document->head, &error);
+	BatchItem **run = palloc(sizeof(BatchItem *) * document->item_count);
+	int count = 0;
+	int64 seq_from = 0;
+
+	if (cached == NULL)
+	{
+		/* fenced: what cannot be decoded takes no updates, and disturbs no other document */
+		for (int i = 0; i < document->item_count; i++)
+		{
+			refuse(document->items[i], &error);
+			document->items[i]->message =
+				psprintf("document \"%s\" cannot be decoded: %s", document->name, error.message);
+		}
+		return;
+	}
+	for (int i = 0; i < document->item_count; i++)
+	{
+		BatchItem *item = document->items[i];
+
+		if (!apply_item(cached, document, item))
+			continue;
+		if (count > 0 && !same_actor(run[0]->actor, item->actor))
+		{
+			close_row(batch, document, run, count, seq_from);
+			count = 0;
+		}
+		if (count == 0)
+			seq_from = item->seq;
+		run[count++] = item;
+	}
+	if (count > 0)
+		close_row(batch, document, run, count, seq_from);
+	cache_release(cached);
+}
+
+/* ---- writing ---- */
+
+static void
+update_rows(const Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+	Datum *columns[4];
+	Datum values[4];
+	int count = 0;
+
+	for (int column = 0; column < 4; column++)
+		columns[column] = palloc(sizeof(Datum) * batch->document_count);
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		const BatchDocument *document = &batch->documents[i];
+
+		if (document->log_rows == 0)
+			continue;
+		columns[0][count] = CStringGetTextDatum(document->name);
+		columns[1][count] = Int64GetDatum(document->head.seq);
+		columns[2][count] = Int64GetDatum(document->log_rows);
+		columns[3][count] = Int64GetDatum(document->log_bytes);
+		count++;
+	}
+	store_prepare(
+		&plan,
+		"UPDATE ydoc_data.document d SET seq = n.seq, tail_rows = d.tail_rows + n.rows,"
+		" tail_bytes = d.tail_bytes + n.bytes"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		" pg_catalog.unnest($4)) AS n (name, seq, rows, bytes)"
+		" WHERE d.name = n.name",
+		4, types);
+	for (int column = 0; column < 4; column++)
+		values[column] = PointerGetDatum(
+			array_of(columns[column], NULL, count, column == 0 ? TEXTOID : INT8OID));
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not update the documents' rows");
+	if (SPI_processed != (uint64) count)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("%d of %d documents may not be written", count - (int) SPI_processed, count),
+			 errdetail("A policy or trigger of table ydoc_data.document keeps their rows "
+					   "as they are.")));
+}
+
+static void
+append_log(const Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, TEXTARRAYOID};
+	Oid element_types[] = {TEXTOID, INT8OID, INT8OID, BYTEAOID, TEXTOID};
+	Datum *columns[5];
+	bool *no_actor = palloc(sizeof(bool) * batch->row_count);
+	Datum values[5];
+
+	for (int column = 0; column < 5; column++)
+		columns[column] = palloc(sizeof(Datum) * batch->row_count);
+	for (int i = 0; i < batch->row_count; i++)
+	{
+		const LogRow *row = &batch->rows[i];
+
+		columns[0][i] = CStringGetTextDatum(row->document);
+		columns[1][i] = Int64GetDatum(row->seq_from);
+		columns[2][i] = Int64GetDatum(row->seq);
+		columns[3][i] = PointerGetDatum(row->update);
+		columns[4][i] = PointerGetDatum(row->actor);
+		no_actor[i] = row->actor == NULL;
+	}
+	store_prepare(&plan,
+				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor)"
+				  " SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+				  " pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))",
+				  5, types);
+	for (int column = 0; column < 5; column++)
+		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
+												  batch->row_count, element_types[column]));
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT ||
+		SPI_processed != (uint64) batch->row_count)
+		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed, batch->row_count);
+}
+
+/* Stores what can be stored of the batch.  Between store_open and store_close. */
+static void
+run_batch(Batch *batch)
+{
+	ArrayType *names;
+
+	group_items(batch);
+	names = array_of_names(batch);
+	create_rows(names);
+	lock_rows(batch, names);
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		apply_document(batch, &batch->documents[i]);
+	}
+	if (batch->row_count == 0)
+		return;
+	update_rows(batch);
+	append_log(batch);
+	for (int i = 0; i < batch->document_count; i++)
+		if (batch->documents[i].log_rows > 0)
+			notify_changed(batch->documents[i].name, batch->documents[i].head.epoch,
+						   batch->documents[i].head.seq);
+}
+
+/* ---- functions ---- */
+
+/* Elements of an array argument; its length must be count unless that is -1. */
+static int
+get_elements(ArrayType *array, Oid type, Datum **values, bool **nulls, int count)
+{
+	int found;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("arrays of a batch have one dimension")));
+	deconstruct_array(array, type, -1, false, TYPALIGN_INT, values, nulls, &found);
+	if (count >= 0 && found != count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("arrays of a batch have one length, not %d and %d", count, found)));
+	return found;
+}
+
+static CrdtBytes
+update_of_element(Datum value, bool null, int ordinal)
+{
+	if (null)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("update %d is null", ordinal + 1)));
+	return bridge_view(DatumGetByteaPP(value));
+}
+
+static void
+put_item(FunctionCallInfo fcinfo, const BatchItem *item)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool refused = item->message != NULL;
+	Datum values[6] = {Int32GetDatum(item->ordinal + 1), Int64GetDatum(item->epoch),
+					   Int64GetDatum(item->seq), PointerGetDatum(item->logged)};
+	bool nulls[6] = {false, refused, refused, item->logged == NULL, !refused, !refused};
+
+	if (refused)
+	{
+		values[4] = CStringGetTextDatum(unpack_sql_state(item->sqlstate));
+		values[5] = CStringGetTextDatum(item->message);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_apply_batch);
+Datum
+ydoc_store_apply_batch(PG_FUNCTION_ARGS)
+{
+	Batch batch = {0};
+	Datum *documents, *updates, *actors;
+	bool *no_documents, *no_updates, *no_actors;
+
+	bridge_materialize(fcinfo);
+	store_open();
+	batch.item_count =
+		get_elements(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, &documents, &no_documents, -1);
+	get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &no_updates, batch.item_count);
+	get_elements(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, &actors, &no_actors, batch.item_count);
+	batch.items = palloc0(sizeof(BatchItem) * Max(batch.item_count, 1));
+	for (int i = 0; i < batch.item_count; i++)
+	{
+		if (no_documents[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("document %d has no name", i + 1)));
+		batch.items[i].ordinal = i;
+		batch.items[i].document = store_check_name(DatumGetTextPP(documents[i]));
+		batch.items[i].update = update_of_element(updates[i], no_updates[i], i);
+		batch.items[i].actor = no_actors[i] ? NULL : DatumGetTextPP(actors[i]);
+	}
+	if (batch.item_count > 0)
+		run_batch(&batch);
+	for (int i = 0; i < batch.item_count; i++)
+		put_item(fcinfo, &batch.items[i]);
+	store_close();
+	return (Datum) 0;
+}
+
+/* ydoc.apply: all or nothing. */
+PG_FUNCTION_INFO_V1(ydoc_store_apply);
+Datum
+ydoc_store_apply(PG_FUNCTION_ARGS)
+{
+	Batch batch = {0};
+	Datum *updates;
+	bool *nulls;
+	const char *name;
+	int64 seq = 0;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	store_open();
+	name = store_check_name(PG_GETARG_TEXT_PP(0));
+	batch.item_count = get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &nulls, -1);
+	if (batch.item_count == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no update was given")));
+	batch.items = palloc0(sizeof(BatchItem) * batch.item_count);
+	for (int i = 0; i < batch.item_count; i++)
+	{
+		batch.items[i].ordinal = i;
+		batch.items[i].document = name;
+		batch.items[i].update = update_of_element(updates[i], nulls[i], i);
+		batch.items[i].actor = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	}
+	run_batch(&batch);
+	for (int i = 0; i < batch.item_count; i++)
+	{
+		if (batch.items[i].message != NULL)
+			ereport(ERROR,
+					(errcode(batch.items[i].sqlstate), errmsg("%s", batch.items[i].message),
+					 errhint("Nothing was stored.  ydoc.apply_batch stores the other updates and "
+							 "reports this one.")));
+		seq = batch.items[i].seq;
+	}
+	store_close();
+	PG_RETURN_INT64(seq);
+}

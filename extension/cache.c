@@ -1,0 +1,201 @@
+/*
+ * cache.c: decoded documents of this session (cache.h).
+ */
+#include "cache.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "utils/catcache.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "bridge.h"
+#include "pg_ydoc.h"
+
+typedef struct CacheSlot
+{
+	const char *name;
+	CachedDocument *document;
+} CacheSlot;
+
+static HTAB *slots = NULL;
+static dlist_head by_use = DLIST_STATIC_INIT(by_use); /* most recently used first */
+static size_t cached_bytes = 0;
+static bool some_changed = false; /* in the current transaction */
+
+/* ---- the table ---- */
+
+static uint32
+hash_name(const void *key, Size size)
+{
+	const char *name = *(const char *const *) key;
+
+	return hash_bytes((const unsigned char *) name, (int) strlen(name));
+}
+
+static int
+compare_names(const void *a, const void *b, Size size)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+make_table(void)
+{
+	HASHCTL control = {.keysize = sizeof(char *),
+					   .entrysize = sizeof(CacheSlot),
+					   .hash = hash_name,
+					   .match = compare_names,
+					   .hcxt = CacheMemoryContext};
+
+	if (CacheMemoryContext == NULL)
+		CreateCacheMemoryContext();
+	control.hcxt = CacheMemoryContext;
+	slots = hash_create("ydoc documents", 64, &control,
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+CachedDocument *
+cache_find(const char *name)
+{
+	CacheSlot *slot;
+
+	if (slots == NULL)
+		return NULL;
+	slot = hash_search(slots, &name, HASH_FIND, NULL);
+	return slot == NULL ? NULL : slot->document;
+}
+
+CachedDocument *
+cache_new(const char *name, Oid store, int64 epoch)
+{
+	MemoryContext context;
+	CachedDocument *document;
+
+	if (slots == NULL)
+		make_table();
+	/* under the transaction until it is listed: an error on the way leaks nothing */
+	context = AllocSetContextCreate(CurTransactionContext, "ydoc document", ALLOCSET_DEFAULT_SIZES);
+	document = MemoryContextAllocZero(context, sizeof(CachedDocument));
+	document->name = MemoryContextStrdup(context, name);
+	document->store = store;
+	document->epoch = epoch;
+	document->context = context;
+	bridge_host(&document->host, context);
+	document->doc = crdt_doc_new(&document->host, NULL);
+	if (document->doc == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	return document;
+}
+
+void
+cache_touch(CachedDocument *document)
+{
+	document->changed_in = GetCurrentSubTransactionId();
+	some_changed = true;
+}
+
+void
+cache_drop(CachedDocument *document)
+{
+	if (document->is_listed)
+	{
+		const char *name = document->name;
+
+		dlist_delete(&document->by_use);
+		hash_search(slots, &name, HASH_REMOVE, NULL);
+		cached_bytes -= document->bytes;
+	}
+	MemoryContextDelete(document->context);
+}
+
+/* Puts a document in; false if there is a later one already, and then it is dropped. */
+static bool
+list_document(CachedDocument *document)
+{
+	CachedDocument *other = cache_find(document->name);
+	CacheSlot *slot;
+
+	if (other != NULL && other->store == document->store && other->epoch == document->epoch &&
+		other->seq > document->seq)
+	{
+		cache_drop(document);
+		return false;
+	}
+	if (other != NULL)
+		cache_drop(other);
+	slot = hash_search(slots, &document->name, HASH_ENTER, NULL);
+	slot->document = document;
+	MemoryContextSetParent(document->context, CacheMemoryContext);
+	dlist_push_head(&by_use, &document->by_use);
+	document->is_listed = true;
+	return true;
+}
+
+void
+cache_release(CachedDocument *document)
+{
+	size_t most = (size_t) ydoc_cache_size_kb * 1024;
+
+	if (document->is_listed)
+		dlist_move_head(&by_use, &document->by_use);
+	else if (!list_document(document))
+		return;
+	cached_bytes -= document->bytes;
+	document->bytes = crdt_doc_memory_bytes(document->doc);
+	cached_bytes += document->bytes;
+	while (cached_bytes > most && !dlist_is_empty(&by_use))
+		cache_drop(dlist_tail_element(CachedDocument, by_use, &by_use));
+}
+
+/* ---- transactions ---- */
+
+/* Drops what a transaction that rolled back had changed; what it did is kept otherwise, in the
+ * name of parent. */
+static void
+end_of_changes(SubTransactionId ended, bool committed, SubTransactionId parent)
+{
+	dlist_mutable_iter at;
+
+	dlist_foreach_modify(at, &by_use)
+	{
+		CachedDocument *document = dlist_container(CachedDocument, by_use, at.cur);
+
+		if (document->changed_in == InvalidSubTransactionId ||
+			(ended != InvalidSubTransactionId && document->changed_in != ended))
+			continue;
+		if (committed)
+			document->changed_in = parent;
+		else
+			cache_drop(document);
+	}
+}
+
+static void
+at_transaction_end(XactEvent event, void *argument)
+{
+	bool committed = event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT;
+	bool ended = committed || event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT ||
+				 event == XACT_EVENT_PREPARE;
+
+	if (!ended || !some_changed)
+		return;
+	/* what is prepared may still roll back */
+	end_of_changes(InvalidSubTransactionId, committed, InvalidSubTransactionId);
+	some_changed = false;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+					  void *argument)
+{
+	if (some_changed && (event == SUBXACT_EVENT_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB))
+		end_of_changes(id, event == SUBXACT_EVENT_COMMIT_SUB, parent);
+}
+
+void
+cache_register(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}

@@ -1,0 +1,126 @@
+/*
+ * notify.c: collects what a transaction changed and tells listeners when it commits (notify.h).
+ */
+#include "notify.h"
+
+#include "access/xact.h"
+#include "commands/async.h"
+#include "utils/memutils.h"
+
+#include "pg_ydoc.h"
+
+#define CHANNEL "ydoc"
+
+typedef struct ChangedDocument
+{
+	char *name;
+	int64 epoch;
+	int64 seq;
+	SubTransactionId changed_in;
+} ChangedDocument;
+
+static ChangedDocument *changed = NULL; /* in the transaction's memory */
+static int changed_count = 0;
+static int changed_capacity = 0;
+
+void
+notify_changed(const char *document, int64 epoch, int64 seq)
+{
+	MemoryContext old_context;
+
+	if (!ydoc_notify_enabled)
+		return;
+	old_context = MemoryContextSwitchTo(TopTransactionContext);
+	if (changed_count == changed_capacity)
+	{
+		changed_capacity = Max(2 * changed_capacity, 16);
+		changed = changed == NULL ? palloc(changed_capacity * sizeof(ChangedDocument))
+								  : repalloc(changed, changed_capacity * sizeof(ChangedDocument));
+	}
+	changed[changed_count++] = (ChangedDocument){.name = pstrdup(document),
+												 .epoch = epoch,
+												 .seq = seq,
+												 .changed_in = GetCurrentSubTransactionId()};
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+forget(void)
+{
+	/* the memory goes with the transaction */
+	changed = NULL;
+	changed_count = 0;
+	changed_capacity = 0;
+}
+
+static int
+by_name_and_seq(const void *a, const void *b)
+{
+	const ChangedDocument *left = a;
+	const ChangedDocument *right = b;
+	int order = strcmp(left->name, right->name);
+
+	return order != 0 ? order : (left->seq > right->seq) - (left->seq < right->seq);
+}
+
+static void
+send_all(void)
+{
+	qsort(changed, changed_count, sizeof(ChangedDocument), by_name_and_seq);
+	for (int i = 0; i < changed_count; i++)
+		if (i + 1 == changed_count || strcmp(changed[i].name, changed[i + 1].name) != 0)
+			Async_Notify(CHANNEL, psprintf(INT64_FORMAT " " INT64_FORMAT " %s", changed[i].epoch,
+										   changed[i].seq, changed[i].name));
+}
+
+static void
+at_transaction_end(XactEvent event, void *argument)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (changed_count > 0)
+				send_all();
+			forget();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			if (changed_count > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot prepare a transaction that has changed documents"),
+						 errhint("Listeners could not be told of it.  Set ydoc.notify to off for "
+								 "such transactions.")));
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE: forget(); break;
+		default: break;
+	}
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+					  void *argument)
+{
+	int kept = 0;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (int i = 0; i < changed_count; i++)
+	{
+		if (changed[i].changed_in == id)
+		{
+			if (event == SUBXACT_EVENT_ABORT_SUB)
+				continue;
+			changed[i].changed_in = parent;
+		}
+		changed[kept++] = changed[i];
+	}
+	changed_count = kept;
+}
+
+void
+notify_register(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}

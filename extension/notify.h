@@ -1,0 +1,17 @@
+/*
+ * notify.h: one notification per transaction and document, on channel "ydoc".
+ *
+ * The payload is "EPOCH SEQ NAME": no content, since whoever can connect can listen.
+ */
+#ifndef YDOC_NOTIFY_H
+#define YDOC_NOTIFY_H
+
+#include "postgres.h"
+
+/* Called once, when the module is loaded. */
+void notify_register(void);
+
+/* The current transaction has brought the document to seq; listeners hear of it if it commits. */
+void notify_changed(const char *document, int64 epoch, int64 seq);
+
+#endif

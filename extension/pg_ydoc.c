@@ -1,0 +1,50 @@
+/*
+ * pg_ydoc.c: loading the module: settings and transaction callbacks.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "cache.h"
+#include "notify.h"
+#include "pg_ydoc.h"
+
+PG_MODULE_MAGIC;
+
+int ydoc_cache_size_kb = 16 * 1024;
+int ydoc_max_update_size_kb = 64 * 1024;
+bool ydoc_notify_enabled = true;
+
+void _PG_init(void);
+
+static void
+define_settings(void)
+{
+	DefineCustomIntVariable(
+		"ydoc.cache_size", "Memory for decoded documents that a session keeps between calls.",
+		"0 keeps none: every call decodes the documents that it works on.", &ydoc_cache_size_kb,
+		16 * 1024, 0, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ydoc.max_update_size", "Largest update that a document accepts.", NULL,
+							&ydoc_max_update_size_kb, 64 * 1024, 1, 1024 * 1024 - 1, PGC_SUSET,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomBoolVariable("ydoc.notify",
+							 "Notify channel ydoc of the documents that a transaction changed.",
+							 "Off for bulk work: relays then learn of it at their next check.",
+							 &ydoc_notify_enabled, true, PGC_USERSET, 0, NULL, NULL, NULL);
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved("ydoc");
+#else
+	EmitWarningsOnPlaceholders("ydoc");
+#endif
+}
+
+void
+_PG_init(void)
+{
+	define_settings();
+	cache_register();
+	notify_register();
+}

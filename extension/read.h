@@ -1,0 +1,19 @@
+/*
+ * read.h: reading documents as SQL values; shared by the functions on values and on stored ones.
+ */
+#ifndef YDOC_READ_H
+#define YDOC_READ_H
+
+#include "postgres.h"
+
+#include "crdt/document.h"
+#include "utils/jsonb.h"
+
+/* The root's visible text; "" if there is no such root. */
+text *read_text(const CrdtDoc *doc, const text *root);
+
+/* The root as jsonb, by the kind its content suggests; NULL if there is no such root.  root NULL:
+ * an object with all roots. */
+Jsonb *read_json(const CrdtDoc *doc, const text *root);
+
+#endif

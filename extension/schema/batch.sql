@@ -1,0 +1,21 @@
+
+-- ---- accepting updates ----
+
+CREATE FUNCTION ydoc.apply(document text, updates bytea[], actor text DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_apply';
+COMMENT ON FUNCTION ydoc.apply(text, bytea[], text) IS
+    'Merges Yjs updates (V1) into a stored document, all or none, and returns its seq; listeners hear of it when the transaction commits';
+
+CREATE FUNCTION ydoc.apply_batch(
+    documents text[], updates bytea[], actors text[],
+    OUT ordinal integer, OUT epoch bigint, OUT seq bigint, OUT logged bytea,
+    OUT sqlstate text, OUT message text)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 100
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_apply_batch';
+COMMENT ON FUNCTION ydoc.apply_batch(text[], bytea[], text[]) IS
+    'Merges update i into document i for actor i; answers each with the seq that holds it, or with SQLSTATE and message if it is refused; logged is the log row that an update closes';

@@ -1,0 +1,30 @@
+
+-- ---- reading ----
+
+CREATE FUNCTION @extschema@.ydoc_text(doc @extschema@.ydoc, root text)
+    RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_text';
+COMMENT ON FUNCTION @extschema@.ydoc_text(@extschema@.ydoc, text) IS
+    'The visible text of a root, without formatting; empty if there is no such root; U+0000 reads as U+FFFD';
+
+CREATE FUNCTION @extschema@.ydoc_json(doc @extschema@.ydoc)
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_json';
+COMMENT ON FUNCTION @extschema@.ydoc_json(@extschema@.ydoc) IS
+    'All roots as an object: texts and XML as strings, bytes in base64, numbers that JSON lacks as null';
+
+CREATE FUNCTION @extschema@.ydoc_json(doc @extschema@.ydoc, root text)
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_json';
+COMMENT ON FUNCTION @extschema@.ydoc_json(@extschema@.ydoc, text) IS
+    'One root as jsonb, by the kind its content suggests; NULL if there is no such root';
+
+CREATE FUNCTION @extschema@.ydoc_roots(doc @extschema@.ydoc, OUT name text, OUT kind text)
+    RETURNS SETOF record
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 5
+    AS 'MODULE_PATHNAME', 'ydoc_roots';
+COMMENT ON FUNCTION @extschema@.ydoc_roots(@extschema@.ydoc) IS
+    'The document''s roots and what their content suggests they are: text, array, map, xmlfragment; NULL if empty';

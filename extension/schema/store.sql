@@ -1,0 +1,68 @@
+
+-- ---- the store: functions; the tables are made by ydoc.create_store() ----
+
+CREATE SCHEMA ydoc;
+COMMENT ON SCHEMA ydoc IS 'Functions on stored documents (pg_ydoc)';
+GRANT USAGE ON SCHEMA ydoc TO PUBLIC;
+
+CREATE FUNCTION ydoc.create_store()
+    RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_create_store';
+COMMENT ON FUNCTION ydoc.create_store() IS
+    'Creates the tables for documents in schema ydoc_data, as ordinary tables owned by the caller';
+
+CREATE FUNCTION ydoc.sync(
+    document text, client_state_vector bytea,
+    OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 1
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_sync';
+COMMENT ON FUNCTION ydoc.sync(text, bytea) IS
+    'What somebody at a state vector lacks of a document, the seq that brings him to, and the document''s own state vector; an empty update at seq 0 if there is no such document';
+
+CREATE FUNCTION ydoc.changes(
+    document text, since bigint,
+    OUT epoch bigint, OUT seq bigint, OUT update bytea)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 1
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_changes';
+COMMENT ON FUNCTION ydoc.changes(text, bigint) IS
+    'The updates after a seq, merged into one, and the seq that they reach; the update is NULL if there are none';
+
+CREATE FUNCTION ydoc.heads(
+    documents text[],
+    OUT document text, OUT epoch bigint, OUT seq bigint)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100 ROWS 10
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_heads';
+COMMENT ON FUNCTION ydoc.heads(text[]) IS
+    'Where the logs of these documents are; documents that do not exist are left out';
+
+CREATE FUNCTION ydoc.state(document text)
+    RETURNS @extschema@.ydoc
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_state';
+COMMENT ON FUNCTION ydoc.state(text) IS
+    'A stored document as a value; NULL if there is none of that name';
+
+CREATE FUNCTION ydoc.text(document text, root text)
+    RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_text';
+COMMENT ON FUNCTION ydoc.text(text, text) IS
+    'The visible text of a stored document''s root; NULL if there is no such document';
+
+CREATE FUNCTION ydoc.json(document text, root text DEFAULT NULL)
+    RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_json';
+COMMENT ON FUNCTION ydoc.json(text, text) IS
+    'A stored document''s root, or all of them, as jsonb; NULL if there is no such document or root';

@@ -1,0 +1,45 @@
+
+-- ---- merging and exchanging ----
+
+CREATE FUNCTION @extschema@.ydoc_apply(doc @extschema@.ydoc, update bytea)
+    RETURNS @extschema@.ydoc
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_apply';
+COMMENT ON FUNCTION @extschema@.ydoc_apply(@extschema@.ydoc, bytea) IS
+    'The document with a Yjs update (V1) merged in; what it depends on may come later; 22P03 if it is malformed';
+
+CREATE FUNCTION @extschema@.ydoc_concat(a @extschema@.ydoc, b @extschema@.ydoc)
+    RETURNS @extschema@.ydoc
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_concat';
+COMMENT ON FUNCTION @extschema@.ydoc_concat(@extschema@.ydoc, @extschema@.ydoc) IS
+    'The document that holds what both hold';
+
+CREATE FUNCTION @extschema@.ydoc_diff(doc @extschema@.ydoc, state_vector bytea)
+    RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_diff';
+COMMENT ON FUNCTION @extschema@.ydoc_diff(@extschema@.ydoc, bytea) IS
+    'The Yjs update (V1) that brings somebody from a state vector to this document; an empty state vector has nothing';
+
+CREATE FUNCTION @extschema@.ydoc_state_vector(doc @extschema@.ydoc)
+    RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_state_vector';
+COMMENT ON FUNCTION @extschema@.ydoc_state_vector(@extschema@.ydoc) IS
+    'What the document holds of every client, as Yjs encodes it';
+
+CREATE OPERATOR @extschema@.|| (
+    LEFTARG = @extschema@.ydoc,
+    RIGHTARG = @extschema@.ydoc,
+    FUNCTION = @extschema@.ydoc_concat,
+    COMMUTATOR = OPERATOR(@extschema@.||)
+);
+COMMENT ON OPERATOR @extschema@.|| (@extschema@.ydoc, @extschema@.ydoc) IS 'merge documents';
+
+CREATE OPERATOR @extschema@.|| (
+    LEFTARG = @extschema@.ydoc,
+    RIGHTARG = bytea,
+    FUNCTION = @extschema@.ydoc_apply
+);
+COMMENT ON OPERATOR @extschema@.|| (@extschema@.ydoc, bytea) IS 'merge a Yjs update into a document';

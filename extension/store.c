@@ -1,0 +1,581 @@
+/*
+ * store.c: the store's tables, and reading documents from them (store.h).
+ *
+ * Here: creating the tables, decoding a document, the functions that read.  Not here: writing
+ * (batch.c).
+ */
+#include "store.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type_d.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "bridge.h"
+#include "crdt/update.h"
+#include "read.h"
+#include "value.h"
+
+#define NAME_BYTES_MAX 1024
+
+/* ---- the tables ---- */
+
+/* %1$s is the type ydoc, qualified. */
+static const char create_tables_sql[] =
+	"CREATE SCHEMA IF NOT EXISTS ydoc_data;"
+	"CREATE TABLE ydoc_data.document ("
+	"  name text COLLATE \"C\" PRIMARY KEY"
+	"    CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 1024),"
+	"  epoch bigint NOT NULL DEFAULT 1,"
+	"  seq bigint NOT NULL DEFAULT 0,"
+	"  state_seq bigint NOT NULL DEFAULT 0,"
+	"  tail_rows bigint NOT NULL DEFAULT 0,"
+	"  tail_bytes bigint NOT NULL DEFAULT 0,"
+	"  created_at timestamptz NOT NULL DEFAULT pg_catalog.now()"
+	") WITH (fillfactor = 50);"
+	"CREATE TABLE ydoc_data.log ("
+	"  document text COLLATE \"C\" NOT NULL"
+	"    REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,"
+	"  seq bigint NOT NULL,"
+	"  seq_from bigint NOT NULL,"
+	"  update bytea NOT NULL,"
+	"  at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
+	"  actor text,"
+	"  PRIMARY KEY (document, seq)"
+	");"
+	"CREATE TABLE ydoc_data.state ("
+	"  document text COLLATE \"C\" PRIMARY KEY"
+	"    REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,"
+	"  seq bigint NOT NULL,"
+	"  state %1$s NOT NULL"
+	");"
+	"COMMENT ON SCHEMA ydoc_data IS 'Documents kept by pg_ydoc';"
+	"COMMENT ON TABLE ydoc_data.document IS"
+	"  'A narrow row for each document; its lock orders the document''s updates';"
+	"COMMENT ON COLUMN ydoc_data.document.epoch IS"
+	"  'Fork of the log: a seq means the same only within one epoch';"
+	"COMMENT ON COLUMN ydoc_data.document.seq IS 'Number of the last update in the log';"
+	"COMMENT ON COLUMN ydoc_data.document.state_seq IS"
+	"  'Number of the last update that the stored state holds';"
+	"COMMENT ON COLUMN ydoc_data.document.tail_rows IS 'Log rows behind the stored state';"
+	"COMMENT ON COLUMN ydoc_data.document.tail_bytes IS 'Bytes in those';"
+	"COMMENT ON TABLE ydoc_data.log IS"
+	"  'Every update that was accepted; a row holds the updates seq_from to seq, merged';"
+	"COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';"
+	"COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';"
+	"COMMENT ON TABLE ydoc_data.state IS"
+	"  'The merged document up to seq: where decoding begins; the log goes on from there';";
+
+static const char compress_sql[] =
+	"DO $$ BEGIN"
+	"  IF (SELECT 'lz4' = ANY (s.enumvals) FROM pg_catalog.pg_settings s"
+	"      WHERE s.name = 'default_toast_compression') THEN"
+	"    ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;"
+	"    ALTER TABLE ydoc_data.state ALTER COLUMN state SET COMPRESSION lz4;"
+	"  END IF;"
+	"END $$";
+
+static void
+run_utility(const char *sql)
+{
+	int result = SPI_execute(sql, false, 0);
+
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "could not create the store: %s", SPI_result_code_string(result));
+}
+
+/* The schema that the extension, and so its type, was installed in. */
+static const char *
+type_schema(void)
+{
+	Oid extension = get_extension_oid("pg_ydoc", false);
+	Oid schema = InvalidOid;
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(extension)};
+
+	if (SPI_execute_with_args("SELECT e.extnamespace FROM pg_catalog.pg_extension e"
+							  " WHERE e.oid = $1",
+							  1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed == 1)
+	{
+		bool null;
+
+		schema =
+			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	}
+	return get_namespace_name(schema);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_create_store);
+Datum
+ydoc_create_store(PG_FUNCTION_ARGS)
+{
+	if (OidIsValid(store_oid()))
+		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE),
+						errmsg("the store of this database exists already"),
+						errdetail("Its tables are in schema ydoc_data.")));
+	SPI_connect();
+	run_utility(psprintf(create_tables_sql, quote_qualified_identifier(type_schema(), "ydoc")));
+	run_utility(compress_sql);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+Oid
+store_oid(void)
+{
+	Oid schema = get_namespace_oid("ydoc_data", true);
+
+	return OidIsValid(schema) ? get_relname_relid("document", schema) : InvalidOid;
+}
+
+void
+store_open(void)
+{
+	if (!OidIsValid(store_oid()))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("this database has no store for documents"),
+						errhint("SELECT ydoc.create_store() creates its tables.")));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+void
+store_close(void)
+{
+	SPI_finish();
+}
+
+SPIPlanPtr
+store_prepare(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr fresh = SPI_prepare(sql, argument_count, types);
+
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+		*plan = fresh;
+	}
+	return *plan;
+}
+
+/* ---- names ---- */
+
+char *
+store_check_name(const text *name)
+{
+	char *string = text_to_cstring(name);
+	size_t size = strlen(string);
+
+	if (size < 1 || size > NAME_BYTES_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a document's name has 1 to %d bytes, not %zu", NAME_BYTES_MAX, size)));
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char) string[i] < 0x20 || string[i] == 0x7f)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("a document's name holds no control characters"),
+							errdetail("Byte %zu of the name is %d.", i, string[i])));
+	return string;
+}
+
+/* ---- reading rows ---- */
+
+static int64
+get_int64(int row, int column)
+{
+	bool null;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
+
+	return null ? 0 : DatumGetInt64(value);
+}
+
+static struct varlena *
+get_varlena(int row, int column)
+{
+	bool null;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
+
+	return null ? NULL : PG_DETOAST_DATUM_PACKED(value);
+}
+
+bool
+store_read_head(const char *name, StoreHead *head)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(name)};
+
+	store_prepare(&plan, "SELECT d.epoch, d.seq FROM ydoc_data.document d WHERE d.name = $1", 1,
+				  types);
+	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a document's row");
+	if (SPI_processed == 0)
+		return false;
+	*head = (StoreHead){name, store_oid(), get_int64(0, 1), get_int64(0, 2), false};
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+/* ---- decoding ---- */
+
+/* Applies the stored state, if it is ahead of the document. */
+static bool
+apply_stored_state(const StoreHead *head, CachedDocument *document, CrdtError *error)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(head->name)};
+	bool applied = true;
+
+	store_prepare(&plan,
+				  "SELECT s.seq, s.state::pg_catalog.bytea FROM ydoc_data.state s"
+				  " WHERE s.document = $1",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, !head->for_writing, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a document's stored state");
+	if (SPI_processed == 1)
+	{
+		CrdtBytes update = bridge_view(get_varlena(0, 2));
+
+		applied = crdt_doc_apply(document->doc, update, CRDT_V1, NULL, error) == CRDT_OK;
+		if (applied)
+			document->seq = get_int64(0, 1);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return applied;
+}
+
+/* Applies the log rows after the document's seq up to head's. */
+static bool
+apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID, INT8OID, INT8OID};
+
+	store_prepare(&plan,
+				  "SELECT l.seq, l.update FROM ydoc_data.log l"
+				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3"
+				  " ORDER BY l.seq LIMIT 1000",
+				  3, types);
+	while (document->seq < head->seq)
+	{
+		Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(document->seq),
+						  Int64GetDatum(head->seq)};
+
+		if (SPI_execute_plan(plan, values, NULL, !head->for_writing, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not read a document's log");
+		if (SPI_processed == 0)
+		{
+			*error = (CrdtError){.status = CRDT_MALFORMED};
+			strlcpy(error->message, "the document's log ends before its seq",
+					sizeof(error->message));
+			return false;
+		}
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			struct varlena *update = get_varlena(row, 2);
+
+			if (crdt_doc_apply(document->doc, bridge_view(update), CRDT_V1, NULL, error) != CRDT_OK)
+				return false;
+			document->seq = get_int64(row, 1);
+			CHECK_FOR_INTERRUPTS();
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return true;
+}
+
+CachedDocument *
+store_get(const StoreHead *head, CrdtError *error)
+{
+	CachedDocument *document = cache_find(head->name);
+	bool is_usable = document != NULL && document->store == head->store &&
+					 document->epoch == head->epoch && document->seq <= head->seq;
+
+	if (is_usable && document->seq == head->seq)
+		return document;
+	if (is_usable)
+		cache_touch(document);
+	else
+	{
+		/* an old snapshot may want the document as it was: that one is not kept */
+		document = cache_new(head->name, head->store, head->epoch);
+		cache_touch(document);
+		if (!apply_stored_state(head, document, error))
+		{
+			cache_drop(document);
+			return NULL;
+		}
+	}
+	if (apply_log(head, document, error))
+		return document;
+	cache_drop(document);
+	return NULL;
+}
+
+/* ---- functions that read ---- */
+
+/* The document called by argument 0, decoded; NULL: there is none to be seen. */
+static CachedDocument *
+open_argument(FunctionCallInfo fcinfo, StoreHead *head)
+{
+	CachedDocument *document;
+	CrdtError error;
+
+	head->name = store_check_name(PG_GETARG_TEXT_PP(0));
+	store_open();
+	if (!store_read_head(head->name, head))
+		return NULL;
+	document = store_get(head, &error);
+	if (document == NULL)
+		bridge_report(&error, psprintf("document \"%s\"", head->name));
+	return document;
+}
+
+/* Copies a result out of SPI's memory. */
+static Datum
+result_outside(struct varlena *result)
+{
+	Size size = VARSIZE_ANY(result);
+	void *copy = SPI_palloc(size);
+
+	memcpy(copy, result, size);
+	return PointerGetDatum(copy);
+}
+
+/* What encode_for answers a caller who is at state_vector. */
+static bytea *
+encode_for(CachedDocument *document, CrdtBytes state_vector)
+{
+	CrdtBuffer update;
+	CrdtHost host;
+	CrdtError error;
+
+	bridge_buffer(&update, &host);
+	if (crdt_doc_encode(document->doc, CRDT_V1, state_vector, &update, &error) != CRDT_OK)
+		bridge_report(&error, "state vector");
+	return bridge_bytea(crdt_buffer_view(&update));
+}
+
+static bytea *
+state_vector_of(CachedDocument *document)
+{
+	CrdtBuffer state_vector;
+	CrdtHost host;
+	CrdtError error;
+
+	bridge_buffer(&state_vector, &host);
+	if (crdt_doc_encode_state_vector(document->doc, &state_vector, &error) != CRDT_OK)
+		bridge_report(&error, "document");
+	return bridge_bytea(crdt_buffer_view(&state_vector));
+}
+
+static void
+put_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_sync);
+Datum
+ydoc_store_sync(PG_FUNCTION_ARGS)
+{
+	CrdtBytes given = bridge_view(PG_GETARG_BYTEA_PP(1));
+	CachedDocument *document;
+	StoreHead head;
+	Datum values[4];
+	bool nulls[4] = {false};
+
+	bridge_materialize(fcinfo);
+	document = open_argument(fcinfo, &head);
+	if (document == NULL)
+	{
+		values[0] = Int64GetDatum(0);
+		values[1] = Int64GetDatum(0);
+		values[2] = PointerGetDatum(bridge_bytea(CRDT_LITERAL("\0\0")));
+		values[3] = PointerGetDatum(bridge_bytea(CRDT_LITERAL("\0")));
+	}
+	else
+	{
+		values[0] = Int64GetDatum(head.epoch);
+		values[1] = Int64GetDatum(head.seq);
+		values[2] = PointerGetDatum(encode_for(document, given));
+		values[3] = PointerGetDatum(state_vector_of(document));
+		cache_release(document);
+	}
+	put_row(fcinfo, values, nulls);
+	store_close();
+	return (Datum) 0;
+}
+
+/* The log rows after since, merged; NULL if the log does not reach back that far. */
+static bytea *
+merge_log_after(const StoreHead *head, int64 since)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID, INT8OID, INT8OID};
+	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(since),
+					  Int64GetDatum(head->seq)};
+	CrdtBytes *updates;
+	CrdtBuffer merged;
+	CrdtHost host;
+	CrdtError error;
+
+	store_prepare(&plan,
+				  "SELECT l.seq_from, l.update FROM ydoc_data.log l"
+				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3 ORDER BY l.seq",
+				  3, types);
+	if (SPI_execute_plan(plan, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a document's log");
+	if (SPI_processed == 0 || get_int64(0, 1) > since + 1)
+		return NULL;
+	updates = palloc(sizeof(CrdtBytes) * SPI_processed);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		updates[row] = bridge_view(get_varlena(row, 2));
+	bridge_buffer(&merged, &host);
+	if (crdt_update_merge(&host, updates, SPI_processed, CRDT_V1, &merged, &error) != CRDT_OK)
+		bridge_report(&error, psprintf("log of document \"%s\"", head->name));
+	return bridge_bytea(crdt_buffer_view(&merged));
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_changes);
+Datum
+ydoc_store_changes(PG_FUNCTION_ARGS)
+{
+	int64 since = PG_GETARG_INT64(1);
+	StoreHead head = {.name = store_check_name(PG_GETARG_TEXT_PP(0))};
+	bytea *update = NULL;
+	Datum values[3] = {0};
+	bool nulls[3] = {false, false, true};
+
+	bridge_materialize(fcinfo);
+	store_open();
+	if (store_read_head(head.name, &head) && since < head.seq)
+	{
+		/* who has nothing gets the state: the log may be much longer */
+		if (since > 0)
+			update = merge_log_after(&head, since);
+		if (update == NULL)
+		{
+			CrdtError error;
+			CachedDocument *document = store_get(&head, &error);
+
+			if (document == NULL)
+				bridge_report(&error, psprintf("document \"%s\"", head.name));
+			update = encode_for(document, (CrdtBytes){NULL, 0});
+			cache_release(document);
+		}
+		nulls[2] = false;
+	}
+	values[0] = Int64GetDatum(head.epoch);
+	values[1] = Int64GetDatum(head.seq);
+	values[2] = PointerGetDatum(update);
+	put_row(fcinfo, values, nulls);
+	store_close();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_heads);
+Datum
+ydoc_store_heads(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum arguments[] = {PG_GETARG_DATUM(0)};
+
+	bridge_materialize(fcinfo);
+	store_open();
+	store_prepare(&plan,
+				  "SELECT d.name, d.epoch, d.seq FROM ydoc_data.document d WHERE d.name = ANY ($1)",
+				  1, types);
+	if (SPI_execute_plan(plan, arguments, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the documents' rows");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum values[3];
+		bool nulls[3];
+
+		for (int column = 0; column < 3; column++)
+			values[column] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+										   column + 1, &nulls[column]);
+		put_row(fcinfo, values, nulls);
+	}
+	store_close();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_state);
+Datum
+ydoc_store_state(PG_FUNCTION_ARGS)
+{
+	StoreHead head;
+	CachedDocument *document = open_argument(fcinfo, &head);
+	Datum result = 0;
+
+	if (document != NULL)
+	{
+		CrdtBytes update = bridge_view(encode_for(document, (CrdtBytes){NULL, 0}));
+
+		result = result_outside(ydoc_flat_make(update));
+		cache_release(document);
+	}
+	store_close();
+	if (document == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_text);
+Datum
+ydoc_store_text(PG_FUNCTION_ARGS)
+{
+	StoreHead head;
+	CachedDocument *document = open_argument(fcinfo, &head);
+	Datum result = 0;
+
+	if (document != NULL)
+	{
+		result = result_outside(read_text(document->doc, PG_GETARG_TEXT_PP(1)));
+		cache_release(document);
+	}
+	store_close();
+	if (document == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_json);
+Datum
+ydoc_store_json(PG_FUNCTION_ARGS)
+{
+	StoreHead head;
+	CachedDocument *document;
+	Jsonb *json = NULL;
+	Datum result = 0;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	document = open_argument(fcinfo, &head);
+	if (document != NULL)
+	{
+		json = read_json(document->doc, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+		if (json != NULL)
+			result = result_outside((struct varlena *) json);
+		cache_release(document);
+	}
+	store_close();
+	if (json == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(result);
+}

@@ -1,0 +1,52 @@
+/*
+ * store.h: stored documents: a narrow row each, a log of updates, a stored state.
+ *
+ * Everything goes through SPI as the caller, so row security decides what is seen.  A document's
+ * content is its stored state merged with the log rows of greater seq; the cache spares the decoding.
+ *
+ *     store_open();                                  -- SPI
+ *     if (store_read_head(name, &head))
+ *         document = store_get(&head, &error);       -- decoded, as of head.seq
+ *     ...
+ *     cache_release(document);
+ *     store_close();
+ */
+#ifndef YDOC_STORE_H
+#define YDOC_STORE_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+#include "cache.h"
+
+/* What a document's row says. */
+typedef struct StoreHead
+{
+	const char *name;
+	Oid store;
+	int64 epoch;
+	int64 seq;
+	bool for_writing; /* the row is locked: statements see the latest */
+} StoreHead;
+
+/* Connects to SPI and finds the store's tables, or says how to create them. */
+void store_open(void);
+void store_close(void);
+
+/* The name as a C string; an error if no document may be called that. */
+char *store_check_name(const text *name);
+
+/* The document's row as this statement's snapshot has it; false: there is none to be seen. */
+bool store_read_head(const char *name, StoreHead *head);
+
+/* Oid of table ydoc_data.document. */
+Oid store_oid(void);
+
+/* The document as of head, decoded; NULL and error if it cannot be. */
+CachedDocument *store_get(const StoreHead *head, CrdtError *error);
+
+/* Prepares a statement once per session. */
+SPIPlanPtr store_prepare(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types);
+
+#endif
