@@ -761,6 +761,7 @@ continues(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival
 
 	return step > plan->steps && step[-1].arrival + 1 == step->arrival &&
 		   before->client == arrival->client && step[-1].offset < before->wire.length &&
+		   before->wire.clock + before->wire.length == arrival->wire.clock &&
 		   arrival->wire.origin.client == arrival->wire.client &&
 		   arrival->wire.origin.clock == arrival->wire.clock - 1;
 }
