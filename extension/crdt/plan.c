@@ -689,14 +689,14 @@ plan_deletes(CrdtPlan *plan)
 	CrdtIdSet waiting;
 	bool done;
 
+	crdt_idset_open(&waiting, &plan->doc->host);
 	crdt_idset_normalize(&plan->fresh_deletes);
 	if (!some_range_waits(plan, &plan->fresh_deletes) &&
 		!some_range_is_known(plan, &current_pending(plan)->deletes))
 	{
 		/* the usual case: nothing waited, nothing has to */
-		return plan_ranges(plan, &plan->fresh_deletes, NULL) ? CRDT_OK : no_memory(plan);
+		return plan_ranges(plan, &plan->fresh_deletes, &waiting) ? CRDT_OK : no_memory(plan);
 	}
-	crdt_idset_open(&waiting, &plan->doc->host);
 	done = begin_pending(plan) && plan_ranges(plan, &plan->fresh_deletes, &waiting) &&
 		   plan_ranges(plan, &plan->pending.deletes, &waiting);
 	if (done)

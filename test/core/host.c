@@ -51,8 +51,8 @@ counting_resize(void *context, void *block, size_t old_size, size_t new_size)
 		return NULL;
 	}
 	world->requests++;
-	if (world->fail_at != 0 && (world->fail_once ? world->requests == world->fail_at
-												 : world->requests >= world->fail_at))
+	if (world->fail_at != 0 &&
+		(world->fail_once ? world->requests == world->fail_at : world->requests >= world->fail_at))
 	{
 		world->failed++;
 		return NULL;

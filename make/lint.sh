@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Formatting, static checks, and the rules of who may include whom.  Prints a tally.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0
+failed=0
+check() {
+	local name=$1
+	shift
+	local output
+	if output=$("$@" 2>&1); then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'not ok: %s\n%s\n' "$name" "$output"
+	fi
+}
+
+files() { git ls-files "$@" | grep -v node_modules || true; }
+
+# fails if a pattern is found outside comments
+nowhere() {
+	local pattern=$1
+	shift
+	! grep -nE "$pattern" "$@" | grep -vE '^[^:]*:[0-9]+:[[:space:]]*/?\*'
+}
+
+mapfile -t sources < <(files '*.c' '*.h')
+mapfile -t core < <(files 'extension/crdt/*.c' 'extension/crdt/*.h')
+mapfile -t glue < <(files 'extension/*.c' 'extension/*.h' | grep -v '^extension/crdt/')
+mapfile -t relay < <(files 'relay/*.c' 'relay/*.h')
+mapfile -t scripts < <(files '*.sh' test/run .ci/run test/regress/run)
+
+check "formatting" clang-format --dry-run -Werror "${sources[@]}"
+check "cppcheck" cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability \
+	--suppress=missingInclude --suppress=uninitMemberVar --suppress=nullPointerArithmetic \
+	--inline-suppr -Iextension/crdt "${core[@]}"
+check "shell scripts" shellcheck -x "${scripts[@]}"
+check "the core knows no PostgreSQL" nowhere '#include "(postgres|fmgr|utils/)' "${core[@]}"
+check "the core allocates through its host" \
+	nowhere '(^|[^_a-z])(malloc|calloc|realloc|free|printf|abort|exit|rand|time)\(' "${core[@]}"
+check "the glue includes the core's public headers only" nowhere \
+	'#include "crdt/(memory|bytes|utf|object|any|idset|wire|item|tables|content|structs|integrate|transaction|clean|plan|reading)\.h"' \
+	"${glue[@]}"
+[ ${#relay[@]} -eq 0 ] || check "the relay includes nothing of the extension" \
+	nowhere '#include ".*(extension|crdt)/' "${relay[@]}"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
