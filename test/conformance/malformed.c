@@ -1,9 +1,9 @@
 /*
  * malformed.c: cases of kind `malformed`: damaged updates.
  *
- * Yjs's verdict is ours, except for what is beyond a limit that we have and Yjs has not (FORMAT 16);
- * such cases are counted, so that a limit that became too narrow shows.  Where Yjs reports an error it
- * may have applied a part before it noticed; our document must be as before.
+ * Yjs's verdict is ours, except for what is beyond a limit that we have and Yjs has not (FORMAT
+ * 16); such cases are counted, so that a limit that became too narrow shows.  Where Yjs reports an
+ * error it may have applied a part before it noticed; our document must be as before.
  */
 #include "kinds.h"
 

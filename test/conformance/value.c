@@ -1,8 +1,8 @@
 /*
  * value.c: builds JSON from the core's visitor.
  *
- * A stack of open arrays and objects.  An object is collected as [[key, value], ...] first, for only
- * at its end is it known which form it takes:
+ * A stack of open arrays and objects.  An object is collected as [[key, value], ...] first, for
+ * only at its end is it known which form it takes:
  *
  *     all keys ordinary            {"a": 1}
  *     one of them is "$"           {"$": "obj", "v": {"$": 1}}

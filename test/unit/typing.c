@@ -98,7 +98,7 @@ what_comes_too_early_waits_and_is_not_lost(void **state)
 	replica_close(&relay);
 }
 
-/* Client 1, root "t": " " at clock 1, and then "A " at clock 0, in one piece: what waited is in it. */
+/* Client 1, root "t": " " at clock 1, then "A " at clock 0 in one piece, which holds what waited. */
 static void
 what_waited_may_come_again_inside_of_something_longer(void **state)
 {
