@@ -1,0 +1,378 @@
+/*
+ * batch.c: what waits, what is in flight, what was refused.
+ *
+ * Here: filling batches, reading their rows, too much pending.  Not here: connections and sending
+ * again (database.c), who hears of an update (room.c).
+ */
+#include "batch.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "database.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+#include "room.h"
+
+#define MAX_ITEMS 1000
+#define MAX_BYTES (4 << 20) /* a batch takes one update more when it is below */
+#define MAX_WRITERS 64
+
+typedef struct BatchItem
+{
+	Room *room; /* held */
+	Connection *connection; /* held */
+	size_t size; /* of the update */
+} BatchItem;
+
+typedef struct Batch
+{
+	DatabaseQuery query; /* first: batch_done() gets it back */
+	struct Batch *next;
+	uint32_t writer;
+	Buffer documents, updates, actors; /* the parameters, growing in PostgreSQL's own format */
+	BatchItem *items;
+	uint32_t count, capacity;
+} Batch;
+
+typedef struct Writer
+{
+	Batch *in_flight;
+	Batch *first, *last; /* waiting */
+} Writer;
+
+/* Columns of ydoc.apply_batch() */
+enum
+{
+	COLUMN_ORDINAL,
+	COLUMN_EPOCH,
+	COLUMN_SEQ,
+	COLUMN_LOGGED,
+	COLUMN_SQLSTATE,
+	COLUMN_MESSAGE
+};
+
+static Writer writers[MAX_WRITERS];
+static int64_t pending_bytes;
+static bool somebody_is_paused;
+
+static Batch *open_batch(uint32_t writer);
+static Batch *batch_new(uint32_t writer);
+static bool batch_append(Batch *batch, Room *room, Connection *connection, Bytes update);
+static void batch_send(Batch *batch);
+static void batch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
+static void read_rows(Batch *batch, const DatabaseAnswer *answer);
+static void split(Batch *batch);
+static void refuse(BatchItem *item, const char *sqlstate, const char *message);
+static void batch_free(Batch *batch);
+static void count_pending(int64_t bytes);
+
+int
+batch_add(Connection *connection, Bytes update)
+{
+	Room *room = connection->room;
+	uint32_t hash = room_hash(room);
+
+	if (pending_bytes + (int64_t) update.size > config.max_pending_bytes)
+		return CLOSE_OVERLOAD;
+	Batch *batch = open_batch(hash % (uint32_t) config.writers);
+
+	if (batch == NULL || !batch_append(batch, room, connection, update))
+		return CLOSE_OVERLOAD;
+	count_pending((int64_t) update.size);
+	metrics_add(METRIC_UPDATES_RECEIVED, 1);
+
+	/* Too fast for the database: stop reading, the peer's TCP does the rest.  When the database is
+	 * away nothing would drain, so then the bound alone counts. */
+	if (pending_bytes > config.max_pending_bytes / 2 && database_writer_is_up(hash))
+	{
+		connection_pause(connection);
+		somebody_is_paused = true;
+	}
+	return 0;
+}
+
+void
+batch_end_round(void)
+{
+	for (uint32_t i = 0; i < (uint32_t) config.writers; i++)
+	{
+		Batch *batch = writers[i].first;
+
+		if (batch == NULL || writers[i].in_flight != NULL)
+			continue;
+		writers[i].first = batch->next;
+		if (writers[i].first == NULL)
+			writers[i].last = NULL;
+		writers[i].in_flight = batch;
+		batch_send(batch);
+	}
+}
+
+bool
+batch_is_idle(void)
+{
+	for (uint32_t i = 0; i < (uint32_t) config.writers; i++)
+		if (writers[i].in_flight != NULL || writers[i].first != NULL)
+			return false;
+	return true;
+}
+
+int64_t
+batch_pending_bytes(void)
+{
+	return pending_bytes;
+}
+
+void
+batch_stop(void)
+{
+	for (uint32_t i = 0; i < MAX_WRITERS; i++)
+		for (Batch *batch; (batch = writers[i].first) != NULL;)
+		{
+			writers[i].first = batch->next;
+			batch_free(batch);
+		}
+}
+
+/* The batch that still takes updates. */
+static Batch *
+open_batch(uint32_t writer)
+{
+	Batch *batch = writers[writer].last;
+
+	if (batch != NULL && batch->count < MAX_ITEMS && batch->updates.size < MAX_BYTES)
+		return batch;
+	batch = batch_new(writer);
+	if (batch == NULL)
+		return NULL;
+	if (writers[writer].last != NULL)
+		writers[writer].last->next = batch;
+	else
+		writers[writer].first = batch;
+	writers[writer].last = batch;
+	return batch;
+}
+
+static Batch *
+batch_new(uint32_t writer)
+{
+	Batch *batch = calloc(1, sizeof *batch);
+
+	if (batch == NULL)
+		return NULL;
+	batch->writer = writer;
+	if (buffer_reserve(&batch->documents, DATABASE_ARRAY_HEADER) == NULL ||
+		buffer_reserve(&batch->updates, DATABASE_ARRAY_HEADER) == NULL ||
+		buffer_reserve(&batch->actors, DATABASE_ARRAY_HEADER) == NULL)
+	{
+		batch_free(batch);
+		return NULL;
+	}
+	return batch;
+}
+
+/* All of it or nothing; false when out of memory. */
+static bool
+batch_append(Batch *batch, Room *room, Connection *connection, Bytes update)
+{
+	const char *name = room_name(room);
+	size_t name_size = strlen(name);
+	size_t documents = batch->documents.size, updates = batch->updates.size;
+	size_t actors = batch->actors.size;
+
+	if (batch->count == batch->capacity)
+	{
+		uint32_t capacity = batch->capacity == 0 ? 16 : batch->capacity * 2;
+		BatchItem *items = realloc(batch->items, capacity * sizeof *items);
+
+		if (items == NULL)
+			return false;
+		batch->items = items;
+		batch->capacity = capacity;
+	}
+	buffer_write_u32(&batch->documents, (uint32_t) name_size);
+	buffer_write(&batch->documents, (Bytes){(const uint8_t *) name, name_size});
+	buffer_write_u32(&batch->updates, (uint32_t) update.size);
+	buffer_write(&batch->updates, update);
+	buffer_write_u32(&batch->actors, UINT32_MAX); /* NULL: nobody has logged in */
+	if (batch->documents.failed || batch->updates.failed || batch->actors.failed)
+	{
+		batch->documents.size = documents;
+		batch->updates.size = updates;
+		batch->actors.size = actors;
+		batch->documents.failed = batch->updates.failed = batch->actors.failed = false;
+		return false;
+	}
+	batch->items[batch->count++] =
+		(BatchItem){room_retain(room), connection_retain(connection), update.size};
+	room_count_uncommitted(room, 1);
+	return true;
+}
+
+static void
+batch_send(Batch *batch)
+{
+	database_write_array_header(batch->documents.data, DATABASE_TEXT, false, batch->count);
+	database_write_array_header(batch->updates.data, DATABASE_BYTEA, false, batch->count);
+	database_write_array_header(batch->actors.data, DATABASE_TEXT, true, batch->count);
+	batch->query = (DatabaseQuery){
+		STATEMENT_APPLY,
+		batch_done,
+		{buffer_view(&batch->documents), buffer_view(&batch->updates), buffer_view(&batch->actors)},
+		NULL};
+	database_submit(batch->writer, &batch->query);
+}
+
+static void
+batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
+{
+	Batch *batch = (Batch *) query;
+
+	writers[batch->writer].in_flight = NULL;
+	if (answer->result != NULL && (uint32_t) answer->row_count == batch->count)
+	{
+		metrics_add(METRIC_BATCHES, 1);
+		read_rows(batch, answer);
+	}
+	else if (answer->result != NULL)
+		for (uint32_t i = 0; i < batch->count; i++)
+			refuse(&batch->items[i], "XX000", "the database lost count of the batch");
+	else if (batch->count > 1 && strncmp(answer->sqlstate, "57", 2) != 0)
+	{
+		split(batch);
+		return;
+	}
+	else
+		for (uint32_t i = 0; i < batch->count; i++)
+			refuse(&batch->items[i], answer->sqlstate, answer->message);
+	batch_free(batch);
+	if (somebody_is_paused && pending_bytes <= config.max_pending_bytes / 4 && !loop_is_draining())
+	{
+		somebody_is_paused = false;
+		connection_resume_all();
+	}
+}
+
+static void
+read_rows(Batch *batch, const DatabaseAnswer *answer)
+{
+	for (int row = 0; row < answer->row_count; row++)
+	{
+		int64_t ordinal = database_number(answer, row, COLUMN_ORDINAL);
+
+		if (ordinal < 1 || ordinal > (int64_t) batch->count)
+			continue;
+		BatchItem *item = &batch->items[ordinal - 1];
+
+		if (database_is_null(answer, row, COLUMN_SEQ))
+		{
+			/* bytes of the answer's text are NUL-terminated by libpq */
+			refuse(item, (const char *) database_bytes(answer, row, COLUMN_SQLSTATE).data,
+				   (const char *) database_bytes(answer, row, COLUMN_MESSAGE).data);
+			continue;
+		}
+		Bytes logged = database_is_null(answer, row, COLUMN_LOGGED)
+						   ? (Bytes){0}
+						   : database_bytes(answer, row, COLUMN_LOGGED);
+
+		room_committed(item->room, database_number(answer, row, COLUMN_EPOCH),
+					   database_number(answer, row, COLUMN_SEQ), logged);
+	}
+}
+
+/*
+ * The statement itself failed, for a reason in its parameters: one item spoils the batch although
+ * the function should have reported it alone.  So each goes alone now, in order and before all
+ * that came later; the guilty one is refused, nothing else is lost.
+ */
+static void
+split(Batch *batch)
+{
+	Writer *writer = &writers[batch->writer];
+	Batch *first = NULL, **end = &first, *last = NULL;
+	const uint8_t *update = batch->updates.data + DATABASE_ARRAY_HEADER;
+
+	for (uint32_t i = 0; i < batch->count; i++)
+	{
+		BatchItem *item = &batch->items[i];
+		Batch *single = batch_new(batch->writer);
+
+		if (single == NULL ||
+			!batch_append(single, item->room, item->connection, (Bytes){update + 4, item->size}))
+		{
+			if (single != NULL)
+				batch_free(single);
+			connection_close(item->connection, CLOSE_OVERLOAD, "out of memory");
+		}
+		else
+		{
+			count_pending((int64_t) item->size);
+			*end = last = single;
+			end = &single->next;
+		}
+		update += 4 + item->size;
+	}
+	if (last != NULL)
+	{
+		last->next = writer->first;
+		writer->first = first;
+		if (writer->last == NULL)
+			writer->last = last;
+	}
+	batch_free(batch);
+}
+
+/*
+ * An update that will never be accepted closes its connection for good: y-websocket >= 3.1 does not
+ * come back after 4400..4499, and anything else would bring the client back with the same update,
+ * again and again.
+ */
+static void
+refuse(BatchItem *item, const char *sqlstate, const char *message)
+{
+	char reason[100];
+	size_t length = (size_t) snprintf(reason, sizeof reason, "update refused: %s", message);
+
+	/* a reason must be valid UTF-8: no character may be cut in two */
+	for (size_t i = 0; i < length && i < sizeof reason - 1; i++)
+		if ((unsigned char) reason[i] >= 0x80)
+			reason[i] = '?';
+	metrics_add(METRIC_UPDATES_REFUSED, 1);
+	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",
+			  room_name(item->room), "bytes", (json_int_t) item->size, "sqlstate", sqlstate,
+			  "reason", message);
+	/* 57P01: we are stopping, the update is as good as any */
+	connection_close(item->connection,
+					 strncmp(sqlstate, "57", 2) == 0 ? CLOSE_RESTART : CLOSE_REFUSED, reason);
+}
+
+static void
+batch_free(Batch *batch)
+{
+	for (uint32_t i = 0; i < batch->count; i++)
+	{
+		BatchItem *item = &batch->items[i];
+
+		count_pending(-(int64_t) item->size);
+		room_count_uncommitted(item->room, -1);
+		connection_release(item->connection);
+		room_release(item->room);
+	}
+	free(batch->items);
+	buffer_free(&batch->documents);
+	buffer_free(&batch->updates);
+	buffer_free(&batch->actors);
+	free(batch);
+}
+
+static void
+count_pending(int64_t bytes)
+{
+	pending_bytes += bytes;
+	metrics_set(METRIC_PENDING_BYTES, pending_bytes);
+}

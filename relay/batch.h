@@ -1,0 +1,33 @@
+/*
+ * Batches: updates on their way into the database, each batch one transaction.
+ *
+ *     code = batch_add(connection, update);      copied; committed some time after the round
+ *     ...                                        room_committed() or connection_close() follows
+ *
+ * Each writer has one batch in flight at most; while it is, the next ones fill.  So an idle relay
+ * stores at once and a busy one groups by itself: no timer, no knob.  Documents are hashed over
+ * the writers, hence a document's updates are stored in the order they came.
+ */
+#ifndef RELAY_BATCH_H
+#define RELAY_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "frame.h"
+
+/* Returns 0, or the code to close with when too much waits already. */
+int batch_add(Connection *connection, Bytes update);
+
+/* Sends a batch to each writer that has none in flight. */
+void batch_end_round(void);
+
+/* Everything taken has been committed or refused. */
+bool batch_is_idle(void);
+int64_t batch_pending_bytes(void);
+
+/* Drops what waits: clients hold it and send it again to whoever they connect to next. */
+void batch_stop(void);
+
+#endif

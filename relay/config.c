@@ -1,0 +1,364 @@
+/*
+ * config.c: one table of options, three sources.
+ *
+ * Here: reading, precedence, --help.  Not here: what an option does.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "log.h"
+
+#ifndef RELAY_VERSION
+#define RELAY_VERSION "1.0"
+#endif
+
+typedef enum OptionKind
+{
+	OPTION_TEXT,
+	OPTION_SWITCH,
+	OPTION_COUNT,
+	OPTION_BYTES /* a count that may end in K, M or G (powers of 1024) */
+} OptionKind;
+
+typedef struct Option
+{
+	const char *name;
+	OptionKind kind;
+	size_t field;
+	const char *standard; /* default, NULL: none */
+	int64_t least, most; /* of a number */
+	const char *help;
+} Option;
+
+Config config;
+
+static char *config_file;
+
+#define TEXT(name, field, standard, help)                                \
+	{                                                                    \
+		name, OPTION_TEXT, offsetof(Config, field), standard, 0, 0, help \
+	}
+#define SWITCH(name, field, help)                                      \
+	{                                                                  \
+		name, OPTION_SWITCH, offsetof(Config, field), NULL, 0, 1, help \
+	}
+#define COUNT(name, field, standard, least, most, help)                          \
+	{                                                                            \
+		name, OPTION_COUNT, offsetof(Config, field), standard, least, most, help \
+	}
+#define BYTES(name, field, standard, least, most, help)                          \
+	{                                                                            \
+		name, OPTION_BYTES, offsetof(Config, field), standard, least, most, help \
+	}
+
+static const Option options[] = {
+	TEXT("listen", listen, "127.0.0.1:1234",
+		 "address and port, HOST:PORT; port 0 takes a free one"),
+	TEXT("port-file", port_file, NULL, "file that gets the port once the relay listens"),
+	TEXT("database", database, "", "libpq connection string or URI; empty: libpq's own defaults"),
+	TEXT("static", static_dir, NULL, "directory served to plain GET requests"),
+	SWITCH("init", init, "create the extension and its store first, if they are missing"),
+	TEXT("log-level", log_level, "info", "debug, info, warning or error"),
+	COUNT("writers", writers, "2", 1, 64, "database connections that commit"),
+	COUNT("readers", readers, "2", 1, 64, "database connections that read"),
+	COUNT("max-connections", max_connections, "10000", 1, 1000000, "open sockets"),
+	COUNT("max-handshakes", max_handshakes, "64", 1, 100000,
+		  "sockets with an incomplete request, more wait in the kernel"),
+	BYTES("max-message", max_message_bytes, "16M", 1024, 1 << 30, "one message of a client"),
+	BYTES("max-reassembly", max_reassembly_bytes, "256M", 1024, INT64_MAX,
+		  "all incomplete messages together"),
+	BYTES("max-pending", max_pending_bytes, "64M", 1024, INT64_MAX,
+		  "all updates that wait for the database together"),
+	BYTES("max-room-log", max_room_log_bytes, "1M", 16384, 1 << 30,
+		  "what a room keeps for slow members before it fetches for them"),
+	SWITCH("check", check, "judge the configuration and end"),
+};
+
+#define OPTIONS ((int) (sizeof options / sizeof options[0]))
+
+/* getopt's values of the flags that are no options of the table */
+enum
+{
+	FLAG_HELP = 1000,
+	FLAG_VERSION,
+	FLAG_CONFIG
+};
+
+static int read_flags(int argc, char **argv, const char **values);
+static int read_file(const char *path, char **values);
+static char *json_as_text(const json_t *value);
+static const char *environment_value(const char *name);
+static bool set_option(const Option *option, const char *text, const char *source);
+static bool set_number(const Option *option, const char *text, const char *source);
+static bool judge(void);
+static void print_help(void);
+
+int
+config_read(int argc, char **argv)
+{
+	const char *flags[OPTIONS] = {NULL};
+	char *members[OPTIONS] = {NULL};
+	int status = read_flags(argc, argv, flags);
+
+	if (status >= 0)
+		return status;
+	const char *path = config_file != NULL ? config_file : environment_value("config");
+	bool ok = path == NULL || read_file(path, members) < 0;
+
+	for (int i = 0; i < OPTIONS && ok; i++)
+	{
+		const char *variable = environment_value(options[i].name);
+
+		if (flags[i] != NULL)
+			ok = set_option(&options[i], flags[i], "flag");
+		else if (variable != NULL)
+			ok = set_option(&options[i], variable, "environment");
+		else if (members[i] != NULL)
+			ok = set_option(&options[i], members[i], "file");
+		else if (options[i].standard != NULL)
+			ok = set_option(&options[i], options[i].standard, "default");
+	}
+	for (int i = 0; i < OPTIONS; i++)
+		free(members[i]);
+	if (!ok || !judge())
+		return EX_CONFIG;
+	if (config.check)
+	{
+		puts("configuration is fine");
+		return EX_OK;
+	}
+	return -1;
+}
+
+void
+config_free(void)
+{
+	for (int i = 0; i < OPTIONS; i++)
+		if (options[i].kind == OPTION_TEXT)
+			free(*(char **) ((char *) &config + options[i].field));
+}
+
+static int
+read_flags(int argc, char **argv, const char **values)
+{
+	struct option flags[OPTIONS + 4];
+	int count = 0;
+
+	for (; count < OPTIONS; count++)
+		flags[count] = (struct option){
+			options[count].name,
+			options[count].kind == OPTION_SWITCH ? no_argument : required_argument, NULL, count};
+	flags[count++] = (struct option){"config", required_argument, NULL, FLAG_CONFIG};
+	flags[count++] = (struct option){"help", no_argument, NULL, FLAG_HELP};
+	flags[count++] = (struct option){"version", no_argument, NULL, FLAG_VERSION};
+	flags[count] = (struct option){0};
+
+	for (int flag; (flag = getopt_long(argc, argv, "hV", flags, NULL)) != -1;)
+	{
+		if (flag == FLAG_HELP || flag == 'h')
+		{
+			print_help();
+			return EX_OK;
+		}
+		if (flag == FLAG_VERSION || flag == 'V')
+		{
+			puts("ydoc-relay " RELAY_VERSION);
+			return EX_OK;
+		}
+		if (flag == FLAG_CONFIG)
+			config_file = optarg;
+		else if (flag >= 0 && flag < OPTIONS)
+			values[flag] = optarg != NULL ? optarg : "true";
+		else
+			return EX_USAGE; /* getopt has said why */
+	}
+	if (optind < argc)
+	{
+		fprintf(stderr, "ydoc-relay: unexpected argument \"%s\"; see --help\n", argv[optind]);
+		return EX_USAGE;
+	}
+	return -1;
+}
+
+/* Fills values, by option, with what the file says.  Returns -1, or EX_CONFIG after saying why. */
+static int
+read_file(const char *path, char **values)
+{
+	json_error_t error;
+	json_t *file = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+	int status = -1;
+
+	if (file == NULL || !json_is_object(file))
+	{
+		fprintf(stderr, "ydoc-relay: %s: %s (line %d)\n", path,
+				file == NULL ? error.text : "not an object", file == NULL ? error.line : 1);
+		json_decref(file);
+		return EX_CONFIG;
+	}
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(file, name, value)
+	{
+		int i = 0;
+
+		while (i < OPTIONS && strcmp(options[i].name, name) != 0)
+			i++;
+		if (i < OPTIONS)
+			values[i] = json_as_text(value);
+		if (i == OPTIONS || values[i] == NULL)
+		{
+			fprintf(stderr, "ydoc-relay: %s: %s \"%s\"\n", path,
+					i == OPTIONS ? "unknown option" : "neither text, number nor boolean:", name);
+			status = EX_CONFIG;
+		}
+	}
+	json_decref(file);
+	return status;
+}
+
+static char *
+json_as_text(const json_t *value)
+{
+	char number[32];
+
+	if (json_is_string(value))
+		return strdup(json_string_value(value));
+	if (json_is_boolean(value))
+		return strdup(json_is_true(value) ? "true" : "false");
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return strdup(number);
+}
+
+/* "max-message" is looked up as YDOC_RELAY_MAX_MESSAGE. */
+static const char *
+environment_value(const char *name)
+{
+	char variable[64] = "YDOC_RELAY_";
+	size_t length = strlen(variable);
+
+	for (; *name != '\0' && length < sizeof variable - 1; name++)
+		variable[length++] = *name == '-' ? '_' : (char) toupper((unsigned char) *name);
+	variable[length] = '\0';
+	return getenv(variable);
+}
+
+static bool
+set_option(const Option *option, const char *text, const char *source)
+{
+	void *field = (char *) &config + option->field;
+
+	if (option->kind == OPTION_TEXT)
+	{
+		*(char **) field = strdup(text);
+		return *(char **) field != NULL;
+	}
+	if (option->kind != OPTION_SWITCH)
+		return set_number(option, text, source);
+
+	bool on = strcmp(text, "true") == 0 || strcmp(text, "1") == 0 || strcmp(text, "yes") == 0;
+
+	if (!on && strcmp(text, "false") != 0 && strcmp(text, "0") != 0 && strcmp(text, "no") != 0)
+	{
+		fprintf(stderr, "ydoc-relay: %s (%s) must be true or false, not \"%s\"\n", option->name,
+				source, text);
+		return false;
+	}
+	*(bool *) field = on;
+	return true;
+}
+
+static bool
+set_number(const Option *option, const char *text, const char *source)
+{
+	char *end;
+
+	errno = 0;
+	long long value = strtoll(text, &end, 10);
+	int shift = 0;
+
+	if (option->kind == OPTION_BYTES && end != text && *end != '\0' && end[1] == '\0')
+		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	if (shift != 0)
+		end++;
+	bool fits = value <= INT64_MAX >> shift && value >= 0;
+	int64_t number = fits ? (int64_t) value << shift : 0;
+
+	if (errno != 0 || end == text || *end != '\0' || !fits || number < option->least ||
+		number > option->most)
+	{
+		fprintf(stderr, "ydoc-relay: %s (%s) must be a number from %lld to %lld%s, not \"%s\"\n",
+				option->name, source, (long long) option->least, (long long) option->most,
+				option->kind == OPTION_BYTES ? ", K, M or G may follow" : "", text);
+		return false;
+	}
+	*(int64_t *) ((char *) &config + option->field) = number;
+	return true;
+}
+
+/* What no single option can know. */
+static bool
+judge(void)
+{
+	LogLevel level;
+
+	if (!log_level_find(config.log_level, &level))
+	{
+		fprintf(stderr, "ydoc-relay: log-level must be debug, info, warning or error, not \"%s\"\n",
+				config.log_level);
+		return false;
+	}
+	log_set_level(level);
+	if (strrchr(config.listen, ':') == NULL)
+	{
+		fprintf(stderr, "ydoc-relay: listen must be HOST:PORT, not \"%s\"\n", config.listen);
+		return false;
+	}
+	if (config.max_pending_bytes < config.max_message_bytes)
+	{
+		fputs("ydoc-relay: max-pending must not be less than max-message: such a message could "
+			  "never be stored\n",
+			  stderr);
+		return false;
+	}
+	return true;
+}
+
+static void
+print_help(void)
+{
+	puts("Usage: ydoc-relay [OPTION]...\n"
+		 "Lets unmodified Yjs editors work live on documents kept in PostgreSQL by pg_ydoc.\n");
+	for (int i = 0; i < OPTIONS; i++)
+	{
+		static const char *const placeholders[] = {"TEXT", "", "NUMBER", "BYTES"};
+		char flag[64];
+
+		snprintf(flag, sizeof flag, "--%s %s", options[i].name, placeholders[options[i].kind]);
+		printf("  %-24s %s", flag, options[i].help);
+		if (options[i].standard != NULL && options[i].standard[0] != '\0')
+			printf(" (%s)", options[i].standard);
+		putchar('\n');
+	}
+	puts("  --config FILE            JSON object with any of the options above\n"
+		 "  --help                   this text\n"
+		 "  --version                the version\n\n"
+		 "Each option may also be a variable (YDOC_RELAY_MAX_MESSAGE for --max-message) or a "
+		 "member\n"
+		 "of the file; a flag wins over a variable, a variable over the file.  BYTES may end in K, "
+		 "M\n"
+		 "or G.  Clients connect to ws://HOST:PORT/DOCUMENT; plain GET serves --static, /healthz,\n"
+		 "/readyz and /metrics.  SIGTERM and SIGINT commit what is in flight, then end with status "
+		 "0.");
+}

@@ -1,0 +1,46 @@
+/*
+ * The relay's options: flags, then environment, then a JSON file, then defaults.
+ *
+ *     int status = config_read(argc, argv);      (prints help, version or what is wrong itself)
+ *     if (status >= 0)
+ *         return status;
+ *     ... config.max_message_bytes ...
+ *
+ * One table in config.c names every option once; --help is written from it.  The option
+ * "max-message" is the flag --max-message, the variable YDOC_RELAY_MAX_MESSAGE and the file's
+ * member "max-message".
+ */
+#ifndef RELAY_CONFIG_H
+#define RELAY_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Config
+{
+	char *listen; /* "host:port"; an empty host means every address */
+	char *port_file; /* gets the real port once we listen; NULL: none */
+	char *database; /* libpq conninfo or URI */
+	char *static_dir; /* served to plain GET; NULL: nothing is */
+	char *log_level;
+	bool init; /* create extension and store first */
+	bool check; /* only judge the configuration */
+	int64_t writers; /* database connections that commit batches */
+	int64_t readers; /* database connections that fetch */
+	int64_t max_connections; /* sockets, HTTP included */
+	int64_t max_handshakes; /* sockets whose request is incomplete: accept() pauses there */
+	int64_t max_message_bytes; /* one WebSocket message */
+	int64_t max_reassembly_bytes; /* all incomplete messages together */
+	int64_t max_pending_bytes; /* all updates not committed together */
+	int64_t max_room_log_bytes; /* frames a room keeps for members that are slow */
+} Config;
+
+/* Set by config_read(), constant from then on. */
+extern Config config;
+
+/* Returns -1 to go on, or the exit status (sysexits) to end with. */
+int config_read(int argc, char **argv);
+
+void config_free(void);
+
+#endif

@@ -1,0 +1,464 @@
+/*
+ * connection.c: the switchboard between libwebsockets and the rest.
+ *
+ * Here: callbacks, putting fragments together, liveness, flow control, closing.  Not here: what a
+ * message means (ywebsocket.c), who gets what (room.c), plain HTTP (http.c).
+ *
+ * Frames are written with LWS_WRITE_RAW outside the WRITEABLE callback.  The library's rule says
+ * otherwise; it is safe in 4.1 on HTTP/1 without extensions, on this thread, as long as nobody
+ * writes after a close began (CLOSING) or while a write is incomplete (connection_is_choked).
+ */
+#include "connection.h"
+
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "http.h"
+#include "listener.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+#include "room.h"
+#include "ywebsocket.h"
+
+#define SWEEP_SECONDS 1.0
+#define SWEEP_SHARE 10 /* each connection is looked at every 10 sweeps */
+#define QUIET_SECONDS 10 /* sent nothing for this long: say something, at the latest after 20 s */
+#define PING_SECONDS 25
+#define SILENT_SECONDS 60 /* received nothing, pongs included: gone */
+#define CLOSING_SECONDS 5.0 /* a close frame that does not get out */
+
+static int callback(struct lws *, enum lws_callback_reasons, void *, void *, size_t);
+static int open_connection(struct lws *wsi, HttpSlot *slot);
+static void receive(Connection *connection, Bytes part);
+static bool assemble(Connection *connection, Bytes part);
+static void handle(Connection *connection, Bytes message);
+static void forget_message(Connection *connection);
+static int write_close(Connection *connection);
+static void closed(HttpSlot *slot);
+static void list(Connection *connection);
+static void sweep(struct ev_loop *, ev_timer *, int);
+static void look_after(Connection *connection, double now);
+static void kill_socket(Connection *connection);
+
+static Connection **table;
+static uint32_t table_size, table_capacity;
+static uint32_t sweep_at;
+static int64_t count_at_goodbye = -1;
+static int64_t reassembly_bytes;
+static Connection *listed;
+static ev_timer sweep_timer;
+
+const struct lws_protocols *
+connection_protocols(void)
+{
+	static const struct lws_protocols protocols[] = {
+		{.name = "ydoc",
+		 .callback = callback,
+		 .per_session_data_size = sizeof(HttpSlot),
+		 .rx_buffer_size = 4096,
+		 .tx_packet_size = 1 << 20},
+		{0},
+	};
+
+	return protocols;
+}
+
+void
+connection_start(void)
+{
+	ev_timer_init(&sweep_timer, sweep, SWEEP_SECONDS, SWEEP_SECONDS);
+	ev_timer_start(loop_ev(), &sweep_timer);
+}
+
+void
+connection_stop(void)
+{
+	free(table);
+	table = NULL;
+	table_size = table_capacity = 0;
+}
+
+Connection *
+connection_retain(Connection *connection)
+{
+	connection->references++;
+	return connection;
+}
+
+void
+connection_release(Connection *connection)
+{
+	if (--connection->references > 0)
+		return;
+	buffer_free(&connection->state_vector);
+	buffer_free(&connection->message);
+	free(connection);
+}
+
+bool
+connection_is_open(const Connection *connection)
+{
+	return connection->state < CONNECTION_CLOSING;
+}
+
+bool
+connection_is_choked(const Connection *connection)
+{
+	return lws_partial_buffered(connection->wsi) != 0;
+}
+
+void
+connection_write(Connection *connection, Bytes frames)
+{
+	if (!connection_is_open(connection) || frames.size == 0)
+		return;
+	/* RAW does not touch the buffer, in spite of the parameter's type */
+	if (lws_write(connection->wsi, (unsigned char *) frames.data, frames.size, LWS_WRITE_RAW) < 0)
+	{
+		kill_socket(connection);
+		return;
+	}
+	connection->sent_at = loop_now();
+	metrics_add(METRIC_WRITES, 1);
+	metrics_add(METRIC_BYTES_SENT, (int64_t) frames.size);
+}
+
+void
+connection_want(Connection *connection, unsigned wants)
+{
+	if (!connection_is_open(connection))
+		return;
+	connection->wants |= wants;
+	list(connection);
+}
+
+void
+connection_close(Connection *connection, uint16_t code, const char *reason)
+{
+	if (!connection_is_open(connection))
+		return;
+	connection->state = CONNECTION_CLOSING;
+	connection->closing_since = loop_now();
+	connection->close_code = code;
+	snprintf(connection->close_reason, sizeof connection->close_reason, "%s", reason);
+	log_event(code == CLOSE_RESTART ? LEVEL_DEBUG : LEVEL_INFO, "connection_closed_by_us",
+			  "{s:s, s:i, s:s}", "document", room_name(connection->room), "code", (int) code,
+			  "reason", reason);
+	lws_callback_on_writable(connection->wsi);
+}
+
+void
+connection_pause(Connection *connection)
+{
+	if (connection->is_paused || !connection_is_open(connection))
+		return;
+	connection->is_paused = true;
+	lws_rx_flow_control(connection->wsi, 0);
+}
+
+void
+connection_pause_all(void)
+{
+	for (uint32_t i = 0; i < table_size; i++)
+		connection_pause(table[i]);
+}
+
+void
+connection_resume_all(void)
+{
+	for (uint32_t i = 0; i < table_size; i++)
+		if (table[i]->is_paused && table[i]->wsi != NULL)
+		{
+			table[i]->is_paused = false;
+			table[i]->received_at = loop_now(); /* it could not be heard meanwhile */
+			lws_rx_flow_control(table[i]->wsi, 1);
+		}
+}
+
+void
+connection_close_share(double share)
+{
+	if (count_at_goodbye < 0)
+		count_at_goodbye = table_size;
+	int64_t may_stay = share >= 1.0 ? 0 : (int64_t) ((double) count_at_goodbye * (1.0 - share));
+
+	for (uint32_t i = (uint32_t) may_stay; i < table_size; i++)
+	{
+		/* reading again, or the peer's answer to the close would never be seen */
+		if (connection_is_open(table[i]) && table[i]->is_paused)
+			lws_rx_flow_control(table[i]->wsi, 1);
+		connection_close(table[i], CLOSE_RESTART, "relay is restarting");
+	}
+}
+
+int64_t
+connection_count(void)
+{
+	return table_size;
+}
+
+void
+connection_end_round(void)
+{
+	/* serving one may list it again, choked now: it then waits for its callback */
+	for (Connection *connection; (connection = listed) != NULL;)
+	{
+		listed = connection->next_listed;
+		connection->is_listed = false;
+		connection->next_listed = NULL;
+		if (connection_is_open(connection))
+		{
+			if (connection_is_choked(connection))
+				lws_callback_on_writable(connection->wsi);
+			else
+				room_serve(connection);
+		}
+		connection_release(connection);
+	}
+}
+
+static int
+callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+{
+	HttpSlot *slot = user;
+	Connection *connection = slot != NULL ? slot->connection : NULL;
+
+	switch (reason)
+	{
+		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+			listener_handshake_done(wsi);
+			return http_check_upgrade(wsi);
+		case LWS_CALLBACK_ESTABLISHED: return open_connection(wsi, slot);
+		case LWS_CALLBACK_RECEIVE:
+			if (connection != NULL)
+				receive(connection, (Bytes){in, size});
+			return 0;
+		case LWS_CALLBACK_RECEIVE_PONG:
+			if (connection != NULL)
+				connection->received_at = loop_now();
+			return 0;
+		case LWS_CALLBACK_SERVER_WRITEABLE:
+			if (connection == NULL)
+				return -1;
+			if (connection->state == CONNECTION_CLOSING)
+				return write_close(connection);
+			list(connection);
+			return 0;
+		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+			if (connection != NULL && connection_is_open(connection))
+				connection->state = CONNECTION_CLOSING;
+			return 0;
+		case LWS_CALLBACK_CLOSED: closed(slot); return 0;
+		case LWS_CALLBACK_WSI_DESTROY: listener_socket_gone(wsi); return 0;
+		default: return http_callback(wsi, reason, slot, in, size);
+	}
+}
+
+/* Returns -1 to have the socket dropped. */
+static int
+open_connection(struct lws *wsi, HttpSlot *slot)
+{
+	char name[ROOM_NAME_MAX + 1];
+
+	if (table_size == table_capacity)
+	{
+		uint32_t capacity = table_capacity == 0 ? 64 : table_capacity * 2;
+		Connection **larger = realloc(table, capacity * sizeof *larger);
+
+		if (larger == NULL)
+			return -1;
+		table = larger;
+		table_capacity = capacity;
+	}
+	Connection *connection = calloc(1, sizeof *connection);
+
+	if (connection == NULL || loop_is_draining() || !http_document_name(wsi, name))
+	{
+		free(connection);
+		return -1;
+	}
+	connection->wsi = wsi;
+	connection->references = 1;
+	connection->received_at = connection->sent_at = loop_now();
+	if (!room_join(name, connection))
+	{
+		free(connection);
+		return -1;
+	}
+	connection->index = table_size;
+	table[table_size++] = connection;
+	slot->connection = connection;
+	metrics_add(METRIC_CONNECTIONS_OPENED, 1);
+	metrics_set(METRIC_CONNECTIONS, table_size);
+	log_event(LEVEL_DEBUG, "connection_opened", "{s:s}", "document", name);
+	return 0;
+}
+
+static void
+receive(Connection *connection, Bytes part)
+{
+	connection->received_at = loop_now();
+	if (!connection_is_open(connection))
+		return;
+	if (lws_is_first_fragment(connection->wsi) && !lws_frame_is_binary(connection->wsi))
+	{
+		connection_close(connection, CLOSE_UNSUPPORTED, "the protocol is binary");
+		return;
+	}
+	bool whole = lws_remaining_packet_payload(connection->wsi) == 0 &&
+				 lws_is_final_fragment(connection->wsi);
+
+	if (whole && connection->message.size == 0 && part.size <= (size_t) config.max_message_bytes)
+		handle(connection, part); /* in one piece, as nearly all are: no copy */
+	else if (assemble(connection, part) && whole)
+	{
+		handle(connection, buffer_view(&connection->message));
+		forget_message(connection);
+	}
+}
+
+/* Appends a part; false if that was too much and the connection is being closed. */
+static bool
+assemble(Connection *connection, Bytes part)
+{
+	Buffer *message = &connection->message;
+
+	if (message->size + part.size > (size_t) config.max_message_bytes)
+		connection_close(connection, CLOSE_TOO_BIG, "message too big");
+	else if (reassembly_bytes + (int64_t) part.size > config.max_reassembly_bytes)
+		connection_close(connection, CLOSE_OVERLOAD, "too many large messages at once");
+	else
+	{
+		buffer_write(message, part);
+		if (!message->failed)
+		{
+			reassembly_bytes += (int64_t) part.size;
+			metrics_set(METRIC_REASSEMBLY_BYTES, reassembly_bytes);
+			return true;
+		}
+		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+	}
+	forget_message(connection);
+	return false;
+}
+
+static void
+handle(Connection *connection, Bytes message)
+{
+	metrics_add(METRIC_MESSAGES_RECEIVED, 1);
+	metrics_add(METRIC_BYTES_RECEIVED, (int64_t) message.size);
+	int code = ywebsocket_handle(connection, message);
+
+	if (code == CLOSE_MALFORMED)
+		metrics_add(METRIC_MESSAGES_MALFORMED, 1);
+	if (code != 0)
+		connection_close(connection, (uint16_t) code, ywebsocket_reason(code));
+}
+
+static void
+forget_message(Connection *connection)
+{
+	reassembly_bytes -= (int64_t) connection->message.size;
+	metrics_set(METRIC_REASSEMBLY_BYTES, reassembly_bytes);
+	buffer_free(&connection->message);
+}
+
+/* Only from WRITEABLE, where the library takes -1 for "close, as I said". */
+static int
+write_close(Connection *connection)
+{
+	if (connection->close_code == 0) /* the peer's close, or a second callback */
+		return 0;
+	lws_close_reason(connection->wsi, (enum lws_close_status) connection->close_code,
+					 (unsigned char *) connection->close_reason, strlen(connection->close_reason));
+	connection->close_code = 0;
+	return -1;
+}
+
+static void
+closed(HttpSlot *slot)
+{
+	Connection *connection = slot != NULL ? slot->connection : NULL;
+
+	if (connection == NULL)
+		return;
+	slot->connection = NULL;
+	connection->state = CONNECTION_GONE;
+	connection->wsi = NULL;
+	forget_message(connection);
+	room_leave(connection);
+	table[connection->index] = table[--table_size];
+	table[connection->index]->index = connection->index;
+	metrics_set(METRIC_CONNECTIONS, table_size);
+	connection_release(connection);
+}
+
+static void
+list(Connection *connection)
+{
+	if (connection->is_listed)
+		return;
+	connection->is_listed = true;
+	connection->next_listed = listed;
+	listed = connection_retain(connection);
+}
+
+/* A share of all connections each second, so that 10,000 of them are no jolt. */
+static void
+sweep(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void) watcher, (void) events;
+	uint32_t visits = table_size / SWEEP_SHARE + 1;
+	double now = ev_now(loop);
+
+	for (uint32_t i = 0; i < visits && table_size > 0; i++)
+		look_after(table[sweep_at++ % table_size], now);
+}
+
+static void
+look_after(Connection *connection, double now)
+{
+	static unsigned char ping[LWS_PRE];
+	double silent = now - connection->received_at;
+
+	if (connection->state == CONNECTION_CLOSING)
+	{
+		if (now - connection->closing_since > CLOSING_SECONDS)
+			kill_socket(connection);
+		return;
+	}
+	if (silent > SILENT_SECONDS && !connection->is_paused)
+	{
+		log_event(LEVEL_INFO, "connection_silent", "{s:s}", "document",
+				  room_name(connection->room));
+		kill_socket(connection);
+		return;
+	}
+	if (connection_is_choked(connection))
+		return;
+	if (silent > PING_SECONDS && lws_write(connection->wsi, ping + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+	{
+		kill_socket(connection);
+		return;
+	}
+	/* browsers cannot see pings: y-websocket reconnects after 30 s without a message */
+	if (now - connection->sent_at >= QUIET_SECONDS)
+		connection_want(connection, WANT_ALIVE);
+}
+
+/* Without a close frame: it could not be sent or would not be read. */
+static void
+kill_socket(Connection *connection)
+{
+	if (connection->state < CONNECTION_CLOSING)
+	{
+		connection->state = CONNECTION_CLOSING;
+		connection->closing_since = loop_now();
+	}
+	lws_set_timeout(connection->wsi, (enum pending_timeout) 1, LWS_TO_KILL_ASYNC);
+}

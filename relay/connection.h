@@ -1,0 +1,123 @@
+/*
+ * A connection: one WebSocket, from its upgrade to its end.
+ *
+ *     connection_write(connection, bytes);              whole frames, ready for the wire
+ *     connection_want(connection, WANT_PRESENCE);       told to its room when the socket is free
+ *     connection_close(connection, CLOSE_REFUSED, "…"); from anywhere, at most once
+ *
+ * Memory is bounded whatever the peer does: nothing is queued for it here.  What libwebsockets
+ * holds back is one write at most, because nobody writes while connection_is_choked(); whatever
+ * else it should get is a bit in `wants` or a position in its room's log.
+ *
+ *               upgrade        socket full, log moved on          its turn
+ *     (nobody) ---------> LIVE --------------------------> BEHIND ---------> CATCHING_UP
+ *                           ^                                                    |
+ *                           +----------- one merged update from its seq ---------+
+ *     any of them -> CLOSING (close frame) -> GONE (memory lives on while somebody holds it)
+ */
+#ifndef RELAY_CONNECTION_H
+#define RELAY_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+struct lws;
+struct lws_protocols;
+typedef struct Room Room;
+
+/* Close codes: RFC 6455's, and ours.  Providers of y-websocket >= 3.1 do not come back after
+ * 4400..4499; every other code means "try again". */
+enum
+{
+	CLOSE_UNSUPPORTED = 1003,
+	CLOSE_TOO_BIG = 1009,
+	CLOSE_RESTART = 1012,
+	CLOSE_OVERLOAD = 1013,
+	CLOSE_MALFORMED = 4400, /* a message that breaks the protocol */
+	CLOSE_REFUSED = 4400 /* an update that the database will never take */
+};
+
+typedef enum ConnectionState
+{
+	CONNECTION_LIVE, /* gets every frame its room publishes */
+	CONNECTION_BEHIND, /* socket full: gets nothing, keeps the seq it has */
+	CONNECTION_CATCHING_UP, /* its fetch is on the way; new frames wait in the room's log */
+	CONNECTION_CLOSING, /* a close is asked for or under way: no writes */
+	CONNECTION_GONE /* no socket any more */
+} ConnectionState;
+
+typedef enum ConnectionWant
+{
+	WANT_LOG = 1, /* what its room's log has after its position */
+	WANT_SYNC = 2, /* an answer to its sync step 1 (state_vector) */
+	WANT_PRESENCE = 4, /* everybody's awareness state */
+	WANT_ALIVE = 8 /* anything: it was sent nothing for long */
+} ConnectionWant;
+
+typedef struct Connection
+{
+	struct lws *wsi; /* NULL once GONE */
+	int references; /* the socket's, and one per batch item or query that names it */
+	ConnectionState state;
+	Room *room; /* NULL once GONE */
+
+	/* its room's (room.c) */
+	uint32_t member_index;
+	uint64_t position; /* of the room's log: all before it was written */
+	int64_t seq; /* while BEHIND: it has the document up to here */
+	bool asks_database; /* a query for it is on the way: one at a time */
+	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
+	uint32_t presence_count; /* awareness ids it introduced (presence.c) */
+
+	/* connection.c's */
+	unsigned wants;
+	uint32_t index; /* in the table of all */
+	Buffer message; /* fragments so far */
+	double received_at, sent_at;
+	double closing_since;
+	bool is_paused; /* we do not read from it */
+	bool is_listed; /* has something to do at the round's end */
+	struct Connection *next_listed;
+	uint16_t close_code;
+	char close_reason[100];
+} Connection;
+
+/* For the context; the first entry serves every request. */
+const struct lws_protocols *connection_protocols(void);
+
+/* Starts the sweep for silent peers. */
+void connection_start(void);
+void connection_stop(void);
+
+Connection *connection_retain(Connection *connection);
+void connection_release(Connection *connection);
+
+/* LIVE, BEHIND or CATCHING_UP. */
+bool connection_is_open(const Connection *connection);
+
+/* True while the kernel has not taken all of the last write: then nobody writes. */
+bool connection_is_choked(const Connection *connection);
+
+/* Bytes must be whole frames; they are copied as far as the kernel does not take them. */
+void connection_write(Connection *connection, Bytes frames);
+
+/* Remembers wants (ConnectionWant) and has room_serve() called when the socket is free. */
+void connection_want(Connection *connection, unsigned wants);
+
+/* Logs and counts; the close frame goes out when the socket is free.  Later calls do nothing. */
+void connection_close(Connection *connection, uint16_t code, const char *reason);
+
+/* Stops reading from it: the peer's TCP window fills, nothing is lost. */
+void connection_pause(Connection *connection);
+void connection_pause_all(void);
+void connection_resume_all(void);
+
+/* Closes until at most 1 - share of those that were open at the first call are left. */
+void connection_close_share(double share);
+
+int64_t connection_count(void);
+void connection_end_round(void);
+
+#endif

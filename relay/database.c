@@ -1,0 +1,656 @@
+/*
+ * database.c: libpq's pipelines, statements, reconnection.
+ *
+ * Here: moving parameters and results.  Not here: what a document or a room is (batch.c, room.c),
+ * what a notification means (bus.c).
+ *
+ *     DOWN --timer--> CONNECTING --PQconnectPoll--> SETTING_UP --prepared, listening--> UP
+ *      ^                  |                             |                               |
+ *      +------------------+-------- any failure --------+-------------------------------+
+ */
+#include "database.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <jansson.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+
+#define MAX_IN_FLIGHT 64
+#define CONNECT_SECONDS 10.0
+#define BACKOFF_LEAST 0.05
+#define BACKOFF_MOST 5.0
+
+typedef enum ConnectionRole
+{
+	ROLE_LISTENER,
+	ROLE_WRITER,
+	ROLE_READER
+} ConnectionRole;
+
+typedef enum LinkState
+{
+	LINK_DOWN, /* waits for its timer */
+	LINK_CONNECTING, /* PQconnectPoll */
+	LINK_SETTING_UP, /* statements are being prepared */
+	LINK_UP
+} LinkState;
+
+typedef struct QueryList
+{
+	DatabaseQuery *first, **end;
+} QueryList;
+
+typedef struct Link /* one database connection */
+{
+	ConnectionRole role;
+	int number;
+	LinkState state;
+	PGconn *pg;
+	ev_io io;
+	ev_timer timer; /* reconnection while DOWN, else the limit for coming up */
+	double backoff;
+	int syncs_expected; /* a pipeline sync ends each query and the set-up */
+	int in_flight_count;
+	QueryList in_flight, waiting;
+} Link;
+
+typedef struct StatementInfo
+{
+	const char *name;
+	ConnectionRole role;
+	int parameter_count;
+	Oid types[3];
+	const char *sql;
+} StatementInfo;
+
+enum
+{
+	OID_BYTEA = 17,
+	OID_INT8 = 20,
+	OID_TEXT = 25,
+	OID_BYTEA_ARRAY = 1001,
+	OID_TEXT_ARRAY = 1009
+};
+
+static const StatementInfo statements[STATEMENT_COUNT] = {
+	[STATEMENT_APPLY] = {"apply",
+						 ROLE_WRITER,
+						 3,
+						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY},
+						 "SELECT ordinal, epoch, seq, logged, sqlstate, message"
+						 " FROM ydoc.apply_batch($1, $2, $3)"},
+	[STATEMENT_SYNC] = {"sync",
+						ROLE_READER,
+						2,
+						{OID_TEXT, OID_BYTEA},
+						"SELECT epoch, seq, update, state_vector FROM ydoc.sync($1, $2)"},
+	[STATEMENT_CHANGES] = {"changes",
+						   ROLE_READER,
+						   2,
+						   {OID_TEXT, OID_INT8},
+						   "SELECT epoch, seq, update FROM ydoc.changes($1, $2)"},
+	[STATEMENT_HEADS] = {"heads",
+						 ROLE_READER,
+						 1,
+						 {OID_TEXT_ARRAY},
+						 "SELECT document, epoch, seq FROM ydoc.heads($1)"},
+	[STATEMENT_PRESENCE] = {"presence",
+							ROLE_READER,
+							1,
+							{OID_TEXT_ARRAY},
+							"SELECT pg_catalog.pg_notify('ydoc_presence', payload)"
+							" FROM pg_catalog.unnest($1) AS payload"},
+};
+
+static Link *links;
+static int link_count;
+static const DatabaseEvents *events;
+static unsigned short random_state[3];
+
+static PGconn *connect_start(bool wait);
+static void link_connect(Link *link);
+static void link_poll(Link *link);
+static void link_watch(Link *link, int ev_events);
+static void link_set_up(Link *link);
+static void link_up(Link *link);
+static void link_down(Link *link, const char *reason);
+static void link_io(struct ev_loop *, ev_io *, int);
+static void link_timeout(struct ev_loop *, ev_timer *, int);
+static void link_read(Link *link);
+static bool link_take_result(Link *link, PGresult *result);
+static bool link_answer(Link *link, PGresult *result);
+static void link_pump(Link *link);
+static void link_flush(Link *link);
+static bool send_query(Link *link, const DatabaseQuery *query);
+static bool outcome_is_unknown(const Link *link, const PGresult *result);
+static bool may_work_later(const char *sqlstate);
+static void list_append(QueryList *list, DatabaseQuery *query);
+static DatabaseQuery *list_pop(QueryList *list);
+static Link *link_of(ConnectionRole role, uint32_t hash);
+
+bool
+database_init(void)
+{
+	static const char *const steps[] = {
+		"SET client_min_messages TO warning",
+		"CREATE EXTENSION IF NOT EXISTS pg_ydoc",
+		"SELECT ydoc.create_store()"
+		" WHERE pg_catalog.to_regclass('ydoc_data.document') IS NULL",
+	};
+	PGconn *pg = connect_start(true);
+	bool ok = pg != NULL && PQstatus(pg) == CONNECTION_OK;
+
+	for (size_t i = 0; ok && i < sizeof steps / sizeof steps[0]; i++)
+	{
+		PGresult *result = PQexec(pg, steps[i]);
+		ExecStatusType status = PQresultStatus(result);
+
+		ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+		PQclear(result);
+	}
+	if (!ok)
+		log_event(LEVEL_ERROR, "init_failed", "{s:s}", "reason",
+				  pg != NULL ? PQerrorMessage(pg) : "out of memory");
+	PQfinish(pg);
+	return ok;
+}
+
+bool
+database_start(const DatabaseEvents *subscriber)
+{
+	uint64_t seed = (uint64_t) (ev_time() * 1e6) ^ (uint64_t) (uintptr_t) &links;
+
+	events = subscriber;
+	memcpy(random_state, &seed, sizeof random_state);
+	link_count = 1 + (int) (config.writers + config.readers);
+	links = calloc((size_t) link_count, sizeof *links);
+	if (links == NULL)
+		return false;
+	for (int i = 0; i < link_count; i++)
+	{
+		Link *link = &links[i];
+
+		link->role = i == 0 ? ROLE_LISTENER : i <= config.writers ? ROLE_WRITER : ROLE_READER;
+		link->number = i;
+		link->waiting.end = &link->waiting.first;
+		link->in_flight.end = &link->in_flight.first;
+		link->backoff = BACKOFF_LEAST;
+		ev_init(&link->io, link_io);
+		ev_init(&link->timer, link_timeout);
+		link->io.data = link->timer.data = link;
+		link_connect(link);
+	}
+	return true;
+}
+
+void
+database_stop(void)
+{
+	static const DatabaseAnswer shut_down = {.sqlstate = "57P01", .message = "relay is stopping"};
+
+	for (int i = 0; i < link_count; i++)
+	{
+		Link *link = &links[i];
+
+		ev_io_stop(loop_ev(), &link->io);
+		ev_timer_stop(loop_ev(), &link->timer);
+		PQfinish(link->pg);
+		for (DatabaseQuery *query; (query = list_pop(&link->in_flight)) != NULL;)
+			query->done(query, &shut_down);
+		for (DatabaseQuery *query; (query = list_pop(&link->waiting)) != NULL;)
+			query->done(query, &shut_down);
+	}
+	free(links);
+	links = NULL;
+	link_count = 0;
+}
+
+void
+database_submit(uint32_t hash, DatabaseQuery *query)
+{
+	list_append(&link_of(statements[query->statement].role, hash)->waiting, query);
+}
+
+bool
+database_writer_is_up(uint32_t hash)
+{
+	return link_of(ROLE_WRITER, hash)->state == LINK_UP;
+}
+
+bool
+database_is_ready(void)
+{
+	for (int i = 0; i < link_count; i++)
+		if (links[i].state != LINK_UP)
+			return false;
+	return true;
+}
+
+void
+database_end_round(void)
+{
+	for (int i = 0; i < link_count; i++)
+		if (links[i].state == LINK_UP && links[i].waiting.first != NULL)
+			link_pump(&links[i]);
+}
+
+bool
+database_is_null(const DatabaseAnswer *answer, int row, int column)
+{
+	return PQgetisnull(answer->result, row, column) != 0;
+}
+
+int64_t
+database_number(const DatabaseAnswer *answer, int row, int column)
+{
+	const char *value = PQgetvalue(answer->result, row, column);
+	uint64_t wide;
+	uint32_t narrow;
+
+	if (PQgetlength(answer->result, row, column) == sizeof wide)
+	{
+		memcpy(&wide, value, sizeof wide);
+		return (int64_t) be64toh(wide);
+	}
+	if (PQgetlength(answer->result, row, column) != sizeof narrow)
+		return 0; /* NULL */
+	memcpy(&narrow, value, sizeof narrow);
+	return (int32_t) ntohl(narrow);
+}
+
+Bytes
+database_bytes(const DatabaseAnswer *answer, int row, int column)
+{
+	return (Bytes){(const uint8_t *) PQgetvalue(answer->result, row, column),
+				   (size_t) PQgetlength(answer->result, row, column)};
+}
+
+void
+database_write_number(uint8_t *place, int64_t value)
+{
+	uint64_t wide = htobe64((uint64_t) value);
+
+	memcpy(place, &wide, sizeof wide);
+}
+
+void
+database_write_array_header(uint8_t *place, uint32_t element_type, bool has_null, uint32_t count)
+{
+	/* dimensions, null flag, element type, then of the only dimension: size and lower bound */
+	uint32_t header[] = {htonl(1), htonl(has_null), htonl(element_type), htonl(count), htonl(1)};
+
+	memcpy(place, header, sizeof header);
+}
+
+/* The user's connection string comes last and wins over ours. */
+static PGconn *
+connect_start(bool wait)
+{
+	static const char *const keywords[] = {"fallback_application_name",
+										   "client_encoding",
+										   "target_session_attrs",
+										   "tcp_user_timeout",
+										   "keepalives_idle",
+										   "connect_timeout",
+										   "dbname",
+										   NULL};
+	const char *values[] = {"ydoc-relay", "UTF8", "read-write",    "30000",
+							"30",         "10",   config.database, NULL};
+
+	return wait ? PQconnectdbParams(keywords, values, 1)
+				: PQconnectStartParams(keywords, values, 1);
+}
+
+static void
+link_connect(Link *link)
+{
+	link->state = LINK_CONNECTING;
+	link->pg = connect_start(false);
+	ev_timer_stop(loop_ev(), &link->timer);
+	ev_timer_set(&link->timer, CONNECT_SECONDS, 0.0);
+	ev_timer_start(loop_ev(), &link->timer);
+	if (link->pg == NULL || PQstatus(link->pg) == CONNECTION_BAD)
+		link_down(link, link->pg != NULL ? PQerrorMessage(link->pg) : "out of memory");
+	else
+		link_watch(link, EV_WRITE);
+}
+
+static void
+link_poll(Link *link)
+{
+	switch (PQconnectPoll(link->pg))
+	{
+		case PGRES_POLLING_READING: link_watch(link, EV_READ); break;
+		case PGRES_POLLING_WRITING: link_watch(link, EV_WRITE); break;
+		case PGRES_POLLING_OK: link_set_up(link); break;
+		default: link_down(link, PQerrorMessage(link->pg));
+	}
+}
+
+/* libpq may have changed its socket (several hosts, a retry without TLS): never keep the old one. */
+static void
+link_watch(Link *link, int ev_events)
+{
+	int fd = PQsocket(link->pg);
+
+	if (link->io.fd == fd && link->io.events == ev_events && ev_is_active(&link->io) &&
+		link->state == LINK_UP)
+		return;
+	ev_io_stop(loop_ev(), &link->io);
+	ev_io_set(&link->io, fd, ev_events);
+	ev_io_start(loop_ev(), &link->io);
+}
+
+static void
+link_set_up(Link *link)
+{
+	bool ok = PQsetnonblocking(link->pg, 1) == 0 && PQenterPipelineMode(link->pg) == 1;
+
+	link->state = LINK_SETTING_UP;
+	if (link->role == ROLE_LISTENER)
+		ok = ok && PQsendQueryParams(link->pg, "LISTEN ydoc", 0, NULL, NULL, NULL, NULL, 0) &&
+			 PQsendQueryParams(link->pg, "LISTEN ydoc_presence", 0, NULL, NULL, NULL, NULL, 0);
+	for (int i = 0; i < STATEMENT_COUNT; i++)
+		if (statements[i].role == link->role)
+			ok = ok && PQsendPrepare(link->pg, statements[i].name, statements[i].sql,
+									 statements[i].parameter_count, statements[i].types);
+	if (!ok || !PQpipelineSync(link->pg))
+	{
+		link_down(link, PQerrorMessage(link->pg));
+		return;
+	}
+	link->syncs_expected = 1;
+	link_flush(link);
+}
+
+static void
+link_up(Link *link)
+{
+	link->state = LINK_UP;
+	link->backoff = BACKOFF_LEAST;
+	ev_timer_stop(loop_ev(), &link->timer);
+	metrics_add(METRIC_DATABASE_UP, 1);
+	metrics_add(METRIC_DATABASE_CONNECTS, 1);
+	log_event(LEVEL_INFO, "database_up", "{s:i}", "connection", link->number);
+	if (link->role == ROLE_LISTENER)
+		events->listening();
+}
+
+/* What was in flight goes back to the front: its outcome is unknown, so it is asked again. */
+static void
+link_down(Link *link, const char *reason)
+{
+	size_t length = strcspn(reason, "\n");
+
+	log_event(LEVEL_WARNING, "database_down", "{s:i, s:s%, s:i}", "connection", link->number,
+			  "reason", reason, length, "in_flight", link->in_flight_count);
+	if (link->state == LINK_UP)
+		metrics_add(METRIC_DATABASE_UP, -1);
+	link->state = LINK_DOWN;
+	ev_io_stop(loop_ev(), &link->io);
+	PQfinish(link->pg);
+	link->pg = NULL;
+	link->syncs_expected = 0;
+	if (link->in_flight.first != NULL)
+	{
+		if (link->role == ROLE_WRITER)
+			metrics_add(METRIC_BATCHES_SENT_AGAIN, link->in_flight_count);
+		*link->in_flight.end = link->waiting.first;
+		if (link->waiting.first == NULL)
+			link->waiting.end = link->in_flight.end;
+		link->waiting.first = link->in_flight.first;
+		link->in_flight = (QueryList){NULL, &link->in_flight.first};
+		link->in_flight_count = 0;
+	}
+	/* jitter of one half, so that many relays do not come back in step */
+	double delay = link->backoff * (0.5 + erand48(random_state) / 2);
+
+	link->backoff = link->backoff * 2 < BACKOFF_MOST ? link->backoff * 2 : BACKOFF_MOST;
+	ev_timer_stop(loop_ev(), &link->timer);
+	ev_timer_set(&link->timer, delay, 0.0);
+	ev_timer_start(loop_ev(), &link->timer);
+}
+
+static void
+link_timeout(struct ev_loop *loop, ev_timer *timer, int ev_events)
+{
+	Link *link = timer->data;
+
+	(void) loop, (void) ev_events;
+	if (link->state == LINK_DOWN)
+		link_connect(link);
+	else
+		link_down(link, "timeout while connecting");
+}
+
+static void
+link_io(struct ev_loop *loop, ev_io *io, int ev_events)
+{
+	Link *link = io->data;
+
+	(void) loop;
+	if (link->state == LINK_CONNECTING)
+	{
+		link_poll(link);
+		return;
+	}
+	if (ev_events & EV_READ)
+		link_read(link);
+	if (link->state >= LINK_SETTING_UP)
+		link_flush(link);
+}
+
+static void
+link_read(Link *link)
+{
+	int nulls = 0;
+
+	if (!PQconsumeInput(link->pg))
+	{
+		link_down(link, PQerrorMessage(link->pg));
+		return;
+	}
+	while (link->syncs_expected > 0 && nulls < 2 && !PQisBusy(link->pg))
+	{
+		PGresult *result = PQgetResult(link->pg);
+
+		nulls = result == NULL ? nulls + 1 : 0; /* one separates queries, two are the end */
+		if (result != NULL && !link_take_result(link, result))
+			return;
+	}
+	if (PQstatus(link->pg) == CONNECTION_BAD)
+	{
+		link_down(link, PQerrorMessage(link->pg));
+		return;
+	}
+	for (PGnotify *notify; link->role == ROLE_LISTENER && (notify = PQnotifies(link->pg)) != NULL;)
+	{
+		metrics_add(METRIC_NOTIFICATIONS, 1);
+		events->notified(notify->relname, notify->extra);
+		PQfreemem(notify);
+	}
+}
+
+/* Takes the result; false if the link went down. */
+static bool
+link_take_result(Link *link, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+	bool is_up = true;
+
+	if (status == PGRES_PIPELINE_SYNC)
+	{
+		link->syncs_expected--;
+		if (link->state == LINK_SETTING_UP)
+			link_up(link);
+	}
+	else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+			 (link->state == LINK_SETTING_UP || outcome_is_unknown(link, result)))
+	{
+		const char *message = PQresultErrorMessage(result);
+
+		link_down(link, message[0] != '\0' ? message : "connection lost");
+		is_up = false;
+	}
+	else if (link->state == LINK_UP)
+		is_up = link_answer(link, result);
+	PQclear(result);
+	return is_up;
+}
+
+static bool
+link_answer(Link *link, PGresult *result)
+{
+	DatabaseQuery *query = list_pop(&link->in_flight);
+	DatabaseAnswer answer = {0};
+
+	if (query == NULL)
+	{
+		link_down(link, "an answer without a question");
+		return false;
+	}
+	link->in_flight_count--;
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	{
+		answer.result = result;
+		answer.row_count = PQntuples(result);
+	}
+	else
+	{
+		answer.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		answer.message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+		if (answer.sqlstate == NULL)
+			answer.sqlstate = "XX000";
+		if (answer.message == NULL)
+			answer.message = "unexpected result";
+	}
+	query->done(query, &answer);
+	return true;
+}
+
+static void
+link_pump(Link *link)
+{
+	while (link->waiting.first != NULL && link->in_flight_count < MAX_IN_FLIGHT)
+	{
+		if (!send_query(link, link->waiting.first))
+		{
+			link_down(link, PQerrorMessage(link->pg));
+			return;
+		}
+		link->syncs_expected++;
+		list_append(&link->in_flight, list_pop(&link->waiting));
+		link->in_flight_count++;
+	}
+	link_flush(link);
+}
+
+static void
+link_flush(Link *link)
+{
+	int left = PQflush(link->pg);
+
+	if (left < 0)
+		link_down(link, PQerrorMessage(link->pg));
+	else
+		link_watch(link, left > 0 ? EV_READ | EV_WRITE : EV_READ);
+}
+
+/* A sync after each query: an error must not take its successors with it. */
+static bool
+send_query(Link *link, const DatabaseQuery *query)
+{
+	const StatementInfo *statement = &statements[query->statement];
+	const char *values[3];
+	int sizes[3];
+	int formats[3];
+
+	for (int i = 0; i < statement->parameter_count; i++)
+	{
+		values[i] =
+			query->parameters[i].data != NULL ? (const char *) query->parameters[i].data : "";
+		sizes[i] = (int) query->parameters[i].size;
+		formats[i] = 1;
+	}
+	return PQsendQueryPrepared(link->pg, statement->name, statement->parameter_count, values, sizes,
+							   formats, 1) &&
+		   PQpipelineSync(link->pg);
+}
+
+/*
+ * When a backend dies, libpq first hands out one FATAL result for the head of the pipeline and
+ * empty ones for the rest, and only then marks the connection bad.  Taken for failed statements
+ * they would lose updates that may or may not be committed.
+ */
+static bool
+outcome_is_unknown(const Link *link, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return PQstatus(link->pg) == CONNECTION_BAD || sqlstate == NULL || severity == NULL ||
+		   strcmp(severity, "ERROR") != 0 || may_work_later(sqlstate);
+}
+
+/* Errors of the moment or of the installation, not of the statement's parameters: the connection
+ * is begun anew after a pause, and the statement sent again. */
+static bool
+may_work_later(const char *sqlstate)
+{
+	static const char classes[][3] = {
+		"08", /* connection */
+		"0A", /* a cached plan's result type changed: prepare again */
+		"25", /* read-only: we are on the wrong side of a failover */
+		"26", /* prepared statement unknown: a pooler gave us another backend */
+		"40", /* serialization, deadlock */
+		"42", /* function or right missing: an upgrade is under way */
+		"53", /* resources: disk full, connections */
+		"55", /* lock not available */
+		"57", /* operator: shutdown, cancel */
+		"58", /* the system around the database */
+	};
+
+	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+		if (strncmp(sqlstate, classes[i], 2) == 0)
+			return true;
+	return false;
+}
+
+static void
+list_append(QueryList *list, DatabaseQuery *query)
+{
+	query->next = NULL;
+	*list->end = query;
+	list->end = &query->next;
+}
+
+static DatabaseQuery *
+list_pop(QueryList *list)
+{
+	DatabaseQuery *query = list->first;
+
+	if (query == NULL)
+		return NULL;
+	list->first = query->next;
+	if (list->first == NULL)
+		list->end = &list->first;
+	query->next = NULL;
+	return query;
+}
+
+/* links: the listener, then writers, then readers. */
+static Link *
+link_of(ConnectionRole role, uint32_t hash)
+{
+	if (role == ROLE_WRITER)
+		return &links[1 + hash % (uint32_t) config.writers];
+	return &links[1 + (uint32_t) config.writers + hash % (uint32_t) config.readers];
+}

@@ -1,0 +1,97 @@
+/*
+ * Database connections: a few, each a pipeline in the loop.
+ *
+ *     typedef struct Fetch { DatabaseQuery query; ... } Fetch;        (query is the first member)
+ *     fetch->query = (DatabaseQuery){STATEMENT_CHANGES, fetch_done, {name, since}};
+ *     database_submit(hash, &fetch->query);
+ *     ...
+ *     static void fetch_done(DatabaseQuery *query, const DatabaseAnswer *answer) { ... }
+ *
+ * One connection listens, some write, some read.  Documents are hashed over them, so that the
+ * queries about one document are answered in the order they were submitted.  A query waits as
+ * long as the database is away; when a connection breaks, what was in flight goes back to the
+ * front and is sent again.  That is right because every statement may run twice: applying an
+ * update again adds nothing.
+ */
+#ifndef RELAY_DATABASE_H
+#define RELAY_DATABASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+struct pg_result;
+
+typedef enum DatabaseStatement
+{
+	STATEMENT_APPLY, /* on a writer: documents, updates, actors (arrays) */
+	STATEMENT_SYNC, /* on a reader, like all below: document, state vector */
+	STATEMENT_CHANGES, /* document, since */
+	STATEMENT_HEADS, /* documents (array) */
+	STATEMENT_PRESENCE, /* payloads (array) to notify other relays with */
+	STATEMENT_COUNT
+} DatabaseStatement;
+
+typedef struct DatabaseAnswer
+{
+	struct pg_result *result; /* NULL if the statement failed */
+	const char *sqlstate; /* then why */
+	const char *message;
+	int row_count;
+} DatabaseAnswer;
+
+typedef struct DatabaseQuery DatabaseQuery;
+typedef void (*DatabaseDone)(DatabaseQuery *query, const DatabaseAnswer *answer);
+
+struct DatabaseQuery
+{
+	DatabaseStatement statement;
+	DatabaseDone done; /* called exactly once; the query is the caller's again */
+	Bytes parameters[3]; /* in PostgreSQL's binary format; the caller keeps them until done */
+	DatabaseQuery *next;
+};
+
+typedef struct DatabaseEvents
+{
+	void (*listening)(void); /* again: whatever was notified before may have been missed */
+	void (*notified)(const char *channel, const char *payload);
+} DatabaseEvents;
+
+/* CREATE EXTENSION and ydoc.create_store() where missing, waiting for it; false after logging. */
+bool database_init(void);
+
+bool database_start(const DatabaseEvents *events);
+
+/* Fails what still waits (SQLSTATE 57P01) and disconnects. */
+void database_stop(void);
+
+void database_submit(uint32_t hash, DatabaseQuery *query);
+
+/* The writer of that hash works: false means its updates wait. */
+bool database_writer_is_up(uint32_t hash);
+
+/* All connections work. */
+bool database_is_ready(void);
+
+/* Queries leave here, not when they are submitted. */
+void database_end_round(void);
+
+/* Fields of an answer in binary format. */
+bool database_is_null(const DatabaseAnswer *answer, int row, int column);
+int64_t database_number(const DatabaseAnswer *answer, int row, int column); /* int4 or int8 */
+Bytes database_bytes(const DatabaseAnswer *answer, int row, int column); /* bytea or text */
+
+/* Parameters: an int8 into 8 bytes, and the header of a one-dimensional array (20 bytes), to be
+ * followed by each element's size as a big-endian u32 and its bytes. */
+enum
+{
+	DATABASE_ARRAY_HEADER = 20,
+	DATABASE_BYTEA = 17,
+	DATABASE_TEXT = 25
+};
+void database_write_number(uint8_t *place, int64_t value);
+void
+database_write_array_header(uint8_t *place, uint32_t element_type, bool has_null, uint32_t count);
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * listener.c: accept, within limits.
+ *
+ * Here: listening sockets, the two caps, socket options.  Not here: requests (http.c,
+ * connection.c).
+ */
+#include "listener.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+
+#define MAX_SOCKETS 8 /* a host name may mean several addresses */
+#define ACCEPTS_PER_ROUND 64
+#define BACKLOG 4096
+#define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
+#define PAUSE_SECONDS 0.1 /* after running out of descriptors */
+
+/* What a socket's opaque pointer says about it; NULL: not ours to count. */
+static char in_handshake, open_socket;
+
+static ev_io watchers[MAX_SOCKETS];
+static int socket_count;
+static ev_timer pause_timer;
+static int64_t handshakes, sockets;
+static bool is_paused, is_stopped = true;
+
+static bool listen_at(const struct addrinfo *address, const char *port);
+static int bound_port(int fd);
+static bool write_port_file(int port);
+static void accept_some(struct ev_loop *, ev_io *, int);
+static void adopt(int fd);
+static void refuse(int fd);
+static void pause_accepting(bool pause);
+static void resume_later(struct ev_loop *, ev_timer *, int);
+
+bool
+listener_start(void)
+{
+	const char *colon = strrchr(config.listen, ':');
+	char *host = strndup(config.listen, (size_t) (colon - config.listen));
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	struct addrinfo *addresses = NULL;
+
+	if (host != NULL && host[0] == '[' && host[strlen(host) - 1] == ']') /* [::1]:1234 */
+	{
+		host[strlen(host) - 1] = '\0';
+		memmove(host, host + 1, strlen(host));
+	}
+	int failure =
+		getaddrinfo(host != NULL && host[0] != '\0' ? host : NULL, colon + 1, &hints, &addresses);
+
+	free(host);
+	if (failure != 0)
+	{
+		log_event(LEVEL_ERROR, "listen_failed", "{s:s, s:s}", "listen", config.listen, "reason",
+				  gai_strerror(failure));
+		return false;
+	}
+	for (struct addrinfo *a = addresses; a != NULL && socket_count < MAX_SOCKETS; a = a->ai_next)
+		listen_at(a, colon + 1);
+	freeaddrinfo(addresses);
+	if (socket_count == 0)
+		return false;
+	is_stopped = false;
+	ev_timer_init(&pause_timer, resume_later, PAUSE_SECONDS, 0.0);
+	int port = bound_port(watchers[0].fd);
+
+	log_event(LEVEL_INFO, "listening", "{s:s, s:i}", "listen", config.listen, "port", port);
+	return write_port_file(port);
+}
+
+void
+listener_stop(void)
+{
+	for (int i = 0; i < socket_count; i++)
+	{
+		ev_io_stop(loop_ev(), &watchers[i]);
+		close(watchers[i].fd);
+	}
+	socket_count = 0;
+	is_stopped = true;
+	if (ev_is_active(&pause_timer))
+		ev_timer_stop(loop_ev(), &pause_timer);
+}
+
+void
+listener_handshake_done(struct lws *wsi)
+{
+	if (lws_get_opaque_user_data(wsi) != &in_handshake)
+		return;
+	lws_set_opaque_user_data(wsi, &open_socket);
+	metrics_set(METRIC_HANDSHAKES, --handshakes);
+	if (is_paused && handshakes < config.max_handshakes)
+		pause_accepting(false);
+}
+
+void
+listener_socket_gone(struct lws *wsi)
+{
+	listener_handshake_done(wsi);
+	if (lws_get_opaque_user_data(wsi) == &open_socket)
+		sockets--;
+	lws_set_opaque_user_data(wsi, NULL);
+}
+
+static bool
+listen_at(const struct addrinfo *address, const char *port)
+{
+	static const int on = 1;
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false; /* a family this kernel lacks */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	/* several relays on one port share its connections; but not on one that was given by chance */
+	if (strcmp(port, "0") != 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
+	{
+		log_event(LEVEL_ERROR, "listen_failed", "{s:s, s:s}", "listen", config.listen, "reason",
+				  strerror(errno));
+		close(fd);
+		return false;
+	}
+	ev_io_init(&watchers[socket_count], accept_some, fd, EV_READ);
+	ev_io_start(loop_ev(), &watchers[socket_count]);
+	socket_count++;
+	return true;
+}
+
+static int
+bound_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+
+	if (getsockname(fd, (struct sockaddr *) &address, &size) != 0)
+		return 0;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *) &address)->sin6_port
+											   : ((struct sockaddr_in *) &address)->sin_port);
+}
+
+/* Written beside and renamed, so that who waits for the file never reads half of it. */
+static bool
+write_port_file(int port)
+{
+	char *beside;
+
+	if (config.port_file == NULL)
+		return true;
+	if (asprintf(&beside, "%s.new", config.port_file) < 0)
+		return false;
+	FILE *file = fopen(beside, "w");
+	bool ok = file != NULL && fprintf(file, "%d\n", port) > 0;
+
+	if (file != NULL && fclose(file) != 0)
+		ok = false;
+	ok = ok && rename(beside, config.port_file) == 0;
+	if (!ok)
+		log_event(LEVEL_ERROR, "port_file_failed", "{s:s, s:s}", "file", config.port_file, "reason",
+				  strerror(errno));
+	free(beside);
+	return ok;
+}
+
+static void
+accept_some(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void) events;
+	for (int i = 0; i < ACCEPTS_PER_ROUND && !is_paused; i++)
+	{
+		int fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0 && sockets >= config.max_connections)
+			refuse(fd);
+		else if (fd >= 0)
+			adopt(fd);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		{
+			log_event(LEVEL_WARNING, "accept_failed", "{s:s}", "reason", strerror(errno));
+			pause_accepting(true);
+			ev_timer_set(&pause_timer, PAUSE_SECONDS, 0.0);
+			ev_timer_start(loop, &pause_timer);
+		}
+		else if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+static void
+adopt(int fd)
+{
+	static const int on = 1;
+	static const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	struct lws *wsi = lws_adopt_socket_vhost(loop_vhost(), fd);
+
+	if (wsi == NULL) /* the library has closed the descriptor */
+	{
+		metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
+		return;
+	}
+	lws_set_opaque_user_data(wsi, &in_handshake);
+	sockets++;
+	metrics_set(METRIC_HANDSHAKES, ++handshakes);
+	if (handshakes >= config.max_handshakes)
+		pause_accepting(true);
+}
+
+/* Said at once and without reading: a balancer tries another relay, a provider comes back. */
+static void
+refuse(int fd)
+{
+	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
+								 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
+	if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
+		log_event(LEVEL_DEBUG, "refusal_unsent", NULL);
+	close(fd);
+}
+
+static void
+pause_accepting(bool pause)
+{
+	is_paused = pause;
+	for (int i = 0; i < socket_count; i++)
+		if (pause)
+			ev_io_stop(loop_ev(), &watchers[i]);
+		else
+			ev_io_start(loop_ev(), &watchers[i]);
+}
+
+static void
+resume_later(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void) loop, (void) watcher, (void) events;
+	if (!is_stopped && handshakes < config.max_handshakes)
+		pause_accepting(false);
+}

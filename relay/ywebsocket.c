@@ -1,0 +1,122 @@
+/*
+ * ywebsocket.c: the y-websocket protocol's messages (FORMAT 14).
+ *
+ * Here: decoding and encoding.  Not here: decisions (room.c, presence.c), the WebSocket itself
+ * (connection.c).  Updates are never looked into: the database judges them.
+ */
+#include "ywebsocket.h"
+
+#include "metrics.h"
+#include "presence.h"
+#include "room.h"
+
+enum
+{
+	MESSAGE_SYNC = 0,
+	MESSAGE_AWARENESS = 1,
+	MESSAGE_QUERY_AWARENESS = 3,
+
+	SYNC_STEP1 = 0,
+	SYNC_STEP2 = 1,
+	SYNC_UPDATE = 2
+};
+
+static int handle_sync(Connection *connection, Frame *frame);
+static int handle_awareness(Connection *connection, Frame *frame);
+static void write_sync(Buffer *out, int kind, Bytes bytes);
+
+int
+ywebsocket_handle(Connection *connection, Bytes message)
+{
+	Frame frame = frame_begin(message);
+	uint64_t type = frame_read_varuint(&frame);
+
+	if (frame.failed)
+		return CLOSE_MALFORMED;
+	switch (type)
+	{
+		case MESSAGE_SYNC: return handle_sync(connection, &frame);
+		case MESSAGE_AWARENESS: return handle_awareness(connection, &frame);
+		case MESSAGE_QUERY_AWARENESS: connection_want(connection, WANT_PRESENCE); return 0;
+		default: metrics_add(METRIC_MESSAGES_UNKNOWN, 1); return 0; /* the protocol says: ignore */
+	}
+}
+
+const char *
+ywebsocket_reason(int code)
+{
+	switch (code)
+	{
+		case CLOSE_MALFORMED: return "malformed message";
+		case CLOSE_TOO_BIG: return "message too big";
+		case CLOSE_OVERLOAD: return "too much is waiting for the database";
+		default: return "protocol error";
+	}
+}
+
+void
+ywebsocket_write_step1(Buffer *out, Bytes state_vector)
+{
+	write_sync(out, SYNC_STEP1, state_vector);
+}
+
+void
+ywebsocket_write_step2(Buffer *out, Bytes update)
+{
+	write_sync(out, SYNC_STEP2, update);
+}
+
+void
+ywebsocket_write_update(Buffer *out, Bytes update)
+{
+	write_sync(out, SYNC_UPDATE, update);
+}
+
+void
+ywebsocket_write_awareness(Buffer *out, Bytes entries)
+{
+	size_t start = buffer_begin_message(out);
+
+	buffer_write_varuint(out, MESSAGE_AWARENESS);
+	buffer_write_varbytes(out, entries);
+	buffer_end_message(out, start);
+}
+
+static int
+handle_sync(Connection *connection, Frame *frame)
+{
+	uint64_t kind = frame_read_varuint(frame);
+
+	if (frame->failed)
+		return CLOSE_MALFORMED;
+	if (kind > SYNC_UPDATE) /* a later protocol's, as unknown types are */
+	{
+		metrics_add(METRIC_MESSAGES_UNKNOWN, 1);
+		return 0;
+	}
+	Bytes bytes = frame_read_bytes(frame);
+
+	if (frame->failed)
+		return CLOSE_MALFORMED;
+	return kind == SYNC_STEP1 ? room_take_sync(connection, bytes)
+							  : room_take_update(connection, bytes);
+}
+
+static int
+handle_awareness(Connection *connection, Frame *frame)
+{
+	Bytes entries = frame_read_bytes(frame);
+
+	return frame->failed ? CLOSE_MALFORMED : presence_take(connection, entries);
+}
+
+static void
+write_sync(Buffer *out, int kind, Bytes bytes)
+{
+	size_t start = buffer_begin_message(out);
+
+	buffer_write_varuint(out, MESSAGE_SYNC);
+	buffer_write_varuint(out, (uint64_t) kind);
+	buffer_write_varbytes(out, bytes);
+	buffer_end_message(out, start);
+}
