@@ -85,7 +85,7 @@ bridge_report(const CrdtError *error, const char *what)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("The memory ran out while working on a %s.", what)));
 	ereport(ERROR, (errcode(bridge_sqlstate(error)), errmsg("invalid %s: %s", what, error->message),
-					errdetail("The problem is at byte %zu of the %s.", error->offset, what)));
+					errdetail("The problem is at byte %zu.", error->offset)));
 }
 
 /* ---- bytes and text ---- */

@@ -1,0 +1,82 @@
+-- Accepting updates: many documents at once, refusals, order, notifications, roll-back.
+\set hello '''\\x01010100040101740568656c6c6f00''::bytea'
+\set world '''\\x010101058401040620776f726c6400''::bytea'
+\set excl '''\\x01010200840104012100''::bytea'
+\set del '''\\x000101010001''::bytea'
+
+-- one row for each input; a log row for each document and run of one actor
+SELECT ordinal, epoch > 1 AS epoch, seq, logged IS NOT NULL AS closes_a_row, sqlstate, message
+FROM ydoc.apply_batch(
+    ARRAY['b/2', 'b/1', 'b/2', 'b/1', 'b/2', 'b/3'],
+    ARRAY[:hello, :hello, '\x0101'::bytea, :world, :excl, :hello],
+    ARRAY['ann', 'ann', 'eve', 'ben', 'ann', NULL]);
+SELECT document, seq_from, seq, actor FROM ydoc_data.log WHERE document LIKE 'b/%' ORDER BY 1, 3;
+SELECT ydoc.text('b/1', 't'), ydoc.text('b/2', 't'), ydoc.text('b/3', 't');
+-- a refused update took no seq and left no trace
+SELECT ydoc.json('b/2');
+SELECT ordinal, seq, logged FROM ydoc.apply_batch(ARRAY['b/1', 'b/1'], ARRAY[:hello, '\x0000'::bytea], ARRAY[NULL, NULL]);
+SELECT count(*) FROM ydoc.apply_batch('{}', '{}', '{}');
+
+-- all or nothing
+SELECT ydoc.apply('b/4', ARRAY[:hello, '\x010101']);
+\echo :LAST_ERROR_SQLSTATE
+
+SELECT ydoc.text('b/4', 't') IS NULL AS nothing_stored;
+SET ydoc.max_update_size = '1kB';
+SELECT sqlstate, message FROM ydoc.apply_batch(ARRAY['b/4'], ARRAY[decode(repeat('00', 2000), 'hex')], ARRAY[NULL]);
+RESET ydoc.max_update_size;
+SELECT ydoc.apply_batch(ARRAY['b/4'], ARRAY[:hello, :hello], ARRAY[NULL, NULL]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply_batch(ARRAY[NULL], ARRAY[:hello], ARRAY[NULL]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply('b/4', ARRAY[NULL]::bytea[]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply('b/4', '{}');
+\echo :LAST_ERROR_SQLSTATE
+
+-- thousands at once
+SELECT count(*), count(DISTINCT seq), max(seq) FROM ydoc.apply_batch(
+    array_fill('many/1'::text, ARRAY[3000]) || (SELECT array_agg('many/' || i) FROM generate_series(1, 3000) i),
+    array_fill(:hello, ARRAY[6000]), array_fill(NULL::text, ARRAY[6000]));
+SELECT count(*), sum(seq) FROM ydoc_data.document WHERE name LIKE 'many/%';
+
+-- what is rolled back is gone from the session's memory too
+BEGIN;
+SELECT ydoc.apply('roll/1', ARRAY[:hello]);
+SAVEPOINT here;
+SELECT ydoc.apply('roll/1', ARRAY[:excl]);
+SELECT ydoc.text('roll/1', 't');
+ROLLBACK TO here;
+SELECT ydoc.text('roll/1', 't');
+SELECT ydoc.apply('roll/1', ARRAY[:world]);
+COMMIT;
+SELECT ydoc.text('roll/1', 't');
+BEGIN;
+SELECT ydoc.apply('roll/1', ARRAY[:excl]);
+ROLLBACK;
+SELECT ydoc.text('roll/1', 't'), seq FROM ydoc.heads(ARRAY['roll/1']);
+SELECT ydoc.apply('roll/1', ARRAY[:excl]);
+SELECT ydoc.text('roll/1', 't');
+-- without a cache everything is the same
+SET ydoc.cache_size = 0;
+SELECT ydoc.text('roll/1', 't');
+SELECT ydoc.apply('roll/1', ARRAY[:del]);
+SELECT ydoc.text('roll/1', 't');
+RESET ydoc.cache_size;
+-- an old snapshot sees the document as it was
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SELECT ydoc.text('roll/1', 't');
+COMMIT;
+
+-- a document that is deleted and made anew is another one, also for whoever has it decoded
+DELETE FROM ydoc_data.document WHERE name = 'roll/1';
+SELECT ydoc.text('roll/1', 't') IS NULL AS gone;
+SELECT ydoc.apply('roll/1', ARRAY[:hello]);
+SELECT ydoc.apply('roll/1', ARRAY[:excl]);
+SELECT ydoc.text('roll/1', 't');
+
+-- a transaction cannot be prepared that listeners should hear of
+BEGIN;
+SELECT ydoc.apply('roll/1', ARRAY[:world]);
+PREPARE TRANSACTION 'regress_ydoc';
+SELECT ydoc.text('roll/1', 't');

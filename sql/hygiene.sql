@@ -1,0 +1,33 @@
+-- What the install script promises, asked of the catalog.
+CREATE TEMPORARY VIEW members AS
+SELECT p.* FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+JOIN pg_extension e ON d.refobjid = e.oid AND d.deptype = 'e' AND e.extname = 'pg_ydoc';
+SELECT count(*) > 30 AS there_are_functions FROM members;
+-- each of these lists what breaks a rule: nothing
+SELECT proname AS without_comment FROM members WHERE obj_description(oid, 'pg_proc') IS NULL;
+SELECT proname AS without_argument_names FROM members
+WHERE pronargs > 0 AND proargnames IS NULL AND proname NOT IN ('ydoc_in', 'ydoc_out', 'ydoc_recv', 'ydoc_send');
+SELECT proname AS definer_for_everybody FROM members
+WHERE prosecdef AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE'));
+SELECT proname AS runs_sql_without_path FROM members
+WHERE pronamespace = 'ydoc'::regnamespace
+  AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp'];
+SELECT proname AS value_function_not_parallel FROM members
+WHERE pronamespace <> 'ydoc'::regnamespace AND (proparallel <> 's' OR provolatile <> 'i');
+SELECT proname AS writes_but_parallel FROM members WHERE provolatile = 'v' AND proparallel <> 'u';
+SELECT castsource::regtype, casttarget::regtype FROM pg_cast
+WHERE (castsource = 'ydoc'::regtype OR casttarget = 'ydoc'::regtype) AND castcontext <> 'e';
+SELECT extrelocatable AS relocatable, extconfig IS NULL AS owns_no_data FROM pg_extension WHERE extname = 'pg_ydoc';
+SELECT c.oid::regclass AS tables_of_the_extension FROM pg_class c
+JOIN pg_depend d ON d.objid = c.oid AND d.deptype = 'e' WHERE c.relkind IN ('r', 'S')
+  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_ydoc');
+-- a hostile search_path changes nothing
+CREATE SCHEMA regress_hostile;
+CREATE FUNCTION regress_hostile.octet_length(text) RETURNS integer LANGUAGE sql AS 'SELECT 1/0';
+CREATE FUNCTION regress_hostile.unnest(anyarray) RETURNS SETOF anyelement LANGUAGE sql AS 'SELECT $1[1/0]';
+SET search_path = regress_hostile, pg_catalog, public;
+SELECT ydoc.apply('hostile/1', ARRAY['010100040101740568656c6c6f00'::bytea]);
+SELECT ydoc.text('hostile/1', 't');
+RESET search_path;
+\set VERBOSITY terse
+DROP SCHEMA regress_hostile CASCADE;

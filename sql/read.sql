@@ -1,0 +1,15 @@
+-- Text, JSON and roots of a document.
+\set hello '''\\x01010100040101740568656c6c6f00''::bytea'
+\set values '''\\x010403002801016d016b017602016175047d017c402000007e77017801627808010161027d01770374776f83030203010203880303047bbfb999999999999a7b444b1ae4d6e2ef507b7ff80000000000007e00''::bytea'
+\set xml '''\\x0104040007010178030150280004000269640177013707000400060400040202686900''::bytea'
+\set emoji '''\\x01010500040101740861f09f988000c3a900''::bytea'
+
+SELECT ydoc_text(ydoc(:hello), 't') AS text, ydoc_text(ydoc(:hello), 'other') AS no_such_root;
+-- characters beyond the basic plane; U+0000, which text cannot hold, reads as U+FFFD
+SELECT ydoc_text(ydoc(:emoji), 't') = U&'a\+01F600\FFFD\00E9' AS unicode;
+SELECT ydoc_json(ydoc(:values));
+SELECT ydoc_json(ydoc(:values), 'm') AS map, ydoc_json(ydoc(:values), 'a') AS array;
+SELECT ydoc_json(ydoc(:xml), 'x') AS xml, ydoc_json(ydoc(:xml), 'other') IS NULL AS no_such_root;
+SELECT ydoc_json(ydoc()) AS nothing;
+SELECT * FROM ydoc_roots(ydoc(:hello) || :values || :xml) ORDER BY name;
+SELECT count(*) FROM ydoc_roots(ydoc());

@@ -1,0 +1,73 @@
+-- The store: tables, reading, and what a missing document gives.
+\set hello '''\\x01010100040101740568656c6c6f00''::bytea'
+\set world '''\\x010101058401040620776f726c6400''::bytea'
+\set excl '''\\x01010200840104012100''::bytea'
+\set del '''\\x000101010001''::bytea'
+\set state '''\\x02010200840104012102010001010174018401000a656c6c6f20776f726c640101010001''::bytea'
+\set dsv '''\\x020201010b''::bytea'
+\set hellosv '''\\x010105''::bytea'
+\set diff '''\\x0201020084010401210101058401040620776f726c640101010001''::bytea'
+
+SELECT ydoc.text('notes/1', 't');
+\echo :LAST_ERROR_SQLSTATE
+
+SELECT ydoc.create_store();
+SELECT ydoc.create_store();
+\echo :LAST_ERROR_SQLSTATE
+
+SELECT c.relname, pg_get_userbyid(c.relowner) = current_user AS mine,
+       EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') AS of_the_extension
+FROM pg_class c WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind = 'r' ORDER BY 1;
+-- the extension cannot be dropped from under the documents
+DROP EXTENSION pg_ydoc;
+
+SELECT ydoc.apply('notes/1', ARRAY[:hello]);
+SELECT ydoc.apply('notes/1', ARRAY[:world, :excl], 'ann');
+SELECT ydoc.apply('notes/1', ARRAY[:del], 'ben');
+SELECT document, seq_from, seq, actor FROM ydoc_data.log ORDER BY document, seq;
+SELECT name, epoch > 1 AS epoch, seq, tail_rows FROM ydoc_data.document;
+SELECT ydoc.text('notes/1', 't'), ydoc.json('notes/1'), ydoc.json('notes/1', 't');
+SELECT ydoc.state('notes/1')::bytea = :state AS as_yjs;
+-- what adds nothing is not logged
+SELECT ydoc.apply('notes/1', ARRAY[:hello, :del, :world]) AS still_four;
+SELECT count(*) FROM ydoc_data.log;
+
+-- sync: what somebody lacks, and what we hold
+SELECT seq, update = :state AS update, state_vector = :dsv AS state_vector FROM ydoc.sync('notes/1', '\x00');
+SELECT seq, update = :diff AS update FROM ydoc.sync('notes/1', :hellosv);
+SELECT * FROM ydoc.sync('nobody/knows', '\x00');
+-- changes after a seq
+SELECT seq, ydoc_text(ydoc() || :hello || update, 't') FROM ydoc.changes('notes/1', 1);
+SELECT seq, update = :state AS whole FROM ydoc.changes('notes/1', 0);
+SELECT seq, update IS NULL AS nothing_new FROM ydoc.changes('notes/1', 4);
+SELECT seq, update IS NULL AS nothing_new FROM ydoc.changes('nobody/knows', 4);
+SELECT document, epoch > 1 AS epoch, seq FROM ydoc.heads(ARRAY['notes/1', 'nobody/knows']);
+SELECT ydoc.state('nobody/knows') IS NULL AS state, ydoc.text('nobody/knows', 't') IS NULL AS text,
+       ydoc.json('nobody/knows') IS NULL AS json, ydoc.json(NULL) IS NULL AS no_name;
+
+-- names
+SELECT ydoc.apply('', ARRAY[:hello]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply(repeat('x', 1025), ARRAY[:hello]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply(E'a\nb', ARRAY[:hello]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply(repeat('é', 512), ARRAY[:hello]) AS long_enough;
+
+-- row security decides what is seen
+CREATE ROLE regress_ydoc_reader;
+GRANT USAGE ON SCHEMA ydoc_data TO regress_ydoc_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO regress_ydoc_reader;
+ALTER TABLE ydoc_data.document ENABLE ROW LEVEL SECURITY;
+CREATE POLICY public_only ON ydoc_data.document USING (name LIKE 'public/%');
+SELECT ydoc.text('notes/1', 't');
+\set SHOW_CONTEXT never
+SET ROLE regress_ydoc_reader;
+SELECT ydoc.text('notes/1', 't') IS NULL AS hidden_although_decoded;
+SELECT ydoc.apply('notes/1', ARRAY[:hello]);
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+ALTER TABLE ydoc_data.document DISABLE ROW LEVEL SECURITY;
+DROP POLICY public_only ON ydoc_data.document;
+DROP OWNED BY regress_ydoc_reader;
+DROP ROLE regress_ydoc_reader;
