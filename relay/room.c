@@ -40,6 +40,7 @@ struct Room
 	bool knows_seq; /* the next two are known */
 	int64_t epoch; /* 0: the document does not exist yet */
 	int64_t seq; /* published completely up to here */
+	int64_t committed; /* by us, without a gap after seq; the log row is about to be published */
 	int64_t announced; /* heard of; what lies between is fetched */
 	int64_t seq_at_check; /* when its head was asked for; UNCHECKED: not asked */
 	bool is_fetching, is_resyncing;
@@ -236,13 +237,20 @@ room_take_update(Connection *connection, Bytes update)
 void
 room_committed(Room *room, int64_t epoch, int64_t seq, Bytes logged)
 {
+	bool is_known = room->knows_seq && (room->epoch == epoch || room->epoch == 0);
+
+	/* a log row holds several updates of a batch, each with its seq: count them up to the row's */
+	if (room->committed < room->seq)
+		room->committed = room->seq;
+	if (is_known && seq == room->committed + 1)
+		room->committed = seq;
 	if (logged.size > 0)
 		publish_update(room, logged);
-	if (room->knows_seq && (room->epoch == epoch || room->epoch == 0) && logged.size > 0 &&
-		seq == room->seq + 1)
+	if (is_known && seq <= room->committed)
 	{
 		room->epoch = epoch;
-		room->seq = seq;
+		if (logged.size > 0 && seq > room->seq)
+			room->seq = seq;
 	}
 	else if (learn_epoch(room, epoch) && seq > room->announced)
 		room->announced = seq;
@@ -740,7 +748,7 @@ resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	if (answer->row_count == 1)
 	{
 		room->epoch = database_number(answer, 0, 0);
-		room->seq = room->announced = database_number(answer, 0, 1);
+		room->seq = room->announced = room->committed = database_number(answer, 0, 1);
 		room->knows_seq = true;
 		publish_update(room, database_bytes(answer, 0, 2));
 		ywebsocket_write_step1(&scratch, database_bytes(answer, 0, 3));

@@ -7,8 +7,8 @@
  *     room_committed(room, epoch, seq, logged);     <- the batch's row: into the room's log
  *     room_announced("notes/7", epoch, seq);        <- NOTIFY: fetched unless it is known already
  *
- * (epoch, seq) is what the room has published completely.  An own commit that follows on it moves
- * it by one; whatever leaves a gap is fetched from there with ydoc.changes.  Publishing an update
+ * (epoch, seq) is what the room has published completely.  Own commits that follow on it
+ * move it; whatever leaves a gap is fetched from there with ydoc.changes.  Publishing an update
  * twice is harmless, not publishing it is not: so every doubt ends in a fetch.
  *
  * Why a member that joins misses nothing: its position is the log's end from the upgrade on, and
@@ -50,7 +50,8 @@ void room_release(Room *room);
 int room_take_sync(Connection *connection, Bytes state_vector);
 int room_take_update(Connection *connection, Bytes update);
 
-/* An update of ours was committed; logged is empty if it added nothing. */
+/* An update of ours was committed, in the order of a batch.  logged: the log row that it closes,
+ * to be sent to members; empty if the row goes on, or if the update added nothing. */
 void room_committed(Room *room, int64_t epoch, int64_t seq, Bytes logged);
 void room_count_uncommitted(Room *room, int change);
 
