@@ -1,7 +1,8 @@
+# shellcheck shell=bash
 # A PostgreSQL cluster of our own, for sourcing: cluster_start DIR [OPTIONS], cluster_stop DIR.
 #
 # It listens on a Unix socket in DIR/socket only.  PostgreSQL refuses to run as root: root starts
-# it as user postgres, whom DIR must let in; everybody else as himself.  shellcheck shell=bash
+# it as user postgres, whom DIR must let in; everybody else as himself.
 
 cluster_bin=$("${PG_CONFIG:-pg_config}" --bindir)
 
@@ -25,8 +26,11 @@ cluster_start() {
 	local directory=$1 owner
 	shift
 	mkdir -p "$directory/socket"
-	owner=$([ "$(id -u)" -eq 0 ] && echo postgres || id -un)
-	[ "$(id -u)" -ne 0 ] || chown postgres "$directory" "$directory/socket"
+	owner=$(id -un)
+	if [ "$(id -u)" -eq 0 ]; then
+		owner=postgres
+		chown postgres "$directory" "$directory/socket"
+	fi
 	if [ ! -f "$directory/data/PG_VERSION" ]; then
 		cluster_as_owner "$cluster_bin/initdb" -D "$directory/data" -U postgres -A trust -E UTF8 \
 			--locale=C.UTF-8 > "$directory/initdb.log" 2>&1 ||

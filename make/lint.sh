@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Formatting, static checks, and the rules of who may include whom.  Prints a tally.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 passed=0
 failed=0

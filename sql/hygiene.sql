@@ -26,7 +26,7 @@ CREATE SCHEMA regress_hostile;
 CREATE FUNCTION regress_hostile.octet_length(text) RETURNS integer LANGUAGE sql AS 'SELECT 1/0';
 CREATE FUNCTION regress_hostile.unnest(anyarray) RETURNS SETOF anyelement LANGUAGE sql AS 'SELECT $1[1/0]';
 SET search_path = regress_hostile, pg_catalog, public;
-SELECT ydoc.apply('hostile/1', ARRAY['010100040101740568656c6c6f00'::bytea]);
+SELECT ydoc.apply('hostile/1', ARRAY['\x01010100040101740568656c6c6f00'::bytea]);
 SELECT ydoc.text('hostile/1', 't');
 RESET search_path;
 \set VERBOSITY terse

@@ -48,7 +48,7 @@ crdt_any_write_number(CrdtBuffer *out, double number)
 	else
 	{
 		crdt_write_u8(out, CRDT_ANY_FLOAT64);
-		crdt_write_float64(out, isnan(number) ? (double) NAN : number);
+		crdt_write_float64(out, number); /* a NaN keeps its bits */
 	}
 }
 
@@ -121,8 +121,6 @@ check_number(CrdtReader *reader, uint8_t tag, bool *canonical)
 		*canonical &= is_small_integer(number) && is_minimal(reader, start);
 	else if (tag == CRDT_ANY_FLOAT32)
 		*canonical &= !is_small_integer(number) && !isnan(number);
-	else if (isnan(number))
-		*canonical &= memcmp(start, "\x7f\xf8\0\0\0\0\0\0", 8) == 0;
 	else
 		*canonical &= !is_small_integer(number) && !is_float32(number);
 }

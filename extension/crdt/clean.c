@@ -189,14 +189,73 @@ formatting_may_be_redundant(CrdtDoc *doc)
 
 /* ---- the two transactions ---- */
 
+/* Ranges of one client. */
+typedef struct RangeGroup
+{
+	size_t start;
+	size_t end;
+	uint32_t rank;
+} RangeGroup;
+
+static bool
+group_is_before(const void *a, const void *b)
+{
+	return ((const RangeGroup *) a)->rank < ((const RangeGroup *) b)->rank;
+}
+
+/* Notes which client the transaction deleted something of first, second ...; before it is sorted. */
+static void
+rank_clients(CrdtDoc *doc)
+{
+	uint32_t rank = 0;
+
+	for (size_t i = 0; i < doc->transaction.deleted_count; i++)
+	{
+		CrdtClient *client = &doc->clients[doc->transaction.deleted[i].client];
+
+		if (client->clean_rank == 0)
+			client->clean_rank = ++rank;
+	}
+}
+
+/* The deleted ranges, client by client in the order of their ranks: what is cleaned depends on it. */
+static void
+clean_by_ranges(Cleaning *cleaning)
+{
+	CrdtDoc *doc = cleaning->doc;
+	const CrdtTransaction *first = &cleaning->first;
+	RangeGroup *groups = NULL;
+	size_t count = 0;
+	size_t capacity = 0;
+
+	for (size_t i = 0; i < first->deleted_count; i++)
+	{
+		CrdtClient *client = &doc->clients[first->deleted[i].client];
+
+		if (client->clean_rank == 0)
+		{
+			groups[count - 1].end = i + 1;
+			continue;
+		}
+		if (!crdt_array_reserve(&doc->host, &groups, &capacity, count + 1, sizeof(RangeGroup)))
+			break;
+		groups[count++] = (RangeGroup){i, i + 1, client->clean_rank};
+		client->clean_rank = 0;
+	}
+	crdt_sort(groups, count, sizeof(RangeGroup), group_is_before);
+	for (size_t group = 0; group < count; group++)
+		for (size_t i = groups[group].start; i < groups[group].end; i++)
+			clean_by_deleted(cleaning, &first->deleted[i]);
+	crdt_array_free(&doc->host, &groups, &capacity, sizeof(RangeGroup));
+}
+
 static void
 clean(Cleaning *cleaning)
 {
 	CrdtDoc *doc = cleaning->doc;
 
 	choose_by_arrivals(cleaning);
-	for (size_t i = 0; i < cleaning->first.deleted_count; i++)
-		clean_by_deleted(cleaning, &cleaning->first.deleted[i]);
+	clean_by_ranges(cleaning);
 	for (size_t i = 0; i < cleaning->type_count; i++)
 	{
 		doc->types[cleaning->types[i]].to_clean = false;
@@ -219,6 +278,7 @@ crdt_clean_and_end(CrdtDoc *doc)
 		crdt_transaction_end(doc);
 		return;
 	}
+	rank_clients(doc);
 	crdt_transaction_sort_deleted(doc);
 	cleaning.first = doc->transaction;
 	doc->transaction = (CrdtTransaction){0};

@@ -140,13 +140,16 @@ static uint64_t
 write_states(Pass *pass, CrdtBuffer *entries)
 {
 	uint64_t count = 0;
+	bool is_first = true;
 
 	while (pass->has_current)
 	{
 		uint64_t client = pass->current.client;
 		bool is_gap_free = pass->current.clock == 0;
-		uint64_t state = 0;
+		/* Yjs takes the very first struct for known before it looks whether it is a Skip */
+		uint64_t state = is_first && is_gap_free ? current_end(pass) : 0;
 
+		is_first = false;
 		for (; pass->has_current && pass->current.client == client; pass_next(pass))
 		{
 			is_gap_free = is_gap_free && pass->current.kind != CRDT_SKIP;

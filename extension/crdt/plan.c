@@ -208,11 +208,12 @@ decode(CrdtPlan *plan, CrdtBytes update, CrdtFormat format)
 	plan->run_count = 0;
 	plan->fresh_deletes.count = 0;
 	crdt_update_reader_open(&reader, update, format, &plan->scratch);
+	reader.takes_flagged_skips = true;
 	status = decode_structs(plan, &reader);
 	if (status != CRDT_OK)
 		return status;
 	while (crdt_update_reader_next_deleted(&reader, &range))
-		if (range.length > 0 && !crdt_idset_add(&plan->fresh_deletes, range))
+		if (!crdt_idset_add(&plan->fresh_deletes, range))
 			return no_memory(plan);
 	return crdt_update_reader_status(&reader, plan->error);
 }
@@ -683,6 +684,30 @@ some_range_is_known(CrdtPlan *plan, const CrdtIdSet *ranges)
 	return false;
 }
 
+/* Takes out ranges of length 0.  One that would have to wait is refused: V2, in which Yjs keeps what
+ * waits, has no such range. */
+static CrdtStatus
+drop_empty_ranges(CrdtPlan *plan)
+{
+	CrdtIdSet *ranges = &plan->fresh_deletes;
+	size_t kept = 0;
+	uint32_t client;
+
+	for (size_t i = 0; i < ranges->count; i++)
+	{
+		const CrdtIdRange *range = &ranges->ranges[i];
+
+		if (range->length > 0)
+			ranges->ranges[kept++] = *range;
+		else if (range->clock >= planned_state(plan, range->client, &client))
+			return crdt_error_set(plan->error, CRDT_MALFORMED, 0,
+								  "a deleted range of client %llu has length 0",
+								  (unsigned long long) range->client);
+	}
+	ranges->count = kept;
+	return CRDT_OK;
+}
+
 static CrdtStatus
 plan_deletes(CrdtPlan *plan)
 {
@@ -876,6 +901,8 @@ plan_pass(CrdtPlan *plan, bool *retry)
 	if (status == CRDT_OK && has_rest(plan))
 		status = park_rest(plan, &missing);
 	crdt_state_vector_close(&missing);
+	if (status == CRDT_OK)
+		status = drop_empty_ranges(plan);
 	if (status == CRDT_OK)
 		status = plan_deletes(plan);
 	if (status == CRDT_OK && !GROW(plan, passes, pass))

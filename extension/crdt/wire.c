@@ -33,6 +33,7 @@ crdt_update_reader_open(CrdtUpdateReader *reader, CrdtBytes update, CrdtFormat f
 	reader->delete_ranges_left = 0;
 	reader->delete_client = 0;
 	reader->in_deletes = false;
+	reader->takes_flagged_skips = false;
 	if (format != CRDT_V1)
 		crdt_reader_fail(&reader->bytes, CRDT_INVALID, "update format %d is not known",
 						 (int) format);

@@ -97,6 +97,8 @@ typedef struct CrdtUpdateReader
 	uint64_t delete_ranges_left;
 	uint64_t delete_client;
 	bool in_deletes;
+	/* As Yjs's document reader: a Skip's flags mean nothing.  Its lazy reader refuses them. */
+	bool takes_flagged_skips;
 } CrdtUpdateReader;
 
 void crdt_update_reader_open(CrdtUpdateReader *reader, CrdtBytes update, CrdtFormat format,

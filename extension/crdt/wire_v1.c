@@ -116,12 +116,13 @@ typedef struct SubdocumentOptions
 	bool no_gc;
 	bool auto_load;
 	CrdtBytes meta; /* data NULL: none */
+	CrdtBytes guid; /* that replaces the struct's; data NULL: none */
 } SubdocumentOptions;
 
 static SubdocumentOptions
 find_options(CrdtBytes value)
 {
-	SubdocumentOptions options = {false, false, {NULL, 0}};
+	SubdocumentOptions options = {false, false, {NULL, 0}, {NULL, 0}};
 	CrdtReader members;
 	uint64_t count;
 
@@ -143,13 +144,20 @@ find_options(CrdtBytes value)
 		else if (crdt_bytes_equal(key, CRDT_LITERAL("meta")) && tag != CRDT_ANY_UNDEFINED &&
 				 tag != CRDT_ANY_NULL)
 			options.meta = member;
+		else if (crdt_bytes_equal(key, CRDT_LITERAL("guid")) && tag == CRDT_ANY_STRING)
+		{
+			CrdtReader text;
+
+			crdt_reader_open(&text, (CrdtBytes){member.data + 1, member.size - 1});
+			options.guid = crdt_read_byte_array(&text);
+		}
 	}
 	return options;
 }
 
 /* Yjs makes a document of the options and writes them back from it (FORMAT 4). */
 static CrdtBytes
-read_subdocument_options(CrdtReader *bytes, CrdtArena *scratch)
+read_subdocument_options(CrdtReader *bytes, CrdtArena *scratch, CrdtBytes *guid)
 {
 	CrdtBytes value = crdt_any_read(bytes, 1, scratch);
 	SubdocumentOptions options;
@@ -164,6 +172,8 @@ read_subdocument_options(CrdtReader *bytes, CrdtArena *scratch)
 		return value;
 	}
 	options = find_options(value);
+	if (options.guid.data != NULL)
+		*guid = options.guid;
 	crdt_buffer_open(&object, scratch->host);
 	crdt_write_u8(&object, CRDT_ANY_OBJECT);
 	crdt_write_varuint(&object,
@@ -233,7 +243,7 @@ read_content(CrdtUpdateReader *reader, CrdtStruct *out)
 			break;
 		case CRDT_SUBDOCUMENT:
 			out->name = crdt_read_string(bytes);
-			out->content = read_subdocument_options(bytes, reader->scratch);
+			out->content = read_subdocument_options(bytes, reader->scratch, &out->name);
 			break;
 		default: crdt_reader_fail(bytes, CRDT_MALFORMED, "content %d is not known", out->kind);
 	}
@@ -246,6 +256,8 @@ crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out)
 	uint8_t info = crdt_read_u8(bytes);
 
 	out->kind = info & INFO_KIND;
+	if (out->kind == CRDT_SKIP && info != CRDT_SKIP && !reader->takes_flagged_skips)
+		crdt_reader_fail(bytes, CRDT_MALFORMED, "a hole has flags");
 	out->flags = 0;
 	out->parent_sub = (CrdtBytes){NULL, 0};
 	out->begins_replaced = false;
