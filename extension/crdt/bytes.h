@@ -76,8 +76,28 @@ uint64_t crdt_read_count(CrdtReader *reader, size_t least_bytes_each, const char
 static inline uint64_t
 crdt_read_varuint(CrdtReader *reader)
 {
-	if (reader->cursor < reader->end && *reader->cursor < 128)
-		return *reader->cursor++;
+	const uint8_t *at = reader->cursor;
+
+	/* one byte, two or three: nearly all there are */
+	if (reader->end - at >= 3)
+	{
+		if (at[0] < 128)
+		{
+			reader->cursor = at + 1;
+			return at[0];
+		}
+		if (at[1] < 128)
+		{
+			reader->cursor = at + 2;
+			return (uint64_t) (at[0] & 127) | (uint64_t) at[1] << 7;
+		}
+		if (at[2] < 128)
+		{
+			reader->cursor = at + 3;
+			return (uint64_t) (at[0] & 127) | (uint64_t) (at[1] & 127) << 7 |
+				   (uint64_t) at[2] << 14;
+		}
+	}
 	return crdt_read_varuint_slow(reader);
 }
 

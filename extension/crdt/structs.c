@@ -26,20 +26,6 @@ enum
 	LARGE
 };
 
-struct CrdtLeaf
-{
-	uint32_t count;
-	uint32_t capacity;
-	/* capacity clocks, then as many references */
-	uint64_t clocks[];
-};
-
-static inline CrdtRef *
-leaf_refs(const CrdtLeaf *leaf)
-{
-	return (CrdtRef *) (leaf->clocks + leaf->capacity);
-}
-
 static size_t
 leaf_bytes(size_t capacity)
 {
@@ -199,9 +185,13 @@ last_at_most(const uint64_t *clocks, uint32_t count, uint64_t clock)
 CrdtCursor
 crdt_structs_find(CrdtClient *client, uint64_t clock)
 {
+	const CrdtLeaf *last = client->leaves[client->leaf_count - 1];
 	uint32_t hint = client->hint;
 	CrdtCursor cursor;
 
+	/* the newest struct is asked for most */
+	if (clock >= last->clocks[last->count - 1])
+		return (CrdtCursor){client->leaf_count - 1, last->count - 1};
 	if (hint >= client->leaf_count || client->leaf_clocks[hint] > clock ||
 		(hint + 1 < client->leaf_count && client->leaf_clocks[hint + 1] <= clock))
 		client->hint = last_at_most(client->leaf_clocks, client->leaf_count, clock);
@@ -217,48 +207,6 @@ crdt_structs_last(const CrdtClient *client)
 	uint32_t leaf = client->leaf_count - 1;
 
 	return (CrdtCursor){leaf, client->leaves[leaf]->count - 1};
-}
-
-CrdtRef
-crdt_structs_at(const CrdtClient *client, CrdtCursor cursor)
-{
-	return leaf_refs(client->leaves[cursor.leaf])[cursor.at];
-}
-
-uint64_t
-crdt_structs_clock_at(const CrdtClient *client, CrdtCursor cursor)
-{
-	return client->leaves[cursor.leaf]->clocks[cursor.at];
-}
-
-bool
-crdt_structs_next(const CrdtClient *client, CrdtCursor *cursor)
-{
-	if (cursor->at + 1 < client->leaves[cursor->leaf]->count)
-	{
-		cursor->at++;
-		return true;
-	}
-	if (cursor->leaf + 1 >= client->leaf_count)
-		return false;
-	cursor->leaf++;
-	cursor->at = 0;
-	return true;
-}
-
-bool
-crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor)
-{
-	if (cursor->at > 0)
-	{
-		cursor->at--;
-		return true;
-	}
-	if (cursor->leaf == 0)
-		return false;
-	cursor->leaf--;
-	cursor->at = client->leaves[cursor->leaf]->count - 1;
-	return true;
 }
 
 uint64_t
@@ -315,7 +263,7 @@ static void
 move_entries(CrdtLeaf *to, CrdtLeaf *from, uint32_t start, uint32_t count)
 {
 	memcpy(to->clocks + to->count, from->clocks + start, count * sizeof(uint64_t));
-	memcpy(leaf_refs(to) + to->count, leaf_refs(from) + start, count * sizeof(CrdtRef));
+	memcpy(crdt_leaf_refs(to) + to->count, crdt_leaf_refs(from) + start, count * sizeof(CrdtRef));
 	to->count += count;
 	from->count -= count;
 }
@@ -361,9 +309,10 @@ insert_entry(CrdtDoc *doc, CrdtClient *client, CrdtCursor cursor, uint64_t clock
 	}
 	behind = leaf->count - cursor.at;
 	memmove(leaf->clocks + cursor.at + 1, leaf->clocks + cursor.at, behind * sizeof(uint64_t));
-	memmove(leaf_refs(leaf) + cursor.at + 1, leaf_refs(leaf) + cursor.at, behind * sizeof(CrdtRef));
+	memmove(crdt_leaf_refs(leaf) + cursor.at + 1, crdt_leaf_refs(leaf) + cursor.at,
+			behind * sizeof(CrdtRef));
 	leaf->clocks[cursor.at] = clock;
-	leaf_refs(leaf)[cursor.at] = ref;
+	crdt_leaf_refs(leaf)[cursor.at] = ref;
 	leaf->count++;
 	client->leaf_clocks[cursor.leaf] = leaf->clocks[0];
 }
@@ -395,7 +344,7 @@ crdt_structs_remove(CrdtDoc *doc, uint32_t number, CrdtCursor *cursor)
 	uint32_t behind = leaf->count - cursor->at - 1;
 
 	memmove(leaf->clocks + cursor->at, leaf->clocks + cursor->at + 1, behind * sizeof(uint64_t));
-	memmove(leaf_refs(leaf) + cursor->at, leaf_refs(leaf) + cursor->at + 1,
+	memmove(crdt_leaf_refs(leaf) + cursor->at, crdt_leaf_refs(leaf) + cursor->at + 1,
 			behind * sizeof(CrdtRef));
 	leaf->count--;
 	if (before != NULL && leaf->count + before->count <= CRDT_LEAF_STRUCTS / 2)

@@ -20,15 +20,66 @@ typedef struct CrdtCursor
 	uint32_t at;
 } CrdtCursor;
 
+struct CrdtLeaf
+{
+	uint32_t count;
+	uint32_t capacity;
+	/* capacity clocks, then as many references */
+	uint64_t clocks[];
+};
+
+static inline CrdtRef *
+crdt_leaf_refs(const CrdtLeaf *leaf)
+{
+	return (CrdtRef *) (leaf->clocks + leaf->capacity);
+}
+
+static inline CrdtRef
+crdt_structs_at(const CrdtClient *client, CrdtCursor cursor)
+{
+	return crdt_leaf_refs(client->leaves[cursor.leaf])[cursor.at];
+}
+
+static inline uint64_t
+crdt_structs_clock_at(const CrdtClient *client, CrdtCursor cursor)
+{
+	return client->leaves[cursor.leaf]->clocks[cursor.at];
+}
+
+/* One on, one back; false at the end. */
+static inline bool
+crdt_structs_next(const CrdtClient *client, CrdtCursor *cursor)
+{
+	if (cursor->at + 1 < client->leaves[cursor->leaf]->count)
+	{
+		cursor->at++;
+		return true;
+	}
+	if (cursor->leaf + 1 >= client->leaf_count)
+		return false;
+	cursor->leaf++;
+	cursor->at = 0;
+	return true;
+}
+
+static inline bool
+crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor)
+{
+	if (cursor->at > 0)
+	{
+		cursor->at--;
+		return true;
+	}
+	if (cursor->leaf == 0)
+		return false;
+	cursor->leaf--;
+	cursor->at = client->leaves[cursor->leaf]->count - 1;
+	return true;
+}
+
 /* The struct that contains clock, which is below the client's state. */
 CrdtCursor crdt_structs_find(CrdtClient *client, uint64_t clock);
 CrdtCursor crdt_structs_last(const CrdtClient *client);
-CrdtRef crdt_structs_at(const CrdtClient *client, CrdtCursor cursor);
-uint64_t crdt_structs_clock_at(const CrdtClient *client, CrdtCursor cursor);
-
-/* One on, one back; false at the end. */
-bool crdt_structs_next(const CrdtClient *client, CrdtCursor *cursor);
-bool crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor);
 
 /* How many structs stand from the one that contains first to the one that contains last, or the
  * client's last one. */
