@@ -123,6 +123,7 @@ typedef struct CrdtClient
 	uint32_t leaf_capacity; /* of leaf_clocks */
 	uint32_t leaves_capacity; /* of leaves */
 	uint32_t hint; /* leaf of the last look-up */
+	uint32_t hint_at; /* and the place in it */
 	uint64_t planned_state; /* plan.c: what state is going to be */
 	uint64_t coming_splits; /* plan.c: what an update may do here */
 	uint64_t coming_structs; /* plan.c */

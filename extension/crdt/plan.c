@@ -791,6 +791,20 @@ continues(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival
 		   arrival->wire.origin.clock == arrival->wire.clock - 1;
 }
 
+/* Has the struct before it made the cut that its right origin needs? */
+static bool
+shares_right_origin(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
+{
+	const CrdtStruct *before;
+
+	if (step == plan->steps)
+		return false;
+	before = &plan->arrivals[step[-1].arrival].wire;
+	return (before->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
+		   before->right_origin.client == arrival->wire.right_origin.client &&
+		   before->right_origin.clock == arrival->wire.right_origin.clock;
+}
+
 static void
 count_step(CrdtPlan *plan, const CrdtStep *step, Needs *needs)
 {
@@ -805,7 +819,8 @@ count_step(CrdtPlan *plan, const CrdtStep *step, Needs *needs)
 	}
 	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
 	{
-		count_split(plan, needs, arrival->right_client);
+		if (!shares_right_origin(plan, step, arrival))
+			count_split(plan, needs, arrival->right_client);
 		needs->wide |= crdt_id_is_wide(arrival->right_client, wire->right_origin.clock);
 	}
 	if (step->offset >= wire->length)

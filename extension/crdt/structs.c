@@ -192,12 +192,22 @@ crdt_structs_find(CrdtClient *client, uint64_t clock)
 	/* the newest struct is asked for most */
 	if (clock >= last->clocks[last->count - 1])
 		return (CrdtCursor){client->leaf_count - 1, last->count - 1};
-	if (hint >= client->leaf_count || client->leaf_clocks[hint] > clock ||
-		(hint + 1 < client->leaf_count && client->leaf_clocks[hint + 1] <= clock))
+	if (hint < client->leaf_count && client->leaf_clocks[hint] <= clock &&
+		(hint + 1 == client->leaf_count || client->leaf_clocks[hint + 1] > clock))
+	{
+		const CrdtLeaf *leaf = client->leaves[hint];
+		uint32_t at = client->hint_at;
+
+		/* right origins repeat: what is typed in one go has one */
+		if (at + 1 < leaf->count && leaf->clocks[at] <= clock && leaf->clocks[at + 1] > clock)
+			return (CrdtCursor){hint, at};
+	}
+	else
 		client->hint = last_at_most(client->leaf_clocks, client->leaf_count, clock);
 	cursor.leaf = client->hint;
 	cursor.at = last_at_most(client->leaves[cursor.leaf]->clocks,
 							 client->leaves[cursor.leaf]->count, clock);
+	client->hint_at = cursor.at;
 	return cursor;
 }
 
