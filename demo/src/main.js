@@ -1,0 +1,50 @@
+// The demo: one text of one document, edited by everybody who has its address.
+//
+// Reading order: document-name.js (which document), people.js (who is here), connection.js (are we
+// connected).  The text is the document's root "content".
+import { defaultKeymap, indentWithTab } from '@codemirror/commands'
+import { markdown } from '@codemirror/lang-markdown'
+import { defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language'
+import { EditorState } from '@codemirror/state'
+import { EditorView, drawSelection, keymap, placeholder } from '@codemirror/view'
+import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
+import { IndexeddbPersistence } from 'y-indexeddb'
+import { WebsocketProvider } from 'y-websocket'
+import * as Y from 'yjs'
+
+import { showConnection } from './connection.js'
+import { documentName, offerOtherDocuments } from './document-name.js'
+import { showPeople } from './people.js'
+
+const name = documentName()
+offerOtherDocuments(name)
+document.title = `${name} · pg_ydoc`
+document.getElementById('sql-name').textContent = name.replaceAll("'", "''")
+
+const doc = new Y.Doc()
+// what is typed while nothing can be reached stays in this browser until it can
+const offline = new IndexeddbPersistence(`pg_ydoc/${name}`, doc)
+const server = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`
+const provider = new WebsocketProvider(server, encodeURIComponent(name), doc)
+
+showConnection(provider, offline)
+showPeople(provider.awareness)
+
+const text = doc.getText('content')
+const view = new EditorView({
+  parent: document.getElementById('editor'),
+  state: EditorState.create({
+    doc: text.toString(),
+    extensions: [
+      keymap.of([...yUndoManagerKeymap, indentWithTab, ...defaultKeymap]),
+      drawSelection(),
+      markdown(),
+      syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
+      EditorView.lineWrapping,
+      EditorView.contentAttributes.of({ 'aria-label': `Text of ${name}` }),
+      placeholder('Type here…'),
+      yCollab(text, provider.awareness)
+    ]
+  })
+})
+view.focus()
