@@ -116,6 +116,7 @@ static const DatabaseEvents *events;
 static unsigned short random_state[3];
 
 static PGconn *connect_start(bool wait);
+static void log_notice(void *context, const char *message);
 static void link_connect(Link *link);
 static void link_poll(Link *link);
 static void link_watch(Link *link, int ev_events);
@@ -305,8 +306,20 @@ connect_start(bool wait)
 	const char *values[] = {"ydoc-relay", "UTF8", "read-write",    "30000",
 							"30",         "10",   config.database, NULL};
 
-	return wait ? PQconnectdbParams(keywords, values, 1)
-				: PQconnectStartParams(keywords, values, 1);
+	PGconn *pg =
+		wait ? PQconnectdbParams(keywords, values, 1) : PQconnectStartParams(keywords, values, 1);
+
+	PQsetNoticeProcessor(pg, log_notice, NULL);
+	return pg;
+}
+
+static void
+log_notice(void *context, const char *message)
+{
+	size_t length = strcspn(message, "\n");
+
+	(void) context;
+	log_event(LEVEL_INFO, "database_notice", "{s:s%}", "message", message, length);
 }
 
 static void
@@ -389,9 +402,13 @@ static void
 link_down(Link *link, const char *reason)
 {
 	size_t length = strcspn(reason, "\n");
+	/* the loss and the first failure are news, then one line every few seconds is enough */
+	bool is_news = link->state != LINK_CONNECTING || link->backoff <= BACKOFF_LEAST ||
+				   link->backoff >= BACKOFF_MOST;
 
-	log_event(LEVEL_WARNING, "database_down", "{s:i, s:s%, s:i}", "connection", link->number,
-			  "reason", reason, length, "in_flight", link->in_flight_count);
+	log_event(is_news ? LEVEL_WARNING : LEVEL_DEBUG, "database_down", "{s:i, s:s%, s:i}",
+			  "connection", link->number, "reason", reason, length, "in_flight",
+			  link->in_flight_count);
 	if (link->state == LINK_UP)
 		metrics_add(METRIC_DATABASE_UP, -1);
 	link->state = LINK_DOWN;

@@ -5,6 +5,7 @@
  */
 #include "http.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "room.h"
 
 static int refuse_upgrade(struct lws *wsi, unsigned status);
+static int decoded(const char *at);
 static bool is_document_name(const unsigned char *name, size_t size);
 static size_t character_size(const unsigned char *at, size_t left);
 static int answer(struct lws *wsi, HttpSlot *slot, const char *path);
@@ -45,15 +47,22 @@ http_check_upgrade(struct lws *wsi)
 bool
 http_document_name(struct lws *wsi, char *name)
 {
-	char path[ROOM_NAME_MAX + 2]; /* the library has decoded it and cut the query off */
-	int size = lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI);
+	const char *path = listener_request_path(wsi);
+	size_t size = 0;
 
-	if (size < 2 || path[0] != '/' ||
-		!is_document_name((unsigned char *) path + 1, (size_t) size - 1))
+	if (path == NULL || *path++ != '/')
 		return false;
-	memcpy(name, path + 1, (size_t) size - 1);
-	name[size - 1] = '\0';
-	return true;
+	for (; *path != '\0' && size < ROOM_NAME_MAX; size++)
+	{
+		int value = decoded(path);
+
+		if (value < 0)
+			return false;
+		path += *path == '%' ? 3 : 1;
+		name[size] = (char) value;
+	}
+	name[size] = '\0';
+	return *path == '\0' && is_document_name((unsigned char *) name, size);
 }
 
 int
@@ -62,7 +71,10 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, HttpSlot *slot,
 {
 	switch (reason)
 	{
-		case LWS_CALLBACK_FILTER_HTTP_CONNECTION: listener_handshake_done(wsi); return 0;
+		case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
+			listener_handshake_done(wsi);
+			listener_request_done(wsi);
+			return 0;
 		case LWS_CALLBACK_HTTP: listener_handshake_done(wsi); return answer(wsi, slot, in);
 		case LWS_CALLBACK_HTTP_WRITEABLE:
 			if (slot != NULL && slot->body != NULL)
@@ -93,7 +105,8 @@ http_security_headers(void)
 		 "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:;"
 		 " style-src 'self' 'unsafe-inline'; base-uri 'self'; frame-ancestors 'none';"
 		 " object-src 'none'"},
-		{NULL, NULL, "referrer-policy:", "same-origin"},
+		{&headers[3], NULL, "referrer-policy:", "same-origin"},
+		{NULL, NULL, "connection:", "close"}, /* one request a socket: listener_request_path() */
 	};
 
 	return headers;
@@ -130,6 +143,20 @@ refuse_upgrade(struct lws *wsi, unsigned status)
 	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
 	lws_return_http_status(wsi, status, NULL);
 	return 1;
+}
+
+/* The byte that stands there, percent-encoded or not; -1 for a percent sign without two digits. */
+static int
+decoded(const char *at)
+{
+	char digits[3] = {0};
+
+	if (*at != '%')
+		return (unsigned char) *at;
+	if (!isxdigit((unsigned char) at[1]) || !isxdigit((unsigned char) at[2]))
+		return -1;
+	memcpy(digits, at + 1, 2);
+	return (int) strtol(digits, NULL, 16);
 }
 
 /* As the store checks it: valid UTF-8 of 1 to 1024 bytes without control characters. */

@@ -1,7 +1,7 @@
 /*
  * listener.c: accept, within limits.
  *
- * Here: listening sockets, the two caps, socket options.  Not here: requests (http.c,
+ * Here: listening sockets, the two caps, socket options, the request line.  Not here: requests (http.c,
  * connection.c).
  */
 #include "listener.h"
@@ -28,13 +28,25 @@
 #define BACKLOG 4096
 #define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
 #define PAUSE_SECONDS 0.1 /* after running out of descriptors */
+#define REQUEST_LINE_SECONDS 10.0
+#define REQUEST_LINE_BYTES 8192 /* a name of 1024 bytes, percent-encoded, and a query */
+#define UNAVAILABLE "503 Service Unavailable\r\nRetry-After: 5"
+#define BAD_REQUEST "400 Bad Request"
 
-/* What a socket's opaque pointer says about it; NULL: not ours to count. */
-static char in_handshake, open_socket;
+typedef struct Arrival /* a socket; the library's opaque pointer leads to it */
+{
+	int fd;
+	bool in_handshake;
+	char *path; /* of the first request; NULL once that is over */
+	ev_io io; /* until the request line is there */
+	ev_timer timer;
+	struct Arrival *next, **place; /* among those that wait for their line */
+} Arrival;
 
 static ev_io watchers[MAX_SOCKETS];
 static int socket_count;
 static ev_timer pause_timer;
+static Arrival *waiting;
 static int64_t handshakes, sockets;
 static bool is_paused, is_stopped = true;
 
@@ -42,8 +54,15 @@ static bool listen_at(const struct addrinfo *address, const char *port);
 static int bound_port(int fd);
 static bool write_port_file(int port);
 static void accept_some(struct ev_loop *, ev_io *, int);
-static void adopt(int fd);
-static void refuse(int fd);
+static void arrive(int fd);
+static void read_request_line(struct ev_loop *, ev_io *, int);
+static void adopt(Arrival *arrival, const char *line);
+static bool has_control_character(const char *path);
+static void arrival_timeout(struct ev_loop *, ev_timer *, int);
+static void handshake_done(Arrival *arrival);
+static void stop_waiting(Arrival *arrival);
+static void arrival_free(Arrival *arrival);
+static void refuse(int fd, const char *status);
 static void pause_accepting(bool pause);
 static void resume_later(struct ev_loop *, ev_timer *, int);
 
@@ -93,28 +112,50 @@ listener_stop(void)
 	}
 	socket_count = 0;
 	is_stopped = true;
+	while (waiting != NULL)
+	{
+		Arrival *arrival = waiting;
+
+		refuse(arrival->fd, UNAVAILABLE);
+		arrival_free(arrival);
+	}
 	if (ev_is_active(&pause_timer))
 		ev_timer_stop(loop_ev(), &pause_timer);
+}
+
+const char *
+listener_request_path(struct lws *wsi)
+{
+	const Arrival *arrival = lws_get_opaque_user_data(wsi);
+
+	return arrival != NULL ? arrival->path : NULL;
 }
 
 void
 listener_handshake_done(struct lws *wsi)
 {
-	if (lws_get_opaque_user_data(wsi) != &in_handshake)
+	handshake_done(lws_get_opaque_user_data(wsi));
+}
+
+void
+listener_request_done(struct lws *wsi)
+{
+	Arrival *arrival = lws_get_opaque_user_data(wsi);
+
+	if (arrival == NULL)
 		return;
-	lws_set_opaque_user_data(wsi, &open_socket);
-	metrics_set(METRIC_HANDSHAKES, --handshakes);
-	if (is_paused && handshakes < config.max_handshakes)
-		pause_accepting(false);
+	free(arrival->path);
+	arrival->path = NULL;
 }
 
 void
 listener_socket_gone(struct lws *wsi)
 {
-	listener_handshake_done(wsi);
-	if (lws_get_opaque_user_data(wsi) == &open_socket)
-		sockets--;
+	Arrival *arrival = lws_get_opaque_user_data(wsi);
+
 	lws_set_opaque_user_data(wsi, NULL);
+	if (arrival != NULL)
+		arrival_free(arrival);
 }
 
 static bool
@@ -188,9 +229,9 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 		int fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0 && sockets >= config.max_connections)
-			refuse(fd);
+			refuse(fd, UNAVAILABLE);
 		else if (fd >= 0)
-			adopt(fd);
+			arrive(fd);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 		{
 			log_event(LEVEL_WARNING, "accept_failed", "{s:s}", "reason", strerror(errno));
@@ -204,37 +245,164 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 static void
-adopt(int fd)
+arrive(int fd)
 {
 	static const int on = 1;
 	static const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
+	Arrival *arrival = calloc(1, sizeof *arrival);
 
+	if (arrival == NULL)
+	{
+		refuse(fd, UNAVAILABLE);
+		return;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	struct lws *wsi = lws_adopt_socket_vhost(loop_vhost(), fd);
-
-	if (wsi == NULL) /* the library has closed the descriptor */
-	{
-		metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
-		return;
-	}
-	lws_set_opaque_user_data(wsi, &in_handshake);
+	arrival->fd = fd;
+	arrival->in_handshake = true;
+	ev_io_init(&arrival->io, read_request_line, fd, EV_READ);
+	ev_timer_init(&arrival->timer, arrival_timeout, REQUEST_LINE_SECONDS, 0.0);
+	arrival->io.data = arrival->timer.data = arrival;
+	ev_io_start(loop_ev(), &arrival->io);
+	ev_timer_start(loop_ev(), &arrival->timer);
+	arrival->next = waiting;
+	arrival->place = &waiting;
+	if (waiting != NULL)
+		waiting->place = &arrival->next;
+	waiting = arrival;
 	sockets++;
 	metrics_set(METRIC_HANDSHAKES, ++handshakes);
 	if (handshakes >= config.max_handshakes)
 		pause_accepting(true);
 }
 
-/* Said at once and without reading: a balancer tries another relay, a provider comes back. */
+/* Looks without taking: libwebsockets reads the request itself. */
 static void
-refuse(int fd)
+read_request_line(struct ev_loop *loop, ev_io *io, int events)
 {
-	static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
-								 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+	Arrival *arrival = io->data;
+	static char line[REQUEST_LINE_BYTES + 1];
+	ssize_t size = recv(arrival->fd, line, REQUEST_LINE_BYTES, MSG_PEEK);
+	int wanted = (int) size + 1;
+
+	(void) loop, (void) events;
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (size <= 0)
+	{
+		close(arrival->fd);
+		arrival_free(arrival);
+		return;
+	}
+	line[size] = '\0';
+	char *end = strpbrk(line, "\r\n");
+
+	if (end == NULL && size < REQUEST_LINE_BYTES && strlen(line) == (size_t) size)
+	{
+		/* the rest is on its way: not to be woken for what we have seen already */
+		setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
+		return;
+	}
+	if (end != NULL)
+		*end = '\0';
+	adopt(arrival, end != NULL ? line : NULL);
+}
+
+/* line: without its end, NULL if it has none. */
+static void
+adopt(Arrival *arrival, const char *line)
+{
+	static const int one = 1;
+	const char *target = line != NULL ? strchr(line, ' ') : NULL;
+	size_t size = target != NULL ? strcspn(++target, " ?#") : 0;
+
+	arrival->path = target != NULL ? strndup(target, size) : NULL;
+	if (arrival->path == NULL || has_control_character(arrival->path))
+	{
+		/* the library would drop the socket without a word */
+		refuse(arrival->fd, BAD_REQUEST);
+		arrival_free(arrival);
+		return;
+	}
+	setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
+	stop_waiting(arrival);
+	struct lws *wsi = lws_adopt_socket_vhost(loop_vhost(), arrival->fd);
+
+	if (wsi != NULL)
+		lws_set_opaque_user_data(wsi, arrival);
+	else
+	{
+		metrics_add(METRIC_CONNECTIONS_REFUSED, 1); /* the library has closed the descriptor */
+		arrival_free(arrival);
+	}
+}
+
+/* %00 to %1F and %7F */
+static bool
+has_control_character(const char *path)
+{
+	for (; (path = strchr(path, '%')) != NULL; path++)
+		if (path[1] == '0' || path[1] == '1' || (path[1] == '7' && (path[2] | 0x20) == 'f'))
+			return true;
+	return false;
+}
+
+static void
+arrival_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	Arrival *arrival = timer->data;
+
+	(void) loop, (void) events;
+	close(arrival->fd);
+	arrival_free(arrival);
+}
+
+static void
+handshake_done(Arrival *arrival)
+{
+	if (arrival == NULL || !arrival->in_handshake)
+		return;
+	arrival->in_handshake = false;
+	metrics_set(METRIC_HANDSHAKES, --handshakes);
+	if (is_paused && !is_stopped && handshakes < config.max_handshakes)
+		pause_accepting(false);
+}
+
+static void
+stop_waiting(Arrival *arrival)
+{
+	if (arrival->place == NULL)
+		return;
+	ev_io_stop(loop_ev(), &arrival->io);
+	ev_timer_stop(loop_ev(), &arrival->timer);
+	*arrival->place = arrival->next;
+	if (arrival->next != NULL)
+		arrival->next->place = arrival->place;
+	arrival->place = NULL;
+}
+
+/* Its descriptor is closed, or the library's. */
+static void
+arrival_free(Arrival *arrival)
+{
+	stop_waiting(arrival);
+	handshake_done(arrival);
+	sockets--;
+	free(arrival->path);
+	free(arrival);
+}
+
+/* Said at once: a balancer tries another relay, a provider comes back. */
+static void
+refuse(int fd, const char *status)
+{
+	char answer[200];
+	int size = snprintf(answer, sizeof answer,
+						"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status);
 
 	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
-	if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
+	if (send(fd, answer, (size_t) size, MSG_NOSIGNAL) < 0)
 		log_event(LEVEL_DEBUG, "refusal_unsent", NULL);
 	close(fd);
 }

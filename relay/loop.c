@@ -45,7 +45,7 @@ static ev_prepare round_end;
 static ev_signal on_term, on_int;
 static ev_timer drain_tick;
 static double draining_since, goodbye_since;
-static bool is_draining, says_goodbye;
+static bool was_ready, is_draining, says_goodbye;
 static int end_status;
 
 static void raise_file_limit(void);
@@ -105,7 +105,6 @@ loop_start(void)
 int
 loop_run(void)
 {
-	tell_service_manager("READY=1");
 	ev_run(ev, 0);
 	return end_status;
 }
@@ -186,6 +185,11 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	room_end_round(); /* one write per member; empty rooms go */
 	connection_end_round(); /* answers, closes */
 	database_end_round(); /* queries leave */
+	if (!was_ready && database_is_ready())
+	{
+		was_ready = true;
+		tell_service_manager("READY=1");
+	}
 }
 
 static void
