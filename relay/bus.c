@@ -58,7 +58,6 @@ static void states_told(uint64_t relay, const char *base64);
 static void states_asked(const char *base64);
 static uint8_t *decode(const char *base64, Bytes *bytes);
 static void tell(char kind, Bytes body);
-static void share_soon(void);
 static void share(struct ev_loop *, ev_timer *, int);
 static void share_now(void);
 static void share_done(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -107,6 +106,16 @@ bus_say_goodbye(void)
 	{
 		tell('x', (Bytes){0});
 		share_now();
+	}
+}
+
+void
+bus_share_soon(void)
+{
+	if (!ev_is_active(&share_timer) && !is_sharing)
+	{
+		ev_timer_set(&share_timer, SHARE_SECONDS, 0.0);
+		ev_timer_start(loop_ev(), &share_timer);
 	}
 }
 
@@ -165,7 +174,7 @@ relay_notified(const char *payload)
 		case 'h':
 			tell('b', (Bytes){0}); /* so that it hears of us */
 			room_each(presence_share_all);
-			share_soon();
+			bus_share_soon();
 			break;
 		case 'p': states_told(relay, body); break;
 		case 'a': states_asked(body); break;
@@ -201,7 +210,7 @@ heard(uint64_t relay)
 
 	/* until now nobody was there to be told */
 	room_each(presence_share_all);
-	share_soon();
+	bus_share_soon();
 }
 
 static void
@@ -242,7 +251,7 @@ states_asked(const char *base64)
 	if (room != NULL)
 	{
 		presence_share_all(room);
-		share_soon();
+		bus_share_soon();
 	}
 	free(data);
 }
@@ -279,17 +288,7 @@ tell(char kind, Bytes body)
 	buffer_write_u32(&payloads, (uint32_t) length);
 	buffer_write(&payloads, (Bytes){(const uint8_t *) payload, (size_t) length});
 	payload_count++;
-	share_soon();
-}
-
-static void
-share_soon(void)
-{
-	if (!ev_is_active(&share_timer) && !is_sharing)
-	{
-		ev_timer_set(&share_timer, SHARE_SECONDS, 0.0);
-		ev_timer_start(loop_ev(), &share_timer);
-	}
+	bus_share_soon();
 }
 
 static void
@@ -347,7 +346,7 @@ share_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	buffer_free(&query->payloads);
 	free(query);
 	if (payload_count > 0 || presence_has_unshared())
-		share_soon();
+		bus_share_soon();
 }
 
 static void

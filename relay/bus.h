@@ -29,6 +29,9 @@ bool bus_has_peers(void);
 /* A room was opened: other relays are asked who is in it. */
 void bus_ask_presence(const char *document);
 
+/* presence_next_unshared() has something: it goes out with the next tick. */
+void bus_share_soon(void);
+
 /* Other relays need not wait for 30 s of silence. */
 void bus_say_goodbye(void);
 

@@ -410,6 +410,7 @@ mark(Presence *presence, PresenceEntry *entry)
 		presence->is_unshared = true;
 		presence->next_unshared = unshared_list;
 		unshared_list = presence;
+		bus_share_soon();
 	}
 }
 
