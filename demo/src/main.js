@@ -4,9 +4,10 @@
 // connected).  The text is the document's root "content".
 import { defaultKeymap, indentWithTab } from '@codemirror/commands'
 import { markdown } from '@codemirror/lang-markdown'
-import { defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language'
+import { HighlightStyle, syntaxHighlighting } from '@codemirror/language'
 import { EditorState } from '@codemirror/state'
 import { EditorView, drawSelection, keymap, placeholder } from '@codemirror/view'
+import { tags } from '@lezer/highlight'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
 import { IndexeddbPersistence } from 'y-indexeddb'
 import { WebsocketProvider } from 'y-websocket'
@@ -30,6 +31,15 @@ const provider = new WebsocketProvider(server, encodeURIComponent(name), doc)
 showConnection(provider, offline)
 showPeople(provider.awareness)
 
+const marks = HighlightStyle.define([
+  { tag: tags.heading, fontWeight: 'bold', fontSize: '1.15em' },
+  { tag: tags.strong, fontWeight: 'bold' },
+  { tag: tags.emphasis, fontStyle: 'italic' },
+  { tag: tags.strikethrough, textDecoration: 'line-through' },
+  { tag: [tags.link, tags.url], color: 'var(--accent)' },
+  { tag: [tags.processingInstruction, tags.meta], color: 'var(--quiet)' }
+])
+
 const text = doc.getText('content')
 const view = new EditorView({
   parent: document.getElementById('editor'),
@@ -39,7 +49,7 @@ const view = new EditorView({
       keymap.of([...yUndoManagerKeymap, indentWithTab, ...defaultKeymap]),
       drawSelection(),
       markdown(),
-      syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
+      syntaxHighlighting(marks),
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': `Text of ${name}` }),
       placeholder('Type here…'),

@@ -1,0 +1,106 @@
+// Kill -9 of everything in turn: what another client has seen is never lost.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+
+import { closeAll, open, sleep, startDatabase, startRelay, until } from './harness.mjs'
+
+let database
+
+before(async () => { database = await startDatabase() })
+afterEach(closeAll)
+after(async () => {
+  closeAll()
+  await database?.stop()
+})
+
+// Two type while something dreadful happens in the middle; then all agree, and whatever either had
+// seen of the other is there.
+async function typeThrough (relay, name, dreadful) {
+  const ann = open(relay, name)
+  const ben = open(relay, name)
+  await Promise.all([ann.synced(), ben.synced()])
+  const seen = new Set()
+  const note = client => {
+    for (const word of client.text.toString().match(/<[ab]\d+>/g) ?? []) seen.add(word)
+  }
+  const type = async (from, to) => {
+    for (let i = from; i < to; i++) {
+      ann.text.insert(ann.text.length, `<a${i}>`)
+      ben.text.insert(0, `<b${i}>`)
+      note(ann)
+      note(ben)
+      await sleep(2)
+    }
+  }
+  await type(0, 100)
+  const disaster = dreadful()
+  await type(100, 300)
+  await disaster
+  await type(300, 320)
+  await until(() => ann.provider.synced && ben.provider.synced, 30000)
+  await until(() => ann.text.toString() === ben.text.toString(), 30000)
+  const text = ann.text.toString()
+  await until(async () => await database.text(name) === text, 30000)
+  assert.equal(text.match(/<[ab]\d+>/g).length, 640)
+  for (const word of seen) assert.ok(text.includes(word), `${word} was seen and is lost`)
+}
+
+test('kill -9 of the relay while two type loses nothing', { timeout: 90000 }, async () => {
+  const relay = await startRelay(database)
+  try {
+    await typeThrough(relay, 'relay-killed', async () => {
+      await relay.kill9()
+      await sleep(300)
+      await relay.launch()
+    })
+  } finally {
+    closeAll()
+    await relay.stop()
+  }
+})
+
+test('kill -9 of PostgreSQL while two type loses nothing', { timeout: 90000 }, async () => {
+  const relay = await startRelay(database)
+  try {
+    await typeThrough(relay, 'database-killed', async () => {
+      await database.kill9()
+      await sleep(300)
+      await database.start()
+    })
+  } finally {
+    closeAll()
+    await relay.stop()
+  }
+})
+
+test('what is committed while the relay cannot listen arrives afterwards', { timeout: 60000 }, async () => {
+  const relay = await startRelay(database)
+  try {
+    const ann = open(relay, 'missed')
+    await ann.synced()
+    ann.text.insert(0, 'first ')
+    await until(async () => await database.text('missed') === 'first ')
+    // cut all the relay's database connections, and commit before it is back
+    await database.psql(`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE pid <> pg_backend_pid() AND backend_type = 'client backend';
+      SELECT ydoc.apply('missed', ARRAY['\\x0101010004010763' '6f6e74656e740548656c6c6f00'::bytea])`
+      .replace("' '", ''))
+    await until(() => ann.text.toString().includes('Hello'))
+  } finally {
+    closeAll()
+    await relay.stop()
+  }
+})
+
+test('SIGTERM ends the relay in order: what was typed is stored, exit code 0', async () => {
+  const relay = await startRelay(database)
+  const ann = open(relay, 'goodbye')
+  await ann.synced()
+  for (let i = 0; i < 100; i++) ann.text.insert(0, 'x')
+  await sleep(20)
+  ann.provider.shouldConnect = false
+  assert.deepEqual(await relay.stop(), { code: 0, signal: null })
+  const stored = await database.text('goodbye')
+  assert.ok(stored.length > 0 && 'x'.repeat(100).startsWith(stored))
+})

@@ -1,0 +1,178 @@
+// What the tests with real servers share: a private PostgreSQL, relays, clients, waiting.
+//
+//     const database = await startDatabase()
+//     const relay = await startRelay(database)
+//     const ann = open(relay, 'notes/7')
+//     ann.text.insert(0, 'hello')
+//     await until(() => ben.text.toString() === 'hello')
+//
+// Servers listen on a Unix socket in a directory of their own (PostgreSQL) or on a port that the
+// kernel picks (the relay), and are stopped by their own process ids.
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { WebSocket } from 'ws'
+import { WebsocketProvider } from 'y-websocket'
+import { WebsocketProvider as WebsocketProvider2 } from 'y-websocket-2'
+import * as Y from 'yjs'
+
+const run = promisify(execFile)
+const top = new URL('../..', import.meta.url).pathname
+const bin = execFileSync(process.env.PG_CONFIG ?? 'pg_config', ['--bindir']).toString().trim()
+
+export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
+
+// Waits for a condition; says which if it does not come.
+export async function until (condition, ms = 20000) {
+  const end = Date.now() + ms
+  while (!await condition()) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${condition}`)
+    await sleep(10)
+  }
+}
+
+// PostgreSQL refuses to run as root: then it runs as user postgres.
+const owner = process.getuid() === 0
+  ? { uid: Number(execFileSync('id', ['-u', 'postgres'])), gid: Number(execFileSync('id', ['-g', 'postgres'])) }
+  : {}
+
+// ---- PostgreSQL ----
+
+export async function startDatabase () {
+  const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-test-'))
+  const socket = join(directory, 'socket')
+  const data = join(directory, 'data')
+  mkdirSync(socket)
+  chmodSync(directory, 0o755)
+  if (owner.uid !== undefined) {
+    chownSync(directory, owner.uid, owner.gid)
+    chownSync(socket, owner.uid, owner.gid)
+  }
+  const options = { ...owner, cwd: directory, env: { ...process.env, HOME: directory } }
+  await run(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options)
+
+  const start = () => run(join(bin, 'pg_ctl'), [
+    '-D', data, '-w', '-l', join(socket, 'log'), '-o', `-k ${socket} -c listen_addresses=''`, 'start'
+  ], { ...options, stdio: 'ignore' })
+  const postmaster = () => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
+  await start()
+
+  const psql = async (sql, name = 'test') => {
+    const { stdout } = await run(join(bin, 'psql'),
+      ['-h', socket, '-U', 'postgres', '-d', name, '-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', sql],
+      { maxBuffer: 1 << 28 })
+    return stdout.replace(/\n$/, '')
+  }
+  await psql('CREATE DATABASE test', 'postgres')
+  await psql('CREATE EXTENSION pg_ydoc; SELECT ydoc.create_store()')
+
+  return {
+    conninfo: `host=${socket} user=postgres dbname=test`,
+    psql,
+    text: (document, root = 'content') => psql(`SELECT ydoc.text('${document}', '${root}')`),
+    start,
+    // as if the machine had lost power: no process gets to say goodbye
+    async kill9 () {
+      const pid = postmaster()
+      const children = (await run('ps', ['-o', 'pid=', '--ppid', String(pid)])).stdout.split('\n').map(Number).filter(Boolean)
+      for (const each of [pid, ...children]) {
+        try { process.kill(each, 'SIGKILL') } catch {}
+      }
+      await until(() => { try { process.kill(pid, 0); return false } catch { return true } })
+    },
+    async stop () {
+      try {
+        await run(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop'], options)
+      } catch {}
+      rmSync(directory, { recursive: true, force: true })
+    }
+  }
+}
+
+// ---- the relay ----
+
+export async function startRelay (database, { static: pages, port = 0, arguments: more = [] } = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-relay-'))
+  const portFile = join(directory, 'port')
+  const program = process.env.YDOC_RELAY ?? join(top, 'build/ydoc-relay')
+  const relay = { log: '' }
+
+  const launch = async () => {
+    rmSync(portFile, { force: true })
+    const child = spawn(program, [
+      '--listen', `127.0.0.1:${port}`, '--port-file', portFile, '--database', database.conninfo,
+      ...(pages ? ['--static', pages] : []), ...more
+    ], { stdio: ['ignore', 'inherit', 'pipe'] })
+    child.stderr.on('data', chunk => { relay.log += chunk })
+    relay.child = child
+    relay.ended = new Promise(resolve => child.on('exit', (code, signal) => resolve({ code, signal })))
+    await until(() => {
+      if (child.exitCode !== null) throw new Error(`the relay ended: ${relay.log}`)
+      return existsSync(portFile) && readFileSync(portFile, 'utf8').trim() !== ''
+    })
+    port = Number(readFileSync(portFile, 'utf8'))
+    relay.url = `ws://127.0.0.1:${port}`
+    relay.http = `http://127.0.0.1:${port}`
+  }
+
+  await launch()
+  return Object.assign(relay, {
+    launch, // again, on the same port
+    async stop () {
+      relay.child.kill('SIGTERM')
+      const ended = await relay.ended
+      rmSync(directory, { recursive: true, force: true })
+      return ended
+    },
+    async kill9 () {
+      relay.child.kill('SIGKILL')
+      await relay.ended
+    }
+  })
+}
+
+// ---- clients ----
+
+const opened = new Set()
+
+// A person's document with an unmodified provider.
+export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = true } = {}) {
+  const Provider = version === 2 ? WebsocketProvider2 : WebsocketProvider
+  const provider = new Provider(relay.url, name, doc, {
+    WebSocketPolyfill: WebSocket, disableBc: true, connect, maxBackoffTime: 500
+  })
+  const client = {
+    doc,
+    provider,
+    text: doc.getText('content'),
+    synced: () => until(() => provider.synced && provider.wsconnected),
+    close () {
+      provider.destroy()
+      doc.destroy()
+      opened.delete(client)
+    }
+  }
+  opened.add(client)
+  return client
+}
+
+export function closeAll () {
+  for (const client of opened) client.close()
+}
+
+// A bare WebSocket for what no provider would send.
+export async function raw (relay, path) {
+  const socket = new WebSocket(relay.url + path)
+  socket.binaryType = 'arraybuffer'
+  socket.received = []
+  socket.on('message', data => socket.received.push(new Uint8Array(data)))
+  socket.closed = new Promise(resolve => socket.on('close', (code, reason) => resolve({ code, reason: String(reason) })))
+  await new Promise((resolve, reject) => {
+    socket.on('open', resolve)
+    socket.on('error', reject)
+  })
+  return socket
+}

@@ -1,0 +1,205 @@
+// The relay with unmodified y-websocket providers.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { encoding } from 'lib0'
+import { writeUpdate } from 'y-protocols/sync'
+import * as Y from 'yjs'
+
+import { closeAll, open, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
+
+let database, relay
+
+before(async () => {
+  database = await startDatabase()
+  relay = await startRelay(database)
+})
+
+afterEach(closeAll)
+
+after(async () => {
+  closeAll()
+  await relay?.stop()
+  await database?.stop()
+})
+
+const same = (...clients) => until(() => new Set(clients.map(client => client.text.toString())).size === 1)
+const reads = (client, text) => until(() => client.text.toString() === text)
+
+for (const version of [2, 3]) {
+  test(`two clients of y-websocket ${version} converge, and SQL sees what they see`, async () => {
+    const name = `two-${version}`
+    const ann = open(relay, name, { version })
+    const ben = open(relay, name, { version })
+    await Promise.all([ann.synced(), ben.synced()])
+    for (let i = 0; i < 50; i++) {
+      ann.text.insert(ann.text.length, 'a')
+      ben.text.insert(0, 'b')
+      if (i % 7 === 0) await sleep(1)
+    }
+    await until(() => ann.text.length === 100 && ben.text.length === 100)
+    await same(ann, ben)
+    assert.equal(await database.text(name), ann.text.toString())
+  })
+}
+
+test('a third joins late and gets everything', async () => {
+  const ann = open(relay, 'late')
+  await ann.synced()
+  ann.text.insert(0, 'written before')
+  ann.doc.getMap('m').set('key', { nested: [1, 2, 3] })
+  await until(async () => await database.text('late') === 'written before')
+  const carl = open(relay, 'late')
+  await reads(carl, 'written before')
+  assert.deepEqual(carl.doc.getMap('m').toJSON(), { key: { nested: [1, 2, 3] } })
+})
+
+test('edits made while disconnected arrive after the connection is back', async () => {
+  const ann = open(relay, 'away')
+  const ben = open(relay, 'away')
+  await Promise.all([ann.synced(), ben.synced()])
+  ann.provider.disconnect()
+  ann.text.insert(0, 'offline ')
+  ben.text.insert(0, 'online ')
+  await until(async () => await database.text('away') === 'online ')
+  ann.provider.connect()
+  await until(() => ben.text.toString().includes('offline') && ann.text.toString().includes('online '))
+  await same(ann, ben)
+})
+
+test('who is here appears, and disappears with the connection', async () => {
+  const ann = open(relay, 'presence')
+  const ben = open(relay, 'presence')
+  await Promise.all([ann.synced(), ben.synced()])
+  ann.provider.awareness.setLocalStateField('user', { name: 'Ann' })
+  await until(() => ben.provider.awareness.getStates().get(ann.doc.clientID)?.user?.name === 'Ann')
+  // somebody who comes later is told at once
+  const carl = open(relay, 'presence')
+  await until(() => carl.provider.awareness.getStates().get(ann.doc.clientID)?.user?.name === 'Ann')
+  ann.provider.ws.terminate()
+  ann.provider.shouldConnect = false
+  await until(() => !ben.provider.awareness.getStates().has(ann.doc.clientID))
+})
+
+test('a second relay on the same database sees everything, presence too', async () => {
+  const other = await startRelay(database)
+  try {
+    const ann = open(relay, 'two relays')
+    const ben = open(other, 'two relays')
+    await Promise.all([ann.synced(), ben.synced()])
+    ann.text.insert(0, 'from one ')
+    await reads(ben, 'from one ')
+    ben.text.insert(9, 'from the other')
+    await reads(ann, 'from one from the other')
+    ann.provider.awareness.setLocalStateField('user', { name: 'Ann' })
+    await until(() => ben.provider.awareness.getStates().get(ann.doc.clientID)?.user?.name === 'Ann')
+  } finally {
+    closeAll()
+    await other.stop()
+  }
+})
+
+test('an update applied in SQL appears in the clients', async () => {
+  const ann = open(relay, 'sql')
+  await ann.synced()
+  ann.text.insert(0, 'typed')
+  await until(async () => await database.text('sql') === 'typed')
+  const doc = new Y.Doc()
+  doc.getText('content').insert(0, 'from SQL ')
+  const update = Buffer.from(Y.encodeStateAsUpdate(doc)).toString('hex')
+  await database.psql(`SELECT ydoc.apply('sql', ARRAY['\\x${update}'::bytea])`)
+  await until(() => ann.text.toString().includes('from SQL'))
+  assert.equal(await database.text('sql'), ann.text.toString())
+})
+
+test('names are percent-decoded and may hold slashes and any letter', async () => {
+  const ann = open(relay, 'a/b%20c/%C3%A9')
+  await ann.synced()
+  ann.text.insert(0, 'x')
+  await until(async () => await database.text('a/b c/é') === 'x')
+})
+
+test('names that are no text are refused', async () => {
+  for (const path of ['/%ff', '/a%00b', '/a%0ab', '/', `/${'x'.repeat(1025)}`]) {
+    await assert.rejects(raw(relay, path), undefined, path)
+  }
+})
+
+test('messages of an unknown type are ignored', async () => {
+  const socket = await raw(relay, '/unknown')
+  socket.send(new Uint8Array([99, 1, 2, 3]))
+  socket.send(new Uint8Array([3])) // query awareness
+  socket.send(new Uint8Array([0, 0, 1, 0])) // sync step 1
+  await until(() => socket.received.some(message => message[0] === 0 && message[1] === 1))
+  socket.close()
+})
+
+// An update message as y-protocols frames it.
+function updateMessage (update) {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, 0)
+  writeUpdate(encoder, update)
+  return encoding.toUint8Array(encoder)
+}
+
+test('a malformed update is refused, and nobody else notices', async () => {
+  const ann = open(relay, 'hostile')
+  const ben = open(relay, 'hostile')
+  await Promise.all([ann.synced(), ben.synced()])
+  const eve = await raw(relay, '/hostile')
+  eve.send(updateMessage(new Uint8Array([1, 1, 1, 0, 4, 1])))
+  ann.text.insert(0, 'unharmed')
+  const { code } = await eve.closed
+  assert.ok(code >= 4000 && code < 5000, `closed with ${code}`)
+  await reads(ben, 'unharmed')
+  assert.equal(ann.provider.wsconnected, true)
+})
+
+test('a broken frame closes only its own connection', async () => {
+  const ann = open(relay, 'broken')
+  await ann.synced()
+  for (const frame of [[0, 2, 200], [0, 0], [1, 255, 255, 255], [0, 9, 1, 0], [128, 128]]) {
+    const eve = await raw(relay, '/broken')
+    eve.send(new Uint8Array(frame))
+    await eve.closed
+  }
+  ann.text.insert(0, 'still here')
+  await until(async () => await database.text('broken') === 'still here')
+})
+
+test('a large paste arrives whole', async () => {
+  const ann = open(relay, 'large')
+  const ben = open(relay, 'large')
+  await Promise.all([ann.synced(), ben.synced()])
+  const paste = 'lorem ipsum '.repeat(100000)
+  ann.text.insert(0, paste)
+  await until(() => ben.text.length === paste.length)
+  assert.equal(ben.text.toString(), paste)
+})
+
+test('fifty editors of one document converge', async () => {
+  const everybody = Array.from({ length: 50 }, () => open(relay, 'crowd'))
+  await Promise.all(everybody.map(one => one.synced()))
+  for (let round = 0; round < 4; round++) {
+    everybody.forEach((one, i) => one.text.insert(Math.min(i, one.text.length), String(i % 10)))
+    await sleep(5)
+  }
+  await until(() => everybody.every(one => one.text.length === 200))
+  await same(...everybody)
+})
+
+test('a lone client that does nothing keeps its connection', { timeout: 60000 }, async () => {
+  const ann = open(relay, 'idle')
+  let closes = 0
+  ann.provider.on('connection-close', () => closes++)
+  await ann.synced()
+  await sleep(36000)
+  assert.equal(closes, 0)
+})
+
+test('health and metrics are answered over HTTP', async () => {
+  assert.equal((await fetch(`${relay.http}/healthz`)).status, 200)
+  assert.equal((await fetch(`${relay.http}/readyz`)).status, 200)
+  const metrics = await (await fetch(`${relay.http}/metrics`)).text()
+  assert.match(metrics, /# EOF\n$/)
+  assert.match(metrics, /ydoc_relay_connections /)
+})
