@@ -28,7 +28,7 @@ typedef struct Config
 	int64_t writers; /* database connections that commit batches */
 	int64_t readers; /* database connections that fetch */
 	int64_t max_connections; /* sockets, HTTP included */
-	int64_t max_handshakes; /* sockets whose request is incomplete: accept() pauses there */
+	int64_t max_handshakes; /* in libwebsockets' hands before their answer */
 	int64_t max_message_bytes; /* one WebSocket message */
 	int64_t max_reassembly_bytes; /* all incomplete messages together */
 	int64_t max_pending_bytes; /* all updates not committed together */

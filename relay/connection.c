@@ -251,7 +251,10 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			return 0;
 		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 			if (connection != NULL && connection_is_open(connection))
+			{
 				connection->state = CONNECTION_CLOSING;
+				connection->closing_since = loop_now();
+			}
 			return 0;
 		case LWS_CALLBACK_CLOSED: closed(slot); return 0;
 		case LWS_CALLBACK_WSI_DESTROY: listener_socket_gone(wsi); return 0;

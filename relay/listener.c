@@ -28,26 +28,39 @@
 #define BACKLOG 4096
 #define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
 #define PAUSE_SECONDS 0.1 /* after running out of descriptors */
-#define REQUEST_LINE_SECONDS 10.0
-#define REQUEST_LINE_BYTES 8192 /* a name of 1024 bytes, percent-encoded, and a query */
+#define REQUEST_SECONDS 10.0
+#define REQUEST_BYTES 16384 /* all headers of a request */
 #define UNAVAILABLE "503 Service Unavailable\r\nRetry-After: 5"
+#define TIMEOUT "408 Request Timeout"
+#define TOO_LARGE "431 Request Header Fields Too Large"
 #define BAD_REQUEST "400 Bad Request"
 
-typedef struct Arrival /* a socket; the library's opaque pointer leads to it */
+typedef struct Arrival Arrival;
+
+typedef struct ArrivalList
+{
+	Arrival *first, *last;
+} ArrivalList;
+
+struct Arrival /* a socket; the library's opaque pointer leads to it */
 {
 	int fd;
-	bool in_handshake;
-	char *path; /* of the first request; NULL once that is over */
-	ev_io io; /* until the request line is there */
+	bool is_unfinished; /* its first request is not being answered yet */
+	bool in_library;
+	ssize_t seen; /* bytes of an incomplete request */
+	char *path; /* of the first request; NULL before and after */
+	ev_io io; /* until the request is complete */
 	ev_timer timer;
-	struct Arrival *next, **place; /* among those that wait for their line */
-} Arrival;
+	ArrivalList *list; /* NULL: on none */
+	Arrival *next, *previous;
+};
 
 static ev_io watchers[MAX_SOCKETS];
 static int socket_count;
 static ev_timer pause_timer;
-static Arrival *waiting;
-static int64_t handshakes, sockets;
+static ArrivalList incomplete, complete; /* requests */
+static int64_t handshakes; /* unfinished ones in the library */
+static int64_t sockets;
 static bool is_paused, is_stopped = true;
 
 static bool listen_at(const struct addrinfo *address, const char *port);
@@ -55,12 +68,15 @@ static int bound_port(int fd);
 static bool write_port_file(int port);
 static void accept_some(struct ev_loop *, ev_io *, int);
 static void arrive(int fd);
-static void read_request_line(struct ev_loop *, ev_io *, int);
-static void adopt(Arrival *arrival, const char *line);
+static void peek_request(struct ev_loop *, ev_io *, int);
+static void take_request(Arrival *arrival, const char *request, size_t size);
+static void adopt(Arrival *arrival);
 static bool has_control_character(const char *path);
 static void arrival_timeout(struct ev_loop *, ev_timer *, int);
+static void refuse_arrival(Arrival *arrival, const char *status);
 static void handshake_done(Arrival *arrival);
-static void stop_waiting(Arrival *arrival);
+static void append_arrival(ArrivalList *list, Arrival *arrival);
+static void unlink_arrival(Arrival *arrival);
 static void arrival_free(Arrival *arrival);
 static void refuse(int fd, const char *status);
 static void pause_accepting(bool pause);
@@ -112,15 +128,19 @@ listener_stop(void)
 	}
 	socket_count = 0;
 	is_stopped = true;
-	while (waiting != NULL)
-	{
-		Arrival *arrival = waiting;
-
-		refuse(arrival->fd, UNAVAILABLE);
-		arrival_free(arrival);
-	}
+	while (incomplete.first != NULL)
+		refuse_arrival(incomplete.first, UNAVAILABLE);
+	while (complete.first != NULL)
+		refuse_arrival(complete.first, UNAVAILABLE);
 	if (ev_is_active(&pause_timer))
 		ev_timer_stop(loop_ev(), &pause_timer);
+}
+
+void
+listener_end_round(void)
+{
+	while (complete.first != NULL && handshakes < config.max_handshakes)
+		adopt(complete.first);
 }
 
 const char *
@@ -260,82 +280,85 @@ arrive(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	arrival->fd = fd;
-	arrival->in_handshake = true;
-	ev_io_init(&arrival->io, read_request_line, fd, EV_READ);
-	ev_timer_init(&arrival->timer, arrival_timeout, REQUEST_LINE_SECONDS, 0.0);
+	arrival->is_unfinished = true;
+	ev_io_init(&arrival->io, peek_request, fd, EV_READ);
+	ev_timer_init(&arrival->timer, arrival_timeout, REQUEST_SECONDS, 0.0);
 	arrival->io.data = arrival->timer.data = arrival;
 	ev_io_start(loop_ev(), &arrival->io);
 	ev_timer_start(loop_ev(), &arrival->timer);
-	arrival->next = waiting;
-	arrival->place = &waiting;
-	if (waiting != NULL)
-		waiting->place = &arrival->next;
-	waiting = arrival;
+	append_arrival(&incomplete, arrival);
 	sockets++;
-	metrics_set(METRIC_HANDSHAKES, ++handshakes);
-	if (handshakes >= config.max_handshakes)
-		pause_accepting(true);
+	metrics_add(METRIC_HANDSHAKES, 1);
 }
 
 /* Looks without taking: libwebsockets reads the request itself. */
 static void
-read_request_line(struct ev_loop *loop, ev_io *io, int events)
+peek_request(struct ev_loop *loop, ev_io *io, int events)
 {
+	static char request[REQUEST_BYTES];
 	Arrival *arrival = io->data;
-	static char line[REQUEST_LINE_BYTES + 1];
-	ssize_t size = recv(arrival->fd, line, REQUEST_LINE_BYTES, MSG_PEEK);
+	ssize_t size = recv(arrival->fd, request, sizeof request, MSG_PEEK);
 	int wanted = (int) size + 1;
 
 	(void) loop, (void) events;
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (size <= 0)
+	if (size <= arrival->seen) /* woken without news: the peer has closed */
 	{
 		close(arrival->fd);
 		arrival_free(arrival);
-		return;
 	}
-	line[size] = '\0';
-	char *end = strpbrk(line, "\r\n");
-
-	if (end == NULL && size < REQUEST_LINE_BYTES && strlen(line) == (size_t) size)
+	else if (memmem(request, (size_t) size, "\r\n\r\n", 4) != NULL)
+		take_request(arrival, request, (size_t) size);
+	else if (size == sizeof request)
+		refuse_arrival(arrival, TOO_LARGE);
+	else
 	{
-		/* the rest is on its way: not to be woken for what we have seen already */
+		/* not to be woken for what we have seen */
+		arrival->seen = size;
 		setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted);
-		return;
 	}
-	if (end != NULL)
-		*end = '\0';
-	adopt(arrival, end != NULL ? line : NULL);
 }
 
-/* line: without its end, NULL if it has none. */
 static void
-adopt(Arrival *arrival, const char *line)
+take_request(Arrival *arrival, const char *request, size_t size)
 {
-	static const int one = 1;
-	const char *target = line != NULL ? strchr(line, ' ') : NULL;
-	size_t size = target != NULL ? strcspn(++target, " ?#") : 0;
+	const char *end = memmem(request, size, "\r\n", 2);
+	const char *target = memchr(request, ' ', (size_t) (end - request));
+	size_t length = 0;
 
-	arrival->path = target != NULL ? strndup(target, size) : NULL;
+	if (target++ != NULL)
+		while (target + length < end && strchr(" ?#", target[length]) == NULL)
+			length++;
+	arrival->path = length > 0 ? strndup(target, length) : NULL;
 	if (arrival->path == NULL || has_control_character(arrival->path))
 	{
 		/* the library would drop the socket without a word */
-		refuse(arrival->fd, BAD_REQUEST);
-		arrival_free(arrival);
+		refuse_arrival(arrival, BAD_REQUEST);
 		return;
 	}
+	unlink_arrival(arrival);
+	append_arrival(&complete, arrival); /* adopted at the round's end */
+}
+
+static void
+adopt(Arrival *arrival)
+{
+	static const int one = 1;
+
 	setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
-	stop_waiting(arrival);
+	unlink_arrival(arrival);
 	struct lws *wsi = lws_adopt_socket_vhost(loop_vhost(), arrival->fd);
 
-	if (wsi != NULL)
-		lws_set_opaque_user_data(wsi, arrival);
-	else
+	if (wsi == NULL)
 	{
 		metrics_add(METRIC_CONNECTIONS_REFUSED, 1); /* the library has closed the descriptor */
 		arrival_free(arrival);
+		return;
 	}
+	lws_set_opaque_user_data(wsi, arrival);
+	arrival->in_library = true;
+	handshakes++;
 }
 
 /* %00 to %1F and %7F */
@@ -351,42 +374,58 @@ has_control_character(const char *path)
 static void
 arrival_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	Arrival *arrival = timer->data;
-
 	(void) loop, (void) events;
-	close(arrival->fd);
+	refuse_arrival(timer->data, TIMEOUT);
+}
+
+static void
+refuse_arrival(Arrival *arrival, const char *status)
+{
+	refuse(arrival->fd, status);
 	arrival_free(arrival);
 }
 
 static void
 handshake_done(Arrival *arrival)
 {
-	if (arrival == NULL || !arrival->in_handshake)
+	if (arrival == NULL || !arrival->is_unfinished)
 		return;
-	arrival->in_handshake = false;
-	metrics_set(METRIC_HANDSHAKES, --handshakes);
-	if (is_paused && !is_stopped && handshakes < config.max_handshakes)
-		pause_accepting(false);
+	arrival->is_unfinished = false;
+	metrics_add(METRIC_HANDSHAKES, -1);
+	if (arrival->in_library)
+		handshakes--;
 }
 
 static void
-stop_waiting(Arrival *arrival)
+append_arrival(ArrivalList *list, Arrival *arrival)
 {
-	if (arrival->place == NULL)
-		return;
+	arrival->list = list;
+	arrival->next = NULL;
+	arrival->previous = list->last;
+	*(list->last != NULL ? &list->last->next : &list->first) = arrival;
+	list->last = arrival;
+}
+
+/* Off its list, and no longer watched by us. */
+static void
+unlink_arrival(Arrival *arrival)
+{
+	ArrivalList *list = arrival->list;
+
 	ev_io_stop(loop_ev(), &arrival->io);
 	ev_timer_stop(loop_ev(), &arrival->timer);
-	*arrival->place = arrival->next;
-	if (arrival->next != NULL)
-		arrival->next->place = arrival->place;
-	arrival->place = NULL;
+	if (list == NULL)
+		return;
+	*(arrival->previous != NULL ? &arrival->previous->next : &list->first) = arrival->next;
+	*(arrival->next != NULL ? &arrival->next->previous : &list->last) = arrival->previous;
+	arrival->list = NULL;
 }
 
 /* Its descriptor is closed, or the library's. */
 static void
 arrival_free(Arrival *arrival)
 {
-	stop_waiting(arrival);
+	unlink_arrival(arrival);
 	handshake_done(arrival);
 	sockets--;
 	free(arrival->path);
@@ -422,6 +461,6 @@ static void
 resume_later(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void) loop, (void) watcher, (void) events;
-	if (!is_stopped && handshakes < config.max_handshakes)
+	if (!is_stopped)
 		pause_accepting(false);
 }

@@ -1,14 +1,14 @@
 /*
  * The listener: our own accept loop in front of libwebsockets.
  *
- * The library's listener accepts without bound, and its list of unfinished handshakes makes each
- * further one dearer: under a storm of connects it collapses and stays collapsed.  So we accept
- * only while fewer than config.max_handshakes sockets have an incomplete request; the rest waits
- * in the kernel's backlog, where waiting is cheap.  Beyond config.max_connections a socket is told
- * 503 and closed.
+ * The library's listener accepts without bound, and its lists of unfinished handshakes make each
+ * further one dearer: under a storm of connects it collapses and stays collapsed.  So a socket
+ * waits here, cheaply, until the headers of its first request are complete, and at most
+ * config.max_handshakes are in the library's hands before their request is answered.  Beyond
+ * config.max_connections a socket is told 503 and closed.
  *
- * A socket is handed over when its request line is there, so that we have seen the line as it was
- * sent: a document's name is what the client wrote.
+ * Looking at the request first also shows its line as it was sent: a document's name is what the
+ * client wrote.  (This sees plain text: TLS ends in a proxy in front.)
  */
 #ifndef RELAY_LISTENER_H
 #define RELAY_LISTENER_H
@@ -26,6 +26,9 @@ const char *listener_request_path(struct lws *wsi);
 bool listener_start(void);
 
 void listener_stop(void);
+
+/* Hands complete requests to the library. */
+void listener_end_round(void);
 
 /* The first request of a socket is complete: it no longer counts as a handshake. */
 void listener_handshake_done(struct lws *wsi);

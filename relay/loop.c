@@ -180,6 +180,7 @@ static void
 end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	(void) loop, (void) watcher, (void) events;
+	listener_end_round();
 	batch_end_round(); /* open batches to idle writers */
 	presence_end_round(); /* what moved, as one message per room, into the room's log */
 	room_end_round(); /* one write per member; empty rooms go */
@@ -259,11 +260,12 @@ tell_service_manager(const char *state)
 	close(fd);
 }
 
+/* What it calls a warning is mostly a client that went away. */
 static void
 forward_library_log(int level, const char *line)
 {
 	size_t length = strcspn(line, "\n");
 
-	log_event(level == LLL_ERR ? LEVEL_ERROR : LEVEL_WARNING, "libwebsockets", "{s:s%}", "message",
+	log_event(level == LLL_ERR ? LEVEL_WARNING : LEVEL_DEBUG, "libwebsockets", "{s:s%}", "message",
 			  line, length);
 }
