@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "log.h"
@@ -199,8 +200,7 @@ read_file(const char *path, char **values)
 
 	if (file == NULL || !json_is_object(file))
 	{
-		fprintf(stderr, "ydoc-relay: %s: %s (line %d)\n", path,
-				file == NULL ? error.text : "not an object", file == NULL ? error.line : 1);
+		fprintf(stderr, "ydoc-relay: %s: %s\n", path, file == NULL ? error.text : "not an object");
 		json_decref(file);
 		return EX_CONFIG;
 	}
@@ -320,6 +320,14 @@ judge(void)
 		return false;
 	}
 	log_set_level(level);
+	struct stat status;
+
+	if (config.static_dir != NULL &&
+		(stat(config.static_dir, &status) != 0 || !S_ISDIR(status.st_mode)))
+	{
+		fprintf(stderr, "ydoc-relay: static: \"%s\" is not a directory\n", config.static_dir);
+		return false;
+	}
 	if (strrchr(config.listen, ':') == NULL)
 	{
 		fprintf(stderr, "ydoc-relay: listen must be HOST:PORT, not \"%s\"\n", config.listen);
@@ -346,14 +354,14 @@ print_help(void)
 		char flag[64];
 
 		snprintf(flag, sizeof flag, "--%s %s", options[i].name, placeholders[options[i].kind]);
-		printf("  %-24s %s", flag, options[i].help);
+		printf("  %-26s %s", flag, options[i].help);
 		if (options[i].standard != NULL && options[i].standard[0] != '\0')
 			printf(" (%s)", options[i].standard);
 		putchar('\n');
 	}
-	puts("  --config FILE            JSON object with any of the options above\n"
-		 "  --help                   this text\n"
-		 "  --version                the version\n\n"
+	puts("  --config FILE              JSON object with any of the options above\n"
+		 "  --help                     this text\n"
+		 "  --version                  the version\n\n"
 		 "Each option may also be a variable (YDOC_RELAY_MAX_MESSAGE for --max-message) or a "
 		 "member\n"
 		 "of the file; a flag wins over a variable, a variable over the file.  BYTES may end in K, "
