@@ -426,7 +426,7 @@ sweep(struct ev_loop *loop, ev_timer *watcher, int events)
 static void
 look_after(Connection *connection, double now)
 {
-	static unsigned char ping[LWS_PRE];
+	static unsigned char ping[LWS_PRE + 1]; /* the library does not report an empty pong */
 	double silent = now - connection->received_at;
 
 	if (connection->state == CONNECTION_CLOSING)
@@ -444,10 +444,14 @@ look_after(Connection *connection, double now)
 	}
 	if (connection_is_choked(connection))
 		return;
-	if (silent > PING_SECONDS && lws_write(connection->wsi, ping + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+	if (silent > PING_SECONDS && now - connection->pinged_at > QUIET_SECONDS)
 	{
-		kill_socket(connection);
-		return;
+		connection->pinged_at = now;
+		if (lws_write(connection->wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
+		{
+			kill_socket(connection);
+			return;
+		}
 	}
 	/* browsers cannot see pings: y-websocket reconnects after 30 s without a message */
 	if (now - connection->sent_at >= QUIET_SECONDS)

@@ -75,7 +75,7 @@ typedef struct Connection
 	unsigned wants;
 	uint32_t index; /* in the table of all */
 	Buffer message; /* fragments so far */
-	double received_at, sent_at;
+	double received_at, sent_at, pinged_at;
 	double closing_since;
 	bool is_paused; /* we do not read from it */
 	bool is_listed; /* has something to do at the round's end */
