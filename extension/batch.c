@@ -135,6 +135,21 @@ array_of_names(const Batch *batch)
 
 /* ---- the documents' rows ---- */
 
+/* Are there rows to be made?  Who may write documents, but not make them, needs none. */
+static bool
+some_row_is_missing(const Batch *batch, ArrayType *names)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PointerGetDatum(names)};
+
+	store_prepare(&plan, "SELECT FROM ydoc_data.document d WHERE d.name = ANY ($1)", 1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for the documents' rows");
+	SPI_freetuptable(SPI_tuptable);
+	return SPI_processed != (uint64) batch->document_count;
+}
+
 /* Makes the rows that are missing, in the order of names, before any is locked: whoever waits here
  * for another's new row holds nothing that the other could wait for. */
 static void
@@ -258,8 +273,7 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 	cache_touch(cached);
 	if (crdt_doc_apply(cached->doc, item->update, CRDT_V1, &applied, &error) != CRDT_OK)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (error.status == CRDT_NO_MEMORY)
+		if (error.status == CRDT_NO_MEMORY || error.status == CRDT_CANCELLED)
 			bridge_report(&error, "update");
 		refuse(item, &error);
 		return false;
@@ -284,7 +298,8 @@ apply_document(Batch *batch, BatchDocument *document)
 		/* fenced: what cannot be decoded takes no updates, and disturbs no other document */
 		for (int i = 0; i < document->item_count; i++)
 		{
-			refuse(document->items[i], &error);
+			document->items[i]->epoch = document->head.epoch;
+			document->items[i]->sqlstate = ERRCODE_DATA_CORRUPTED;
 			document->items[i]->message =
 				psprintf("document \"%s\" cannot be decoded: %s", document->name, error.message);
 		}
@@ -401,7 +416,8 @@ run_batch(Batch *batch)
 
 	group_items(batch);
 	names = array_of_names(batch);
-	create_rows(names);
+	if (some_row_is_missing(batch, names))
+		create_rows(names);
 	lock_rows(batch, names);
 	for (int i = 0; i < batch->document_count; i++)
 	{

@@ -84,6 +84,8 @@ bridge_report(const CrdtError *error, const char *what)
 	if (error->status == CRDT_NO_MEMORY)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("The memory ran out while working on a %s.", what)));
+	if (error->status == CRDT_CANCELLED)
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement on request")));
 	ereport(ERROR, (errcode(bridge_sqlstate(error)), errmsg("invalid %s: %s", what, error->message),
 					errdetail("The problem is at byte %zu.", error->offset)));
 }
@@ -103,7 +105,7 @@ bridge_bytea(CrdtBytes bytes)
 
 	if (bytes.size > MaxAllocSize - VARHDRSZ)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("result of %zu bytes is too large for bytea", bytes.size)));
+						errmsg("result of %zu bytes is too large for a value", bytes.size)));
 	result = palloc(VARHDRSZ + bytes.size);
 	SET_VARSIZE(result, VARHDRSZ + bytes.size);
 	memcpy(VARDATA(result), bytes.data, bytes.size);

@@ -15,6 +15,9 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #include "crdt/document.h"
 #include "crdt/host.h"

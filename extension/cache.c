@@ -55,8 +55,8 @@ make_table(void)
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-CachedDocument *
-cache_find(const char *name)
+static CachedDocument *
+find_document(const char *name)
 {
 	CacheSlot *slot;
 
@@ -64,6 +64,31 @@ cache_find(const char *name)
 		return NULL;
 	slot = hash_search(slots, &name, HASH_FIND, NULL);
 	return slot == NULL ? NULL : slot->document;
+}
+
+static void
+unlist_document(CachedDocument *document)
+{
+	const char *name = document->name;
+
+	dlist_delete(&document->by_use);
+	hash_search(slots, &name, HASH_REMOVE, NULL);
+	cached_bytes -= document->bytes;
+}
+
+/* ---- taking and giving back ---- */
+
+CachedDocument *
+cache_take(const char *name, Oid store, int64 epoch, int64 seq)
+{
+	CachedDocument *document = find_document(name);
+
+	if (document == NULL || document->store != store || document->epoch != epoch ||
+		document->seq > seq)
+		return NULL;
+	unlist_document(document);
+	MemoryContextSetParent(document->context, CurTransactionContext);
+	return document;
 }
 
 CachedDocument *
@@ -74,7 +99,7 @@ cache_new(const char *name, Oid store, int64 epoch)
 
 	if (slots == NULL)
 		make_table();
-	/* under the transaction until it is listed: an error on the way leaks nothing */
+	/* under the transaction until it is released: an error on the way leaks nothing */
 	context = AllocSetContextCreate(CurTransactionContext, "ydoc document", ALLOCSET_DEFAULT_SIZES);
 	document = MemoryContextAllocZero(context, sizeof(CachedDocument));
 	document->name = MemoryContextStrdup(context, name);
@@ -98,54 +123,40 @@ cache_touch(CachedDocument *document)
 void
 cache_drop(CachedDocument *document)
 {
-	if (document->is_listed)
-	{
-		const char *name = document->name;
-
-		dlist_delete(&document->by_use);
-		hash_search(slots, &name, HASH_REMOVE, NULL);
-		cached_bytes -= document->bytes;
-	}
 	MemoryContextDelete(document->context);
 }
 
-/* Puts a document in; false if there is a later one already, and then it is dropped. */
-static bool
-list_document(CachedDocument *document)
+static void
+evict(CachedDocument *document)
 {
-	CachedDocument *other = cache_find(document->name);
-	CacheSlot *slot;
-
-	if (other != NULL && other->store == document->store && other->epoch == document->epoch &&
-		other->seq > document->seq)
-	{
-		cache_drop(document);
-		return false;
-	}
-	if (other != NULL)
-		cache_drop(other);
-	slot = hash_search(slots, &document->name, HASH_ENTER, NULL);
-	slot->document = document;
-	MemoryContextSetParent(document->context, CacheMemoryContext);
-	dlist_push_head(&by_use, &document->by_use);
-	document->is_listed = true;
-	return true;
+	unlist_document(document);
+	cache_drop(document);
 }
 
 void
 cache_release(CachedDocument *document)
 {
 	size_t most = (size_t) ydoc_cache_size_kb * 1024;
+	CachedDocument *other = find_document(document->name);
+	CacheSlot *slot;
 
-	if (document->is_listed)
-		dlist_move_head(&by_use, &document->by_use);
-	else if (!list_document(document))
+	/* what an old snapshot asked for does not displace the present */
+	if (other != NULL && other->store == document->store && other->epoch == document->epoch &&
+		other->seq > document->seq)
+	{
+		cache_drop(document);
 		return;
-	cached_bytes -= document->bytes;
-	document->bytes = crdt_doc_memory_bytes(document->doc);
+	}
+	if (other != NULL)
+		evict(other);
+	slot = hash_search(slots, &document->name, HASH_ENTER, NULL);
+	slot->document = document;
+	MemoryContextSetParent(document->context, CacheMemoryContext);
+	dlist_push_head(&by_use, &document->by_use);
+	document->bytes = MemoryContextMemAllocated(document->context, true);
 	cached_bytes += document->bytes;
 	while (cached_bytes > most && !dlist_is_empty(&by_use))
-		cache_drop(dlist_tail_element(CachedDocument, by_use, &by_use));
+		evict(dlist_tail_element(CachedDocument, by_use, &by_use));
 }
 
 /* ---- transactions ---- */
@@ -167,7 +178,7 @@ end_of_changes(SubTransactionId ended, bool committed, SubTransactionId parent)
 		if (committed)
 			document->changed_in = parent;
 		else
-			cache_drop(document);
+			evict(document);
 	}
 }
 

@@ -4,6 +4,13 @@
  * An entry is the document as of (store, epoch, seq).  It is only as good as the check against the
  * document's row, which the caller reads under its own rights and snapshot (store.c).  What a
  * (sub)transaction did to an entry is gone when that rolls back: so is the entry.
+ *
+ *     document = cache_take(name);          -- out of the cache, in the transaction's memory
+ *     ...                                   -- an error here: it is gone with the transaction
+ *     cache_release(document);              -- back, as the one used last
+ *
+ * Whoever works on a document has it alone: policies and triggers run SQL meanwhile, which may use
+ * the cache for the same document or push others out of it.
  */
 #ifndef YDOC_CACHE_H
 #define YDOC_CACHE_H
@@ -23,29 +30,29 @@ typedef struct CachedDocument
 	MemoryContext context; /* holds all of it, this struct included */
 	CrdtHost host;
 	CrdtDoc *doc;
-	size_t bytes; /* counted when last used */
+	size_t bytes; /* counted when it was put in */
 	SubTransactionId changed_in; /* that must not roll back; invalid: none */
-	bool is_listed; /* in the cache; else the caller's alone */
 	dlist_node by_use;
 } CachedDocument;
 
 /* Called once, when the module is loaded. */
 void cache_register(void);
 
-/* The entry of that name, or NULL. */
-CachedDocument *cache_find(const char *name);
+/* Takes the document of that name out of the cache; NULL if it is not there, or is not as of this
+ * store and epoch and a seq up to this one. */
+CachedDocument *cache_take(const char *name, Oid store, int64 epoch, int64 seq);
 
-/* A new document under that name, empty, at seq 0, not yet in the cache. */
+/* A new document of that name, empty, at seq 0. */
 CachedDocument *cache_new(const char *name, Oid store, int64 epoch);
 
-/* Call before changing an entry or its seq: it will not outlive a roll-back. */
+/* Call before changing a document or its seq: it will not outlive a roll-back. */
 void cache_touch(CachedDocument *document);
 
-/* Puts a document into the cache or leaves it there, and lets others go if they take too much
- * memory.  The document may be gone then. */
+/* Puts a document into the cache, and lets others go if they take too much memory.  It is no longer
+ * the caller's, and may be gone. */
 void cache_release(CachedDocument *document);
 
-/* Forgets a document. */
+/* Forgets a document that was taken or new. */
 void cache_drop(CachedDocument *document);
 
 #endif

@@ -30,6 +30,18 @@ notify_changed(const char *document, int64 epoch, int64 seq)
 
 	if (!ydoc_notify_enabled)
 		return;
+	if (changed_count > 0)
+	{
+		ChangedDocument *last = &changed[changed_count - 1];
+
+		/* many calls for one document are one entry */
+		if (last->changed_in == GetCurrentSubTransactionId() && strcmp(last->name, document) == 0)
+		{
+			last->epoch = epoch;
+			last->seq = seq;
+			return;
+		}
+	}
 	old_context = MemoryContextSwitchTo(TopTransactionContext);
 	if (changed_count == changed_capacity)
 	{

@@ -24,9 +24,7 @@
 static text *
 text_of(CrdtBytes internal)
 {
-	CrdtBytes clean = bridge_text(internal);
-
-	return cstring_to_text_with_len((const char *) clean.data, (int) clean.size);
+	return (text *) bridge_bytea(bridge_text(internal));
 }
 
 text *
@@ -184,7 +182,7 @@ jsonb_bytes(void *context, CrdtBytes bytes)
 
 	value.val.string.val = palloc(room + 1);
 	value.val.string.len =
-		pg_b64_encode((const char *) bytes.data, (int) bytes.size, value.val.string.val, room);
+		pg_b64_encode((const void *) bytes.data, (int) bytes.size, value.val.string.val, room);
 	return push_scalar(context, &value);
 }
 

@@ -13,9 +13,11 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "bridge.h"
@@ -24,12 +26,13 @@
 #include "value.h"
 
 #define NAME_BYTES_MAX 1024
+#define STORE_SCHEMA "ydoc_data"
 
 /* ---- the tables ---- */
 
 /* %1$s is the type ydoc, qualified. */
 static const char create_tables_sql[] =
-	"CREATE SCHEMA IF NOT EXISTS ydoc_data;"
+	"CREATE SCHEMA ydoc_data;"
 	"CREATE TABLE ydoc_data.document ("
 	"  name text COLLATE \"C\" PRIMARY KEY"
 	"    CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 1024),"
@@ -134,7 +137,7 @@ ydoc_create_store(PG_FUNCTION_ARGS)
 Oid
 store_oid(void)
 {
-	Oid schema = get_namespace_oid("ydoc_data", true);
+	Oid schema = get_namespace_oid(STORE_SCHEMA, true);
 
 	return OidIsValid(schema) ? get_relname_relid("document", schema) : InvalidOid;
 }
@@ -257,6 +260,15 @@ apply_stored_state(const StoreHead *head, CachedDocument *document, CrdtError *e
 	return applied;
 }
 
+static bool
+log_lacks_rows(const CachedDocument *document, CrdtError *error)
+{
+	*error = (CrdtError){.status = CRDT_MALFORMED};
+	snprintf(error->message, sizeof(error->message), "the log lacks what follows seq " INT64_FORMAT,
+			 document->seq);
+	return false;
+}
+
 /* Applies the log rows after the document's seq up to head's. */
 static bool
 apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
@@ -265,7 +277,7 @@ apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 	Oid types[] = {TEXTOID, INT8OID, INT8OID};
 
 	store_prepare(&plan,
-				  "SELECT l.seq, l.update FROM ydoc_data.log l"
+				  "SELECT l.seq_from, l.seq, l.update FROM ydoc_data.log l"
 				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3"
 				  " ORDER BY l.seq LIMIT 1000",
 				  3, types);
@@ -277,19 +289,16 @@ apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 		if (SPI_execute_plan(plan, values, NULL, !head->for_writing, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not read a document's log");
 		if (SPI_processed == 0)
-		{
-			*error = (CrdtError){.status = CRDT_MALFORMED};
-			strlcpy(error->message, "the document's log ends before its seq",
-					sizeof(error->message));
-			return false;
-		}
+			return log_lacks_rows(document, error);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			struct varlena *update = get_varlena(row, 2);
-
-			if (crdt_doc_apply(document->doc, bridge_view(update), CRDT_V1, NULL, error) != CRDT_OK)
+			/* rows that are not seen would leave a document that looks whole and is not */
+			if (get_int64(row, 1) > document->seq + 1)
+				return log_lacks_rows(document, error);
+			if (crdt_doc_apply(document->doc, bridge_view(get_varlena(row, 3)), CRDT_V1, NULL,
+							   error) != CRDT_OK)
 				return false;
-			document->seq = get_int64(row, 1);
+			document->seq = get_int64(row, 2);
 			CHECK_FOR_INTERRUPTS();
 		}
 		SPI_freetuptable(SPI_tuptable);
@@ -297,32 +306,68 @@ apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 	return true;
 }
 
+/* May the caller see all of a table's rows?  If not, what was decoded for another is not for him. */
+static bool
+is_readable(const char *table)
+{
+	Oid relation = get_relname_relid(table, get_namespace_oid(STORE_SCHEMA, true));
+
+	return OidIsValid(relation) &&
+		   pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		   check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+}
+
+static CachedDocument *
+take_cached(const StoreHead *head)
+{
+	if (!is_readable("log") || !is_readable("state"))
+		return NULL;
+	return cache_take(head->name, head->store, head->epoch, head->seq);
+}
+
+/* Gives up a document that cannot be brought up to its row's seq. */
+static CachedDocument *
+give_up(CachedDocument *document, const CrdtError *error)
+{
+	cache_drop(document);
+	if (error->status == CRDT_NO_MEMORY || error->status == CRDT_CANCELLED)
+		bridge_report(error, "document");
+	return NULL;
+}
+
 CachedDocument *
 store_get(const StoreHead *head, CrdtError *error)
 {
-	CachedDocument *document = cache_find(head->name);
-	bool is_usable = document != NULL && document->store == head->store &&
-					 document->epoch == head->epoch && document->seq <= head->seq;
+	CachedDocument *document = take_cached(head);
 
-	if (is_usable && document->seq == head->seq)
+	if (document != NULL && document->seq == head->seq)
 		return document;
-	if (is_usable)
-		cache_touch(document);
-	else
+	if (document == NULL)
 	{
-		/* an old snapshot may want the document as it was: that one is not kept */
 		document = cache_new(head->name, head->store, head->epoch);
 		cache_touch(document);
 		if (!apply_stored_state(head, document, error))
-		{
-			cache_drop(document);
-			return NULL;
-		}
+			return give_up(document, error);
 	}
-	if (apply_log(head, document, error))
-		return document;
-	cache_drop(document);
-	return NULL;
+	/* what is read may be of this transaction, and roll back with it */
+	cache_touch(document);
+	return apply_log(head, document, error) ? document : give_up(document, error);
+}
+
+/* The document as of head, for reading; an error if it cannot be decoded. */
+static CachedDocument *
+get_or_report(const StoreHead *head)
+{
+	CrdtError error;
+	CachedDocument *document = store_get(head, &error);
+
+	if (document == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("document \"%s\" cannot be decoded: %s", head->name, error.message),
+				 errdetail("The problem is at byte %zu of its stored state or of a row of its log.",
+						   error.offset)));
+	return document;
 }
 
 /* ---- functions that read ---- */
@@ -331,17 +376,9 @@ store_get(const StoreHead *head, CrdtError *error)
 static CachedDocument *
 open_argument(FunctionCallInfo fcinfo, StoreHead *head)
 {
-	CachedDocument *document;
-	CrdtError error;
-
 	head->name = store_check_name(PG_GETARG_TEXT_PP(0));
 	store_open();
-	if (!store_read_head(head->name, head))
-		return NULL;
-	document = store_get(head, &error);
-	if (document == NULL)
-		bridge_report(&error, psprintf("document \"%s\"", head->name));
-	return document;
+	return store_read_head(head->name, head) ? get_or_report(head) : NULL;
 }
 
 /* Copies a result out of SPI's memory. */
@@ -471,11 +508,8 @@ ydoc_store_changes(PG_FUNCTION_ARGS)
 			update = merge_log_after(&head, since);
 		if (update == NULL)
 		{
-			CrdtError error;
-			CachedDocument *document = store_get(&head, &error);
+			CachedDocument *document = get_or_report(&head);
 
-			if (document == NULL)
-				bridge_report(&error, psprintf("document \"%s\"", head.name));
 			update = encode_for(document, (CrdtBytes){NULL, 0});
 			cache_release(document);
 		}

@@ -43,7 +43,8 @@ bool store_read_head(const char *name, StoreHead *head);
 /* Oid of table ydoc_data.document. */
 Oid store_oid(void);
 
-/* The document as of head, decoded; NULL and error if it cannot be. */
+/* The document as of head, decoded, for the caller to release; NULL and error if its rows are
+ * damaged or not all to be seen. */
 CachedDocument *store_get(const StoreHead *head, CrdtError *error);
 
 /* Prepares a statement once per session. */
