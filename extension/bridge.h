@@ -22,12 +22,16 @@
 #include "crdt/document.h"
 #include "crdt/host.h"
 
+#ifndef pg_noreturn /* before 18 */
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* A host whose memory is context; freed by deleting or resetting that. */
 void bridge_host(CrdtHost *host, MemoryContext context);
 
 /* The error as ereport(ERROR): 22P03 for bytes, 22023 for arguments, 54000 for limits, 53200 for
  * memory; a cancelled query as such.  what names the input: "update", "state vector". */
-void bridge_report(const CrdtError *error, const char *what) pg_attribute_noreturn();
+pg_noreturn void bridge_report(const CrdtError *error, const char *what);
 
 /* The SQLSTATE bridge_report would use, in errcode's form. */
 int bridge_sqlstate(const CrdtError *error);
