@@ -6,6 +6,8 @@
 #include "access/detoast.h"
 #include "common/hashfn.h"
 #include "libpq/pqformat.h"
+#include "nodes/primnodes.h"
+#include "nodes/supportnodes.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -182,6 +184,29 @@ Datum
 ydoc_value_datum(YdocValue *value)
 {
 	return EOHPGetRWDatum(&value->header);
+}
+
+/* Planner support: PostgreSQL 18 asks whether "doc := f(doc, ...)" may change the variable's own
+ * object.  We may: a document stays as it was when a function fails.  Older ones never ask, and
+ * hand out variables to read only. */
+PG_FUNCTION_INFO_V1(ydoc_support);
+Datum
+ydoc_support(PG_FUNCTION_ARGS)
+{
+#if PG_VERSION_NUM >= 180000
+	Node *node = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(node, SupportRequestModifyInPlace))
+	{
+		SupportRequestModifyInPlace *request = (SupportRequestModifyInPlace *) node;
+		Param *document = (Param *) linitial(request->args);
+
+		if (document != NULL && IsA(document, Param) && document->paramkind == PARAM_EXTERN &&
+			document->paramid == request->paramid)
+			PG_RETURN_POINTER(document);
+	}
+#endif
+	PG_RETURN_POINTER(NULL);
 }
 
 /* ---- in and out ---- */

@@ -1,8 +1,10 @@
 /*
  * value.h: the type ydoc: a version byte and a Yjs update (V1) that is the document's whole state.
  *
- * A function that works on a document gets it decoded, as an expanded object: in PL/pgSQL and in
- * aggregates a document is decoded once, changed in place, and encoded when it is stored.
+ * A function that works on a document gets it decoded, as an expanded object, and hands on what it
+ * made in that form: nested calls and PL/pgSQL variables decode once and encode when the document is
+ * stored.  From PostgreSQL 18 on "doc := doc || update" changes the variable in place (ydoc_support);
+ * before, each such line makes a copy.
  *
  *     YdocValue *value = ydoc_value_arg(fcinfo, 0);            -- to read
  *     YdocValue *value = ydoc_value_writable(fcinfo, 0);       -- to change, then return it

@@ -29,7 +29,7 @@ SELECT ydoc_diff(ydoc(:state), :hellosv) = :diff AS difference;
 SELECT ydoc_diff(ydoc(:state), '\x') = :state AND ydoc_diff(ydoc(:state), '\x00') = :state AS whole;
 SELECT ydoc_diff(ydoc(:state), :dsv) AS only_the_deletes;
 
--- a variable is decoded once and changed in place; a copy of it stays as it was
+-- a variable holds the decoded document; a copy of it stays as it was
 DO $$
 DECLARE
     doc ydoc := ydoc();

@@ -4,6 +4,7 @@
 CREATE FUNCTION @extschema@.ydoc_apply(doc @extschema@.ydoc, update bytea)
     RETURNS @extschema@.ydoc
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    SUPPORT @extschema@.ydoc_support
     AS 'MODULE_PATHNAME', 'ydoc_apply';
 COMMENT ON FUNCTION @extschema@.ydoc_apply(@extschema@.ydoc, bytea) IS
     'The document with a Yjs update (V1) merged in; what it depends on may come later; 22P03 if it is malformed';
@@ -11,6 +12,7 @@ COMMENT ON FUNCTION @extschema@.ydoc_apply(@extschema@.ydoc, bytea) IS
 CREATE FUNCTION @extschema@.ydoc_concat(a @extschema@.ydoc, b @extschema@.ydoc)
     RETURNS @extschema@.ydoc
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    SUPPORT @extschema@.ydoc_support
     AS 'MODULE_PATHNAME', 'ydoc_concat';
 COMMENT ON FUNCTION @extschema@.ydoc_concat(@extschema@.ydoc, @extschema@.ydoc) IS
     'The document that holds what both hold';

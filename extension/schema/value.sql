@@ -47,6 +47,13 @@ CREATE TYPE @extschema@.ydoc (
 COMMENT ON TYPE @extschema@.ydoc IS
     'A collaborative document: the whole state of a Yjs document, deletions included';
 
+CREATE FUNCTION @extschema@.ydoc_support(request internal)
+    RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1
+    AS 'MODULE_PATHNAME', 'ydoc_support';
+COMMENT ON FUNCTION @extschema@.ydoc_support(internal) IS
+    'Tells the planner that functions that change a document may change a variable in place';
+
 -- ---- making and converting ----
 
 CREATE FUNCTION @extschema@.ydoc()
