@@ -242,7 +242,10 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 	else if (answer->result != NULL)
 		for (uint32_t i = 0; i < batch->count; i++)
 			refuse(&batch->items[i], "XX000", "the database lost count of the batch");
-	else if (batch->count > 1 && strncmp(answer->sqlstate, "57", 2) != 0)
+	else if (strncmp(answer->sqlstate, "57", 2) == 0)
+		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
+			connection_close(batch->items[i].connection, CLOSE_RESTART, "relay is restarting");
+	else if (batch->count > 1)
 	{
 		split(batch);
 		return;
@@ -346,9 +349,7 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",
 			  room_name(item->room), "bytes", (json_int_t) item->size, "sqlstate", sqlstate,
 			  "reason", message);
-	/* 57P01: we are stopping, the update is as good as any */
-	connection_close(item->connection,
-					 strncmp(sqlstate, "57", 2) == 0 ? CLOSE_RESTART : CLOSE_REFUSED, reason);
+	connection_close(item->connection, CLOSE_REFUSED, reason);
 }
 
 static void

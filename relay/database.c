@@ -142,6 +142,8 @@ database_init(void)
 {
 	static const char *const steps[] = {
 		"SET client_min_messages TO warning",
+		/* several relays may start at once; ends with this connection */
+		"SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('ydoc-relay --init'))",
 		"CREATE EXTENSION IF NOT EXISTS pg_ydoc",
 		"SELECT ydoc.create_store()"
 		" WHERE pg_catalog.to_regclass('ydoc_data.document') IS NULL",

@@ -32,6 +32,7 @@ struct Room
 	Room *next; /* in its bucket */
 	int references; /* batch items and queries that name it */
 	int uncommitted; /* updates in batches */
+	bool batch_came_back; /* in this round */
 	int syncs_asked; /* on their way */
 	Connection **members;
 	uint32_t member_count, member_capacity;
@@ -93,6 +94,7 @@ static void fetch_if_behind(Room *room);
 static void fetch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void resync(Room *room);
 static void resync_done(DatabaseQuery *query, const DatabaseAnswer *answer);
+static void begin_anew(Room *room, int64_t epoch, int64_t seq, const DatabaseAnswer *answer);
 static void resync_slow_member(Connection *member);
 static bool learn_epoch(Room *room, int64_t epoch);
 static void learn_seq(Room *room, int64_t epoch, int64_t seq);
@@ -261,7 +263,10 @@ room_count_uncommitted(Room *room, int change)
 {
 	room->uncommitted += change;
 	if (change < 0) /* a batch came back: gaps that it did not fill are somebody else's */
+	{
+		room->batch_came_back = true;
 		list(room);
+	}
 }
 
 void
@@ -273,10 +278,7 @@ room_announced(const char *name, int64_t epoch, int64_t seq)
 		return;
 	if (seq > room->announced)
 		room->announced = seq;
-
-	/* Most likely it is our own commit, whose result is about to arrive on another connection. */
-	if (room->uncommitted == 0)
-		list(room);
+	list(room);
 }
 
 void
@@ -673,6 +675,9 @@ fetch_if_behind(Room *room)
 
 	if (!room->knows_seq && room->syncs_asked > 0)
 		return; /* that answer tells where to begin */
+	if (room->uncommitted > 0 && !room->batch_came_back)
+		return; /* the gap is most likely our own batch, whose result is about to arrive */
+	room->batch_came_back = false;
 	if (room->is_fetching || room->is_resyncing || room->announced <= seq ||
 		room->member_count == 0)
 		return;
@@ -732,9 +737,6 @@ resync(Room *room)
 		return;
 	query->query.parameters[1] = (Bytes){empty_state_vector, sizeof empty_state_vector};
 	room->is_resyncing = true;
-	metrics_add(METRIC_EPOCH_CHANGES, 1);
-	log_event(LEVEL_WARNING, "epoch_changed", "{s:s, s:I, s:I}", "document", room->name, "epoch",
-			  (json_int_t) room->epoch, "seq", (json_int_t) room->seq);
 	database_submit(room->hash, &query->query);
 }
 
@@ -747,19 +749,34 @@ resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	room->is_resyncing = false;
 	if (answer->row_count == 1)
 	{
-		room->epoch = database_number(answer, 0, 0);
-		room->seq = room->announced = room->committed = database_number(answer, 0, 1);
-		room->knows_seq = true;
-		publish_update(room, database_bytes(answer, 0, 2));
-		ywebsocket_write_step1(&scratch, database_bytes(answer, 0, 3));
-		if (!scratch.failed)
-			room_publish(room, buffer_view(&scratch));
-		buffer_free(&scratch);
-		for (uint32_t i = 0; i < room->member_count; i++)
-			if (room->members[i]->state != CONNECTION_LIVE)
-				resync_slow_member(room->members[i]);
+		int64_t epoch = database_number(answer, 0, 0), seq = database_number(answer, 0, 1);
+
+		if (epoch == room->epoch && seq >= room->seq)
+			learn_seq(room, epoch, seq); /* a false alarm: anybody may NOTIFY */
+		else
+			begin_anew(room, epoch, seq, answer);
 	}
 	query_free(query);
+}
+
+static void
+begin_anew(Room *room, int64_t epoch, int64_t seq, const DatabaseAnswer *answer)
+{
+	log_event(LEVEL_WARNING, "epoch_changed", "{s:s, s:I, s:I, s:I, s:I}", "document", room->name,
+			  "epoch_before", (json_int_t) room->epoch, "seq_before", (json_int_t) room->seq,
+			  "epoch", (json_int_t) epoch, "seq", (json_int_t) seq);
+	metrics_add(METRIC_EPOCH_CHANGES, 1);
+	room->epoch = epoch;
+	room->seq = room->announced = room->committed = seq;
+	room->knows_seq = true;
+	publish_update(room, database_bytes(answer, 0, 2));
+	ywebsocket_write_step1(&scratch, database_bytes(answer, 0, 3));
+	if (!scratch.failed)
+		room_publish(room, buffer_view(&scratch));
+	buffer_free(&scratch);
+	for (uint32_t i = 0; i < room->member_count; i++)
+		if (room->members[i]->state != CONNECTION_LIVE)
+			resync_slow_member(room->members[i]);
 }
 
 /* It cannot follow the log: the whole document, and our step 1, when its socket is free. */
