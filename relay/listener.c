@@ -208,7 +208,7 @@ listen_at(const struct addrinfo *address, const char *port)
 static int
 bound_port(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t size = sizeof address;
 
 	if (getsockname(fd, (struct sockaddr *) &address, &size) != 0)

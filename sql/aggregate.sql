@@ -24,6 +24,7 @@ SET min_parallel_table_scan_size = 0;
 EXPLAIN (COSTS OFF) SELECT ydoc_merge(update) FROM updates;
 SELECT ydoc_merge(update)::bytea = :state AS in_parallel FROM updates;
 
+SET max_parallel_workers_per_gather = 0;
 INSERT INTO updates VALUES (0, '\x0101');
 SELECT ydoc_merge(update) FROM updates;
 \echo :LAST_ERROR_SQLSTATE
