@@ -18,6 +18,8 @@ declare -A why=(
 	[npm]="fetches Yjs, editors and test tools"
 	[libcmocka-dev]="unit tests of the core"
 	[zlib1g-dev]="test data is compressed"
+	[curl]="asks the page in the README's tests"
+	[procps]="tests find the processes of a server"
 	[chromium]="a real browser for the demo page's tests"
 	[clang-format]="formatting"
 	[cppcheck]="static checks"
@@ -32,7 +34,8 @@ is_there() {
 		postgresql) ls /usr/lib/postgresql/*/bin/initdb || [ -x "$("${PG_CONFIG:-pg_config}" --bindir)/initdb" ] ;;
 		postgresql-server-dev-all) [ -f "$("${PG_CONFIG:-pg_config}" --includedir-server)/postgres.h" ] ;;
 		nodejs) command -v node ;;
-		npm | chromium | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
+		procps) command -v ps ;;
+		npm | curl | chromium | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
 		*) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
 	esac > /dev/null 2>&1
 }
@@ -44,7 +47,7 @@ packages_for() {
 				libev-dev libjansson-dev libssl-dev
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
-		test) echo libcmocka-dev zlib1g-dev chromium clang-format cppcheck shellcheck ;;
+		test) echo libcmocka-dev zlib1g-dev curl procps chromium clang-format cppcheck shellcheck ;;
 		lint) echo clang-format cppcheck shellcheck ;;
 		*)
 			echo "setup.sh: nothing is known of '$1'; known: build run test lint" >&2

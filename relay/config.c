@@ -72,7 +72,7 @@ static const Option options[] = {
 	COUNT("writers", writers, "2", 1, 64, "database connections that commit"),
 	COUNT("readers", readers, "2", 1, 64, "database connections that read"),
 	COUNT("max-connections", max_connections, "10000", 1, 1000000, "open sockets"),
-	COUNT("max-handshakes", max_handshakes, "64", 1, 100000,
+	COUNT("max-handshakes", max_handshakes, "256", 1, 100000,
 		  "requests libwebsockets works on at once, more wait before it"),
 	BYTES("max-message", max_message_bytes, "16M", 1024, 1 << 30, "one message of a client"),
 	BYTES("max-reassembly", max_reassembly_bytes, "256M", 1024, INT64_MAX,

@@ -29,6 +29,7 @@
 #define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
 #define PAUSE_SECONDS 0.1 /* after running out of descriptors */
 #define REQUEST_SECONDS 10.0
+#define ANSWER_SECONDS 2.0 /* the request is complete: milliseconds are enough */
 #define REQUEST_BYTES 16384 /* all headers of a request */
 #define UNAVAILABLE "503 Service Unavailable\r\nRetry-After: 5"
 #define TIMEOUT "408 Request Timeout"
@@ -46,7 +47,7 @@ struct Arrival /* a socket; the library's opaque pointer leads to it */
 {
 	int fd;
 	bool is_unfinished; /* its first request is not being answered yet */
-	bool in_library;
+	struct lws *wsi; /* once the library has it */
 	ssize_t seen; /* bytes of an incomplete request */
 	char *path; /* of the first request; NULL before and after */
 	ev_io io; /* until the request is complete */
@@ -73,6 +74,7 @@ static void take_request(Arrival *arrival, const char *request, size_t size);
 static void adopt(Arrival *arrival);
 static bool has_control_character(const char *path);
 static void arrival_timeout(struct ev_loop *, ev_timer *, int);
+static void kill_unanswered(struct ev_loop *, ev_timer *, int);
 static void refuse_arrival(Arrival *arrival, const char *status);
 static void handshake_done(Arrival *arrival);
 static void append_arrival(ArrivalList *list, Arrival *arrival);
@@ -357,8 +359,11 @@ adopt(Arrival *arrival)
 		return;
 	}
 	lws_set_opaque_user_data(wsi, arrival);
-	arrival->in_library = true;
+	arrival->wsi = wsi;
 	handshakes++;
+	/* version 4.1 waits for ever after a header whose name is the beginning of one it knows ("x:") */
+	ev_timer_init(&arrival->timer, kill_unanswered, ANSWER_SECONDS, 0.0);
+	ev_timer_start(loop_ev(), &arrival->timer);
 }
 
 /* %00 to %1F and %7F */
@@ -379,6 +384,16 @@ arrival_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 static void
+kill_unanswered(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	Arrival *arrival = timer->data;
+
+	(void) loop, (void) events;
+	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
+	lws_set_timeout(arrival->wsi, (enum pending_timeout) 1, LWS_TO_KILL_ASYNC);
+}
+
+static void
 refuse_arrival(Arrival *arrival, const char *status)
 {
 	refuse(arrival->fd, status);
@@ -392,7 +407,8 @@ handshake_done(Arrival *arrival)
 		return;
 	arrival->is_unfinished = false;
 	metrics_add(METRIC_HANDSHAKES, -1);
-	if (arrival->in_library)
+	ev_timer_stop(loop_ev(), &arrival->timer);
+	if (arrival->wsi != NULL)
 		handshakes--;
 }
 
