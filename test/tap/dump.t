@@ -1,0 +1,93 @@
+# pg_dump and restore keep documents and what a DBA added to their tables; DROP EXTENSION does not
+# take them along.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Cluster;
+use Test::More;
+
+my $cluster = Cluster->new;
+my $dba = $cluster->session;
+
+$dba->ask('SELECT ydoc.create_store()');
+$dba->ask("SELECT ydoc.apply('notes/$_', ARRAY[" . typed($_, 0, "text $_") . "], 'ann')") for 1 .. 20;
+$dba->ask("INSERT INTO ydoc_data.state VALUES ('notes/1', 1, ydoc.state('notes/1'))");
+$dba->ask("UPDATE ydoc_data.document SET state_seq = 1 WHERE name = 'notes/1'");
+$dba->ask("DELETE FROM ydoc_data.log WHERE document = 'notes/1'");
+# values in a table of one's own, with a document that waits for what it depends on
+$dba->ask('CREATE TABLE pages (id integer, doc ydoc)');
+$dba->ask('INSERT INTO pages VALUES (1, ydoc(' . typed(1, 0, 'page') . ')), (2, ydoc(' . typed(1, 4, 'rest') . '))');
+
+# what a DBA adds
+$dba->ask($_) for (
+	"ALTER TABLE ydoc_data.document ADD COLUMN tenant text DEFAULT 'acme'",
+	'CREATE INDEX by_tenant ON ydoc_data.document (tenant)',
+	'CREATE ROLE tenant',
+	'GRANT USAGE ON SCHEMA ydoc_data TO tenant',
+	'GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO tenant',
+	"CREATE POLICY even ON ydoc_data.document USING (name LIKE '%2')",
+	'ALTER TABLE ydoc_data.document ENABLE ROW LEVEL SECURITY',
+	'CREATE FUNCTION public.count_rows() RETURNS trigger LANGUAGE plpgsql AS'
+	  . q{ $$ BEGIN RAISE WARNING 'logged %', NEW.document; RETURN NEW; END $$},
+	'CREATE TRIGGER counted AFTER INSERT ON ydoc_data.log FOR EACH ROW EXECUTE FUNCTION public.count_rows()');
+
+$cluster->value('CREATE DATABASE restored', 'postgres');
+my $file = "$cluster->{directory}/dump";
+$cluster->run('pg_dump', '-Fc', '-d', 'notes', '-f', $file);
+$cluster->run('pg_restore', '-d', 'restored', '--exit-on-error', $file);
+
+my $restored = $cluster->session('restored');
+my $every = "SELECT md5(string_agg(name || seq || epoch || coalesce(ydoc.state(name)::text, '?'), ',' ORDER BY name))"
+  . ' FROM ydoc_data.document';
+is($restored->ask($every), $dba->ask($every), 'every document is as it was');
+is($restored->ask("SELECT ydoc.text('notes/1', 't')"), 'text 1', 'one from its stored state too');
+is($restored->ask("SELECT string_agg(actor, ',') FROM ydoc_data.log WHERE document = 'notes/7'"),
+	'ann', 'with who wrote it');
+my $pages = 'SELECT md5(string_agg(doc::text, \',\' ORDER BY id)) FROM pages';
+is($restored->ask($pages), $dba->ask($pages), 'values in tables are as they were');
+is($restored->ask('SELECT ydoc_text(ydoc_merge(doc), \'t\') FROM pages'), 'pagerest', 'what waited still does');
+is($restored->ask('SELECT DISTINCT tenant FROM ydoc_data.document'), 'acme', 'an added column is kept');
+is($restored->ask("SELECT to_regclass('ydoc_data.by_tenant')"), 'ydoc_data.by_tenant', 'an added index is kept');
+$restored->ask('SET ROLE tenant');
+is($restored->ask("SELECT string_agg(name, ',' ORDER BY name) FROM ydoc_data.document"),
+	'notes/12,notes/2', 'row security is on, with its policy');
+is($restored->ask("SELECT ydoc.text('notes/3', 't') IS NULL, ydoc.text('notes/2', 't')"),
+	't|text 2', 'and the functions obey it');
+$restored->ask('RESET ROLE');
+like($restored->ask("SELECT ydoc.apply('notes/7', ARRAY[" . typed(7, 6, '!') . '])'),
+	qr/^WARNING:.*\n2$/, 'a trigger is kept, and writing goes on after the restored seq');
+
+is($restored->ask('DROP EXTENSION pg_ydoc'), 'ERROR:  2BP01', 'the extension cannot be dropped from under the store');
+is($restored->ask("SELECT ydoc.text('notes/7', 't')"), 'text 7!', 'which is still there');
+$restored->ask('DROP TABLE pages');
+$restored->ask('DROP SCHEMA ydoc_data CASCADE');
+is($restored->ask('DROP EXTENSION pg_ydoc'), '', 'without a store it can');
+
+# binary COPY, there and back
+$dba->ask("COPY pages TO '$cluster->{directory}/socket/pages' (FORMAT binary)");
+$dba->ask('CREATE TABLE copied (LIKE pages)');
+$dba->ask("COPY copied FROM '$cluster->{directory}/socket/pages' (FORMAT binary)");
+is($dba->ask('SELECT count(*) FROM pages JOIN copied USING (id, doc)'), 2, 'binary COPY keeps documents');
+
+# another schema for the type
+$cluster->value('CREATE DATABASE elsewhere', 'postgres');
+my $elsewhere = $cluster->session('elsewhere');
+$elsewhere->ask('CREATE SCHEMA "Odd schema"');
+is($elsewhere->ask('CREATE EXTENSION pg_ydoc SCHEMA "Odd schema"'), '', 'the type may live in any schema');
+$elsewhere->ask('SELECT ydoc.create_store()');
+$elsewhere->ask("SELECT ydoc.apply('n', ARRAY[" . typed(1, 0, 'there') . '])');
+is($elsewhere->ask("SELECT ydoc.text('n', 't'), \"Odd schema\".ydoc_text(ydoc.state('n'), 't')"),
+	'there|there', 'and the store uses it');
+is($elsewhere->ask('ALTER EXTENSION pg_ydoc SET SCHEMA public'), 'ERROR:  0A000', 'where it then stays');
+
+# somebody who is no superuser
+$cluster->value('CREATE ROLE owner LOGIN', 'postgres');
+$cluster->value('CREATE DATABASE owned OWNER owner', 'postgres');
+my $owner = $cluster->session('owned');
+$owner->ask('SET SESSION AUTHORIZATION owner');
+is($owner->ask('CREATE EXTENSION pg_ydoc'), '', 'a database owner may create the extension');
+is($owner->ask('SELECT ydoc.create_store()'), '', 'and the store');
+is($owner->ask("SELECT tableowner FROM pg_tables WHERE tablename = 'log'"), 'owner', 'which is his');
+
+done_testing;

@@ -1,0 +1,76 @@
+# What listeners hear: one notification for each transaction and document, of what was committed.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Cluster;
+use Test::More;
+
+my $cluster = Cluster->new('-c max_prepared_transactions=2');
+my ($listener, $writer) = ($cluster->session, $cluster->session);
+
+$listener->ask('LISTEN ydoc');
+$writer->ask('SELECT ydoc.create_store()');
+
+# What the listener has heard since it was asked last, as "SEQ NAME" lines.
+sub heard
+{
+	my @payloads = $listener->ask('SELECT') =~ /notification "ydoc" with payload "(\d+ \d+ .*)" received/g;
+	return join "\n", sort map { s/^\d+ //r } @payloads;
+}
+
+sub apply
+{
+	my ($name, $before, $text) = @_;
+	return "SELECT ydoc.apply('$name', ARRAY[" . typed(1, $before, $text) . '])';
+}
+
+$writer->ask(apply('notes/7', 0, 'a'));
+is(heard(), '1 notes/7', 'a commit is heard');
+
+$writer->ask('BEGIN');
+$writer->ask(apply('notes/7', 1, 'b'));
+$writer->ask(apply('with spaces and é', 0, 'a'));
+$writer->ask(apply('notes/7', 2, 'c'));
+is(heard(), '', 'nothing is heard before the commit');
+$writer->ask('COMMIT');
+is(heard(), "1 with spaces and é\n3 notes/7", 'each document once, with its last seq');
+
+$writer->ask('BEGIN');
+$writer->ask(apply('notes/7', 3, 'd'));
+$writer->ask('ROLLBACK');
+is(heard(), '', 'nothing of what rolls back');
+
+$writer->ask('BEGIN');
+$writer->ask(apply('notes/7', 3, 'd'));
+$writer->ask('SAVEPOINT s');
+$writer->ask(apply('notes/7', 4, 'e'));
+$writer->ask(apply('notes/8', 0, 'a'));
+$writer->ask('ROLLBACK TO s');
+$writer->ask('COMMIT');
+is(heard(), '4 notes/7', 'and of a subtransaction that rolls back neither');
+
+$writer->ask(apply('notes/7', 3, 'd'));
+is(heard(), '', 'what adds nothing is no news');
+
+$writer->ask("SELECT * FROM ydoc.apply_batch(ARRAY['a', 'b', 'a', 'b'], ARRAY["
+	  . join(',', typed(1, 0, 'a'), typed(1, 0, 'a'), typed(1, 1, 'b'), q{'\x01'::bytea})
+	  . '], ARRAY[NULL, NULL, NULL, NULL])');
+is(heard(), "1 b\n2 a", 'a batch is heard by document');
+
+$writer->ask('SET ydoc.notify = off');
+$writer->ask(apply('notes/7', 4, 'e'));
+is(heard(), '', 'bulk work may be silent');
+
+$writer->ask('BEGIN');
+$writer->ask(apply('notes/7', 5, 'f'));
+is($writer->ask("PREPARE TRANSACTION 'silent'"), '', 'a silent transaction may be prepared');
+is($writer->ask("SELECT ydoc.text('notes/7', 't')"), 'abcde', 'and is not seen until it commits');
+$writer->ask("ROLLBACK PREPARED 'silent'");
+is($writer->ask("SELECT ydoc.text('notes/7', 't')"), 'abcde', 'or rolls back');
+$writer->ask('RESET ydoc.notify');
+$writer->ask('BEGIN');
+$writer->ask(apply('notes/7', 5, 'f'));
+is($writer->ask("PREPARE TRANSACTION 'heard'"), 'ERROR:  0A000', 'others may not: nobody would hear');
+
+done_testing;

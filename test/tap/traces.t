@@ -1,0 +1,69 @@
+# People's editing sessions through SQL: merged by the aggregate, and stored update by update.  The
+# state must be the bytes that Yjs ends with.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Cluster;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $cluster = Cluster->new;
+$cluster->value('SELECT ydoc.create_store()');
+$cluster->value('CREATE UNLOGGED TABLE edits (n integer, update bytea); CREATE INDEX ON edits (n)');
+# plans with workers, although the tables are small
+$cluster->value("ALTER DATABASE notes SET $_ = 0")
+  for qw(parallel_setup_cost parallel_tuple_cost min_parallel_table_scan_size);
+
+my @names = qw(automerge-paper clownschool friendsforever friendsforever_flat json-crdt-blog-post
+  json-crdt-patch rustcode seph-blog1 sveltecomponent);
+
+# Writes the trace's updates for COPY; returns how many there are.
+sub copy_file
+{
+	my ($name, $file) = @_;
+	my ($bytes, $at, $count) = (slurp_gzip("traces/$name.updates.gz"), 0, 0);
+
+	open my $out, '>', $file or die $!;
+	while ($at < length $bytes)
+	{
+		my $size = unpack 'V', substr $bytes, $at, 4;
+
+		print $out $count++, "\t\\\\x", unpack('H*', substr $bytes, $at + 4, $size), "\n";
+		$at += 4 + $size;
+	}
+	close $out or die $!;
+	return $count;
+}
+
+for my $name (@ARGV ? @ARGV : @names)
+{
+	my $same = "encode(sha256(%s), 'hex') = encode(sha256(pg_read_binary_file('%s')), 'hex')";
+	my $directory = "$cluster->{directory}/socket";
+	my $count = copy_file($name, "$directory/edits");
+
+	open my $v1, '>:raw', "$directory/v1" or die $!;
+	print $v1 slurp_gzip("traces/$name.v1.gz");
+	close $v1;
+	$cluster->value("TRUNCATE edits; COPY edits FROM '$directory/edits'");
+	$cluster->value('ANALYZE edits');
+	for my $workers (0, 2)
+	{
+		my $started = time;
+		is( $cluster->value("SET max_parallel_workers_per_gather = $workers; SELECT "
+				  . sprintf($same, 'ydoc_merge(update)::bytea', "$directory/v1") . ' FROM edits'),
+			't', "$name: $count updates merged with $workers workers are Yjs's state");
+		note sprintf '%.0f ms', 1000 * (time - $started);
+	}
+
+	my $started = time;
+	$cluster->value("DO \$\$ DECLARE batch bytea[]; BEGIN FOR f IN 0 .. $count - 1 BY 1000 LOOP"
+		  . " SELECT array_agg(update ORDER BY n) INTO batch FROM edits WHERE n >= f AND n < f + 1000;"
+		  . " PERFORM ydoc.apply('$name', batch); END LOOP; END \$\$");
+	note sprintf 'stored in %.0f ms', 1000 * (time - $started);
+	is( $cluster->value('SELECT ' . sprintf($same, "ydoc.state('$name')::bytea", "$directory/v1")),
+		't', "$name: stored in batches, read by another session");
+	is($cluster->value("SELECT seq FROM ydoc.heads(ARRAY['$name'])"), $count, "$name: each update has a seq");
+}
+
+done_testing;
