@@ -468,4 +468,6 @@ kill_socket(Connection *connection)
 		connection->closing_since = loop_now();
 	}
 	lws_set_timeout(connection->wsi, (enum pending_timeout) 1, LWS_TO_KILL_ASYNC);
+	/* the library looks at its timers after an event of its own: make one */
+	lws_cancel_service(lws_get_context(connection->wsi));
 }

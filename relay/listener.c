@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,6 +74,8 @@ static void peek_request(struct ev_loop *, ev_io *, int);
 static void take_request(Arrival *arrival, const char *request, size_t size);
 static void adopt(Arrival *arrival);
 static bool has_control_character(const char *path);
+static bool has_stalling_header(const char *at, const char *end);
+static bool is_stalling_name(const char *name, size_t size);
 static void arrival_timeout(struct ev_loop *, ev_timer *, int);
 static void kill_unanswered(struct ev_loop *, ev_timer *, int);
 static void refuse_arrival(Arrival *arrival, const char *status);
@@ -326,6 +329,7 @@ static void
 take_request(Arrival *arrival, const char *request, size_t size)
 {
 	const char *end = memmem(request, size, "\r\n", 2);
+	const char *headers_end = (const char *) memmem(request, size, "\r\n\r\n", 4) + 2;
 	const char *target = memchr(request, ' ', (size_t) (end - request));
 	size_t length = 0;
 
@@ -333,9 +337,10 @@ take_request(Arrival *arrival, const char *request, size_t size)
 		while (target + length < end && strchr(" ?#", target[length]) == NULL)
 			length++;
 	arrival->path = length > 0 ? strndup(target, length) : NULL;
-	if (arrival->path == NULL || has_control_character(arrival->path))
+	if (arrival->path == NULL || has_control_character(arrival->path) ||
+		has_stalling_header(end, headers_end))
 	{
-		/* the library would drop the socket without a word */
+		/* the library would drop the socket without a word, or say nothing at all */
 		refuse_arrival(arrival, BAD_REQUEST);
 		return;
 	}
@@ -361,7 +366,6 @@ adopt(Arrival *arrival)
 	lws_set_opaque_user_data(wsi, arrival);
 	arrival->wsi = wsi;
 	handshakes++;
-	/* version 4.1 waits for ever after a header whose name is the beginning of one it knows ("x:") */
 	ev_timer_init(&arrival->timer, kill_unanswered, ANSWER_SECONDS, 0.0);
 	ev_timer_start(loop_ev(), &arrival->timer);
 }
@@ -374,6 +378,43 @@ has_control_character(const char *path)
 		if (path[1] == '0' || path[1] == '1' || (path[1] == '7' && (path[2] | 0x20) == 'f'))
 			return true;
 	return false;
+}
+
+/* Version 4.1 waits for ever after a header whose name is the beginning of one it knows ("x:"). */
+static bool
+has_stalling_header(const char *headers, const char *end)
+{
+	const char *at = headers;
+
+	while ((at = memchr(at, '\n', (size_t) (end - at))) != NULL)
+	{
+		at++;
+		const char *colon = memchr(at, ':', (size_t) (end - at));
+
+		if (colon != NULL && is_stalling_name(at, (size_t) (colon - at)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_stalling_name(const char *name, size_t size)
+{
+	bool begins_one = false;
+
+	if (size == 0 || memchr(name, ' ', size) != NULL)
+		return true; /* not a name at all */
+	for (int i = 0; i < WSI_TOKEN_COUNT; i++)
+	{
+		const char *known = (const char *) lws_token_to_string((enum lws_token_indexes) i);
+
+		if (known == NULL || strncasecmp(known, name, size) != 0)
+			continue;
+		if (known[size] == ':')
+			return false;
+		begins_one = true;
+	}
+	return begins_one;
 }
 
 static void
@@ -390,7 +431,7 @@ kill_unanswered(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void) loop, (void) events;
 	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
-	lws_set_timeout(arrival->wsi, (enum pending_timeout) 1, LWS_TO_KILL_ASYNC);
+	lws_set_timeout(arrival->wsi, (enum pending_timeout) 1, LWS_TO_KILL_SYNC); /* frees arrival */
 }
 
 static void
