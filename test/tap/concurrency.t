@@ -51,20 +51,23 @@ is( $cluster->value(
 	't', 'merging the log backwards gives the same documents');
 
 # A reader that asks for "after n" while others write never misses an update.
-my $writer = $cluster->start_script('late_writer',
-	join '', map { "SELECT ydoc.apply('followed', ARRAY[" . typed(1, $_, 'y') . "]);\n" } 0 .. 499);
+my @late = map {
+	my $client = $_;
+	$cluster->start_script("late_writer$client",
+		join '', map { "SELECT ydoc.apply('followed', ARRAY[" . typed($client, $_, 'y') . "]);\n" } 0 .. 249);
+} 1 .. 4;
 my $reader = $cluster->session;
-my ($seq, $followed) = (0, "ydoc()");
+my $seq = 0;
 $reader->ask('CREATE TEMPORARY TABLE seen (update bytea)');
-while ($seq < 500)
+while ($seq < 1000)
 {
 	$reader->ask("WITH c AS (SELECT seq, update FROM ydoc.changes('followed', $seq)), i AS"
 		  . " (INSERT INTO seen SELECT update FROM c WHERE update IS NOT NULL)"
 		  . " SELECT seq FROM c") =~ /^(\d+)$/ or die;
 	$seq = $1;
 }
-$cluster->wait_for($writer);
-is($reader->ask("SELECT ydoc_text(ydoc_merge(update), 't') = repeat('y', 500) FROM seen"),
+$cluster->wait_for($_) for @late;
+is($reader->ask("SELECT ydoc_text(ydoc_merge(update), 't') = repeat('y', 1000) FROM seen"),
 	't', 'who follows by seq sees everything');
 
 # A batch waits for whoever has the document, and then sees what he wrote.
