@@ -163,25 +163,43 @@ delete_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 
 /* ---- the whole ---- */
 
-/* What waits from now on takes the place of what waited; true if it is something else. */
+/* Structs that wait from now on take the place of those that waited; true if they are others. */
 static bool
 swap_pending(CrdtDoc *doc, CrdtPlan *plan)
 {
 	CrdtPending *old = &doc->pending;
 	CrdtPending *new = &plan->pending;
-	CrdtPending kept = *old;
+	CrdtIdSet deletes = old->deletes;
+	CrdtPending kept;
 	bool differs;
 
 	if (!plan->pending_changed)
 		return false;
-	differs = !crdt_bytes_equal(crdt_buffer_view(&old->update), crdt_buffer_view(&new->update)) ||
-			  old->deletes.count != new->deletes.count;
-	for (size_t i = 0; !differs && i < old->deletes.count; i++)
-		differs = old->deletes.ranges[i].client != new->deletes.ranges[i].client ||
-				  old->deletes.ranges[i].clock != new->deletes.ranges[i].clock ||
-				  old->deletes.ranges[i].length != new->deletes.ranges[i].length;
+	differs = !crdt_bytes_equal(crdt_buffer_view(&old->update), crdt_buffer_view(&new->update));
+	kept = *old;
 	*old = *new;
 	*new = kept;
+	old->deletes = deletes;
+	crdt_idset_open(&new->deletes, &doc->host);
+	return differs;
+}
+
+/* The same for deletes. */
+static bool
+swap_deletes(CrdtDoc *doc, CrdtPlan *plan)
+{
+	CrdtIdSet old = doc->pending.deletes;
+	const CrdtIdSet *new = &plan->waiting_deletes;
+	bool differs = old.count != new->count;
+
+	if (!plan->deletes_changed)
+		return false;
+	for (size_t i = 0; !differs && i < old.count; i++)
+		differs = old.ranges[i].client != new->ranges[i].client ||
+				  old.ranges[i].clock != new->ranges[i].clock ||
+				  old.ranges[i].length != new->ranges[i].length;
+	doc->pending.deletes = *new;
+	plan->waiting_deletes = old;
 	return differs;
 }
 
@@ -209,7 +227,11 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 			delete_range(doc, &plan->deletes[at]);
 	}
 	changed = doc->transaction.changed;
+	if (plan->is_late)
+		crdt_pending_add_late(&doc->pending, plan);
+	changed |= plan->is_late;
 	changed |= swap_pending(doc, plan);
+	changed |= swap_deletes(doc, plan);
 	crdt_plan_clear(plan);
 	crdt_clean_and_end(doc);
 	if (applied != NULL)

@@ -137,7 +137,8 @@ typedef struct Parts
 {
 	CrdtBuffer integrated;
 	CrdtBuffer deletes;
-	CrdtBuffer structs;
+	CrdtBuffer waiting; /* all structs that wait */
+	CrdtBuffer structs; /* those of them that are asked for */
 } Parts;
 
 static CrdtStatus
@@ -163,6 +164,7 @@ encode_waiting(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
 
 	crdt_buffer_open(&parts.integrated, &doc->host);
 	crdt_buffer_open(&parts.deletes, &doc->host);
+	crdt_buffer_open(&parts.waiting, &doc->host);
 	crdt_buffer_open(&parts.structs, &doc->host);
 	if (!encode_integrated(doc, format, vector, &parts.integrated))
 		status = crdt_error_no_memory(error);
@@ -173,13 +175,18 @@ encode_waiting(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
 		if (parts.deletes.failed)
 			status = crdt_error_no_memory(error);
 	}
+	if (status == CRDT_OK && doc->pending.late_count > 0)
+		status = crdt_pending_merge(&doc->pending, (CrdtBytes){NULL, 0}, &parts.waiting, error);
 	if (status == CRDT_OK && doc->pending.update.size > 0)
-		status = crdt_update_diff(&doc->host, crdt_buffer_view(&doc->pending.update), CRDT_V1,
-								  state_vector, &parts.structs, error);
+		status = crdt_update_diff(
+			&doc->host,
+			crdt_buffer_view(doc->pending.late_count > 0 ? &parts.waiting : &doc->pending.update),
+			CRDT_V1, state_vector, &parts.structs, error);
 	if (status == CRDT_OK)
 		status = merge_parts(doc, format, &parts, out, error);
 	crdt_buffer_close(&parts.integrated);
 	crdt_buffer_close(&parts.deletes);
+	crdt_buffer_close(&parts.waiting);
 	crdt_buffer_close(&parts.structs);
 	return status;
 }

@@ -185,6 +185,10 @@ typedef struct CrdtTransaction
 typedef struct CrdtPending
 {
 	CrdtBuffer update; /* V1; size 0: nothing waits */
+	/* Updates that came to wait later, each as a byte array.  They are merged into update when
+	 * that is needed, or when they have grown as large: so waiting costs no more than arriving. */
+	CrdtBuffer late;
+	size_t late_count;
 	CrdtStateVector missing;
 	CrdtIdSet deletes; /* normalized */
 } CrdtPending;

@@ -21,6 +21,8 @@
 /* Larger arrays than this are given back after use. */
 #define ARRAY_KEPT_BYTES 4096
 #define CANCEL_CHECK_INTERVAL 4096
+/* Below this, what waits is one update, so that the same waiting again is seen to be no news. */
+#define LATE_LEAST_BYTES 16384
 
 /* ---- life ---- */
 
@@ -28,6 +30,8 @@ void
 crdt_pending_open(CrdtPending *pending, const CrdtHost *host)
 {
 	crdt_buffer_open(&pending->update, host);
+	crdt_buffer_open(&pending->late, host);
+	pending->late_count = 0;
 	pending->missing = (CrdtStateVector){.host = host};
 	crdt_idset_open(&pending->deletes, host);
 }
@@ -36,6 +40,7 @@ void
 crdt_pending_close(CrdtPending *pending)
 {
 	crdt_buffer_close(&pending->update);
+	crdt_buffer_close(&pending->late);
 	crdt_state_vector_close(&pending->missing);
 	crdt_idset_close(&pending->deletes);
 }
@@ -54,6 +59,9 @@ crdt_plan_new(CrdtDoc *doc)
 	crdt_pending_open(&plan->pending, host);
 	crdt_idset_open(&plan->fresh_deletes, host);
 	crdt_update_writer_open(&plan->writer, host, CRDT_V1);
+	crdt_buffer_open(&plan->late, host);
+	plan->late_missing.host = host;
+	crdt_idset_open(&plan->waiting_deletes, host);
 	return plan;
 }
 
@@ -98,6 +106,13 @@ crdt_plan_clear(CrdtPlan *plan)
 	if (plan->pending_changed)
 		crdt_pending_close(&plan->pending);
 	plan->pending_changed = false;
+	plan->is_late = false;
+	if (plan->deletes_changed)
+		crdt_idset_close(&plan->waiting_deletes);
+	plan->deletes_changed = false;
+	crdt_buffer_close(&plan->late);
+	crdt_state_vector_close(&plan->late_missing);
+	plan->late_missing.host = &plan->doc->host;
 	free_arrays(plan, ARRAY_KEPT_BYTES);
 	if (plan->fresh_deletes.capacity * sizeof(CrdtIdRange) > ARRAY_KEPT_BYTES)
 		crdt_idset_close(&plan->fresh_deletes);
@@ -506,26 +521,76 @@ order_structs(CrdtPlan *plan, CrdtStateVector *missing)
 
 /* ---- what waits ---- */
 
-/* A copy of what waits in the document, to be changed. */
+CrdtStatus
+crdt_pending_merge(const CrdtPending *pending, CrdtBytes more, CrdtBuffer *out, CrdtError *error)
+{
+	const CrdtHost *host = pending->update.host;
+	size_t most = pending->late_count + 2;
+	CrdtBytes *parts = host->resize(host->context, NULL, 0, most * sizeof(CrdtBytes));
+	size_t count = 0;
+	CrdtReader late;
+	CrdtStatus status;
+
+	if (parts == NULL)
+		return crdt_error_no_memory(error);
+	if (pending->update.size > 0)
+		parts[count++] = crdt_buffer_view(&pending->update);
+	crdt_reader_open(&late, crdt_buffer_view(&pending->late));
+	for (size_t i = 0; i < pending->late_count; i++)
+		parts[count++] = crdt_read_byte_array(&late);
+	if (more.size > 0)
+		parts[count++] = more;
+	status = crdt_update_merge(host, parts, count, CRDT_V1, out, error);
+	host->resize(host->context, parts, most * sizeof(CrdtBytes), 0);
+	return status;
+}
+
+void
+crdt_pending_add_late(CrdtPending *pending, const CrdtPlan *plan)
+{
+	crdt_write_byte_array(&pending->late, crdt_buffer_view(&plan->late));
+	pending->late_count++;
+	for (size_t i = 0; i < plan->late_missing.count; i++)
+		(void) note_missing(&pending->missing, plan->late_missing.entries[i].client,
+							plan->late_missing.entries[i].clock);
+}
+
 static bool
+copy_missing(CrdtStateVector *to, const CrdtStateVector *from)
+{
+	for (size_t i = 0; i < from->count; i++)
+		if (!note_missing(to, from->entries[i].client, from->entries[i].clock))
+			return false;
+	return true;
+}
+
+/* A copy of what waits in the document, in one update, to be changed. */
+static CrdtStatus
 begin_pending(CrdtPlan *plan)
 {
 	const CrdtPending *old = &plan->doc->pending;
 	CrdtPending *new = &plan->pending;
+	bool copied;
 
 	if (plan->pending_changed)
-		return true;
+		return CRDT_OK;
 	crdt_pending_open(new, &plan->doc->host);
 	plan->pending_changed = true;
-	crdt_write_bytes(&new->update, crdt_buffer_view(&old->update));
-	for (size_t i = 0; i < old->missing.count; i++)
-		if (!note_missing(&new->missing, old->missing.entries[i].client,
-						  old->missing.entries[i].clock))
-			return false;
-	for (size_t i = 0; i < old->deletes.count; i++)
-		if (!crdt_idset_add(&new->deletes, old->deletes.ranges[i]))
-			return false;
-	return !new->update.failed;
+	if (old->late_count > 0 || plan->is_late)
+	{
+		CrdtStatus status = crdt_pending_merge(
+			old, plan->is_late ? crdt_buffer_view(&plan->late) : (CrdtBytes){NULL, 0}, &new->update,
+			plan->error);
+
+		if (status != CRDT_OK)
+			return status;
+		plan->is_late = false;
+	}
+	else
+		crdt_write_bytes(&new->update, crdt_buffer_view(&old->update));
+	copied = copy_missing(&new->missing, &old->missing) &&
+			 copy_missing(&new->missing, &plan->late_missing);
+	return copied && !new->update.failed ? CRDT_OK : no_memory(plan);
 }
 
 static const CrdtPending *
@@ -573,32 +638,50 @@ encode_rest(CrdtPlan *plan, CrdtBuffer *out)
 	return done;
 }
 
-/* Adds the rest of this pass to what waits. */
+/* Is so much waiting that another update is better kept beside it than merged into it? */
+static bool
+comes_late(const CrdtPlan *plan)
+{
+	const CrdtPending *pending = &plan->doc->pending;
+
+	return !plan->pending_changed && plan->pass_count == 0 &&
+		   pending->update.size >= LATE_LEAST_BYTES && pending->late.size < pending->update.size;
+}
+
+/* Keeps the rest for the document's late updates; whether it is news is not looked at. */
 static CrdtStatus
-park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
+park_late(CrdtPlan *plan, const CrdtStateVector *missing)
+{
+	CrdtPending *pending = &plan->doc->pending;
+
+	if (!encode_rest(plan, &plan->late) || !copy_missing(&plan->late_missing, missing) ||
+		!crdt_array_reserve(&plan->doc->host, &pending->missing.entries, &pending->missing.capacity,
+							pending->missing.count + missing->count, sizeof(CrdtStateVectorEntry)))
+		return no_memory(plan);
+	if (crdt_buffer_room(&pending->late, plan->late.size + 10) == NULL)
+	{
+		pending->late.failed = false;
+		return no_memory(plan);
+	}
+	plan->is_late = true;
+	return CRDT_OK;
+}
+
+/* Merges the rest into what waits. */
+static CrdtStatus
+park_merged(CrdtPlan *plan, const CrdtStateVector *missing)
 {
 	CrdtBuffer rest;
 	CrdtBuffer merged;
-	CrdtStatus status = CRDT_OK;
+	CrdtStatus status = begin_pending(plan);
 
 	crdt_buffer_open(&rest, &plan->doc->host);
 	crdt_buffer_open(&merged, &plan->doc->host);
-	if (!begin_pending(plan) || !encode_rest(plan, &rest))
+	if (status == CRDT_OK &&
+		(!encode_rest(plan, &rest) || !copy_missing(&plan->pending.missing, missing)))
 		status = no_memory(plan);
-	for (size_t i = 0; status == CRDT_OK && i < missing->count; i++)
-		if (!note_missing(&plan->pending.missing, missing->entries[i].client,
-						  missing->entries[i].clock))
-			status = no_memory(plan);
 	if (status == CRDT_OK)
-	{
-		/* merging changes the bytes of a first rest too, so that the same structs waiting again
-		 * are seen to be no news */
-		bool waited = plan->pending.update.size > 0;
-		CrdtBytes parts[] = {crdt_buffer_view(waited ? &plan->pending.update : &rest),
-							 crdt_buffer_view(&rest)};
-
-		status = crdt_update_merge(&plan->doc->host, parts, 2, CRDT_V1, &merged, plan->error);
-	}
+		status = crdt_pending_merge(&plan->pending, crdt_buffer_view(&rest), &merged, plan->error);
 	if (status == CRDT_OK)
 	{
 		crdt_buffer_close(&plan->pending.update);
@@ -608,6 +691,13 @@ park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
 		crdt_buffer_close(&merged);
 	crdt_buffer_close(&rest);
 	return status;
+}
+
+/* Adds the rest of this pass to what waits. */
+static CrdtStatus
+park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
+{
+	return comes_late(plan) ? park_late(plan, missing) : park_merged(plan, missing);
 }
 
 static bool
@@ -711,28 +801,28 @@ drop_empty_ranges(CrdtPlan *plan)
 static CrdtStatus
 plan_deletes(CrdtPlan *plan)
 {
+	const CrdtIdSet *waited =
+		plan->deletes_changed ? &plan->waiting_deletes : &plan->doc->pending.deletes;
 	CrdtIdSet waiting;
-	bool done;
 
 	crdt_idset_open(&waiting, &plan->doc->host);
 	crdt_idset_normalize(&plan->fresh_deletes);
-	if (!some_range_waits(plan, &plan->fresh_deletes) &&
-		!some_range_is_known(plan, &current_pending(plan)->deletes))
+	if (!some_range_waits(plan, &plan->fresh_deletes) && !some_range_is_known(plan, waited))
 	{
 		/* the usual case: nothing waited, nothing has to */
 		return plan_ranges(plan, &plan->fresh_deletes, &waiting) ? CRDT_OK : no_memory(plan);
 	}
-	done = begin_pending(plan) && plan_ranges(plan, &plan->fresh_deletes, &waiting) &&
-		   plan_ranges(plan, &plan->pending.deletes, &waiting);
-	if (done)
+	if (!plan_ranges(plan, &plan->fresh_deletes, &waiting) || !plan_ranges(plan, waited, &waiting))
 	{
-		crdt_idset_normalize(&waiting);
-		crdt_idset_close(&plan->pending.deletes);
-		plan->pending.deletes = waiting;
-		return CRDT_OK;
+		crdt_idset_close(&waiting);
+		return no_memory(plan);
 	}
-	crdt_idset_close(&waiting);
-	return no_memory(plan);
+	crdt_idset_normalize(&waiting);
+	if (plan->deletes_changed)
+		crdt_idset_close(&plan->waiting_deletes);
+	plan->waiting_deletes = waiting;
+	plan->deletes_changed = true;
+	return CRDT_OK;
 }
 
 /* ---- reserving ---- */
@@ -937,9 +1027,10 @@ static CrdtStatus
 take_pending(CrdtPlan *plan)
 {
 	CrdtBytes update;
+	CrdtStatus status = begin_pending(plan);
 
-	if (!begin_pending(plan))
-		return no_memory(plan);
+	if (status != CRDT_OK)
+		return status;
 	update = crdt_arena_copy(&plan->scratch, crdt_buffer_view(&plan->pending.update));
 	if (update.data == NULL)
 		return no_memory(plan);

@@ -82,10 +82,15 @@ typedef struct CrdtPlan
 	size_t client_count;
 	size_t client_capacity;
 
-	CrdtPending pending; /* what is going to wait, if pending_changed */
+	CrdtPending pending; /* structs that are going to wait, if pending_changed */
+	CrdtBuffer late; /* if is_late: what joins the document's late updates */
+	CrdtStateVector late_missing;
+	CrdtIdSet waiting_deletes; /* if deletes_changed: what the document's are going to be */
 	CrdtIdSet fresh_deletes; /* of the pass being planned */
 	CrdtUpdateWriter writer; /* of structs that have to wait */
 	bool pending_changed;
+	bool is_late;
+	bool deletes_changed;
 } CrdtPlan;
 
 /* Makes the plan that the document uses again and again; NULL: no memory. */
@@ -102,5 +107,12 @@ void crdt_plan_clear(CrdtPlan *plan);
 
 void crdt_pending_open(CrdtPending *pending, const CrdtHost *host);
 void crdt_pending_close(CrdtPending *pending);
+
+/* All structs that wait as one update, appended to out. */
+CRDT_MUST_CHECK CrdtStatus crdt_pending_merge(const CrdtPending *pending, CrdtBytes more,
+											  CrdtBuffer *out, CrdtError *error);
+
+/* Adds the plan's late update to what waits.  Reserved. */
+void crdt_pending_add_late(CrdtPending *pending, const CrdtPlan *plan);
 
 #endif
