@@ -21,7 +21,7 @@
 #include "room.h"
 
 #define MAX_PEERS 64
-#define SHARE_SECONDS 0.1 /* coalesces presence: 10 notifications a second and room at most */
+#define SHARE_SECONDS 0.1 /* between two statements: 10 notifications a second and room at most */
 #define BEAT_SECONDS 10.0
 #define SILENT_SECONDS 30.0
 #define MAX_PAYLOAD 7900 /* PostgreSQL's limit is 8000 */
@@ -46,6 +46,7 @@ static int peer_count;
 static Buffer payloads; /* elements of a text array, waiting for the next tick */
 static uint32_t payload_count;
 static bool is_sharing;
+static double shared_at;
 static ev_timer share_timer, beat_timer;
 
 static void listening(void);
@@ -114,7 +115,9 @@ bus_share_soon(void)
 {
 	if (!ev_is_active(&share_timer) && !is_sharing)
 	{
-		ev_timer_set(&share_timer, SHARE_SECONDS, 0.0);
+		double wait = shared_at + SHARE_SECONDS - loop_now();
+
+		ev_timer_set(&share_timer, wait > 0.0 ? wait : 0.0, 0.0);
 		ev_timer_start(loop_ev(), &share_timer);
 	}
 }
@@ -307,6 +310,7 @@ share_now(void)
 
 	if (is_sharing)
 		return;
+	shared_at = loop_now();
 	while (payload_count < MAX_PAYLOADS && presence_has_unshared())
 	{
 		buffer_reset(&entries);
