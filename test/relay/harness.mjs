@@ -7,7 +7,8 @@
 //     await until(() => ben.text.toString() === 'hello')
 //
 // Servers listen on a Unix socket in a directory of their own (PostgreSQL) or on a port that the
-// kernel picks (the relay), and are stopped by their own process ids.
+// kernel picks (the relay), and are stopped by their own process ids: by their stop(), and at the
+// latest when this process ends, also when it ends by a signal.
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -39,6 +40,23 @@ const owner = process.getuid() === 0
   ? { uid: Number(execFileSync('id', ['-u', 'postgres'])), gid: Number(execFileSync('id', ['-g', 'postgres'])) }
   : {}
 
+// What is to be undone when this process ends and nobody has: synchronous functions.
+const leftovers = new Set()
+
+process.on('exit', () => { for (const undo of leftovers) undo() })
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
+  process.on(signal, () => process.exit(128 + number))
+}
+
+function signalTo (pid, signal) {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch { // it is gone
+    return false
+  }
+}
+
 // ---- PostgreSQL ----
 
 export async function startDatabase () {
@@ -51,13 +69,22 @@ export async function startDatabase () {
     chownSync(directory, owner.uid, owner.gid)
     chownSync(socket, owner.uid, owner.gid)
   }
+  const postmaster = () => {
+    const file = join(data, 'postmaster.pid')
+    return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : undefined
+  }
+  const abandon = () => {
+    const pid = postmaster()
+    if (pid) signalTo(pid, 'SIGQUIT')
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10 })
+  }
+  leftovers.add(abandon)
   const options = { ...owner, cwd: directory, env: { ...process.env, HOME: directory } }
   await run(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options)
 
   const start = () => run(join(bin, 'pg_ctl'), [
     '-D', data, '-w', '-l', join(socket, 'log'), '-o', `-k ${socket} -c listen_addresses=''`, 'start'
   ], { ...options, stdio: 'ignore' })
-  const postmaster = () => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
   await start()
 
   const psql = async (sql, name = 'test') => {
@@ -78,16 +105,15 @@ export async function startDatabase () {
     async kill9 () {
       const pid = postmaster()
       const children = (await run('ps', ['-o', 'pid=', '--ppid', String(pid)])).stdout.split('\n').map(Number).filter(Boolean)
-      for (const each of [pid, ...children]) {
-        try { process.kill(each, 'SIGKILL') } catch {}
-      }
-      await until(() => { try { process.kill(pid, 0); return false } catch { return true } })
+      for (const each of [pid, ...children]) signalTo(each, 'SIGKILL')
+      await until(() => !signalTo(pid, 0))
     },
     async stop () {
       try {
         await run(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop'], options)
-      } catch {}
+      } catch {} // it was not running
       rmSync(directory, { recursive: true, force: true })
+      leftovers.delete(abandon)
     }
   }
 }
@@ -99,6 +125,11 @@ export async function startRelay (database, { static: pages, port = 0, arguments
   const portFile = join(directory, 'port')
   const program = process.env.YDOC_RELAY ?? join(top, 'build/ydoc-relay')
   const relay = { log: '' }
+  const abandon = () => {
+    relay.child?.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+  leftovers.add(abandon)
 
   const launch = async () => {
     rmSync(portFile, { force: true })
@@ -125,6 +156,7 @@ export async function startRelay (database, { static: pages, port = 0, arguments
       relay.child.kill('SIGTERM')
       const ended = await relay.ended
       rmSync(directory, { recursive: true, force: true })
+      leftovers.delete(abandon)
       return ended
     },
     async kill9 () {
