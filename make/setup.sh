@@ -18,6 +18,7 @@ declare -A why=(
 	[npm]="fetches Yjs, editors and test tools"
 	[libcmocka-dev]="unit tests of the core"
 	[zlib1g-dev]="test data is compressed"
+	[perl]="runs the tests that need servers of their own"
 	[curl]="asks the page in the README's tests"
 	[procps]="tests find the processes of a server"
 	[chromium]="a real browser for the demo page's tests"
@@ -35,6 +36,7 @@ is_there() {
 		postgresql-server-dev-all) [ -f "$("${PG_CONFIG:-pg_config}" --includedir-server)/postgres.h" ] ;;
 		nodejs) command -v node ;;
 		procps) command -v ps ;;
+		perl) command -v prove ;;
 		npm | curl | chromium | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
 		*) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
 	esac > /dev/null 2>&1
@@ -47,7 +49,7 @@ packages_for() {
 				libev-dev libjansson-dev libssl-dev
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
-		test) echo libcmocka-dev zlib1g-dev curl procps chromium clang-format cppcheck shellcheck ;;
+		test) echo libcmocka-dev zlib1g-dev perl curl procps chromium clang-format cppcheck shellcheck ;;
 		lint) echo clang-format cppcheck shellcheck ;;
 		*)
 			echo "setup.sh: nothing is known of '$1'; known: build run test lint" >&2
