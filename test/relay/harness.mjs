@@ -171,10 +171,10 @@ export async function startRelay (database, { static: pages, port = 0, arguments
 const opened = new Set()
 
 // A person's document with an unmodified provider.
-export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = true } = {}) {
+export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = true, params = {} } = {}) {
   const Provider = version === 2 ? WebsocketProvider2 : WebsocketProvider
   const provider = new Provider(relay.url, name, doc, {
-    WebSocketPolyfill: WebSocket, disableBc: true, connect, maxBackoffTime: 500
+    WebSocketPolyfill: WebSocket, disableBc: true, connect, params, maxBackoffTime: 500
   })
   const client = {
     doc,

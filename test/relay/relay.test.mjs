@@ -44,6 +44,20 @@ for (const version of [2, 3]) {
   })
 }
 
+test('y-websocket 2 and 3 edit one document', async () => {
+  const ann = open(relay, 'versions', { version: 2 })
+  const ben = open(relay, 'versions', { version: 3 })
+  await Promise.all([ann.synced(), ben.synced()])
+  ann.text.insert(0, 'two')
+  await reads(ben, 'two')
+  ben.text.insert(3, ' and three')
+  await reads(ann, 'two and three')
+  ann.provider.awareness.setLocalStateField('user', { name: 'Ann' })
+  await until(() => ben.provider.awareness.getStates().get(ann.doc.clientID)?.user?.name === 'Ann')
+  ben.provider.awareness.setLocalStateField('user', { name: 'Ben' })
+  await until(() => ann.provider.awareness.getStates().get(ben.doc.clientID)?.user?.name === 'Ben')
+})
+
 test('a third joins late and gets everything', async () => {
   const ann = open(relay, 'late')
   await ann.synced()
@@ -94,6 +108,9 @@ test('a second relay on the same database sees everything, presence too', async 
     await reads(ann, 'from one from the other')
     ann.provider.awareness.setLocalStateField('user', { name: 'Ann' })
     await until(() => ben.provider.awareness.getStates().get(ann.doc.clientID)?.user?.name === 'Ann')
+    const carl = open(other, 'two relays') // is told of those on the other relay, too
+    await until(() => carl.provider.awareness.getStates().get(ann.doc.clientID)?.user?.name === 'Ann')
+    await reads(carl, 'from one from the other')
   } finally {
     closeAll()
     await other.stop()
@@ -118,11 +135,27 @@ test('names are percent-decoded and may hold slashes and any letter', async () =
   await ann.synced()
   ann.text.insert(0, 'x')
   await until(async () => await database.text('a/b c/é') === 'x')
+  // the same document, with the letters as they are: the provider's WebSocket encodes them
+  const ben = open(relay, 'a/b c/é', { params: { token: 'a/b' } })
+  await reads(ben, 'x')
+  const names = ['文書/7', '😀', '/leading', 'trailing/', 'a//b', 'a.b/../c', '100%25', "it's", 'x'.repeat(1024)]
+  for (const name of names) {
+    const path = name === '100%25' ? name : encodeURIComponent(name)
+    const socket = await raw(relay, `/${path}`)
+    const doc = new Y.Doc()
+    doc.getText('content').insert(0, name)
+    socket.send(updateMessage(Y.encodeStateAsUpdate(doc)))
+    const stored = decodeURIComponent(path)
+    await until(async () => await database.text(stored.replaceAll("'", "''")) === name)
+    socket.close()
+  }
 })
 
 test('names that are no text are refused', async () => {
-  for (const path of ['/%ff', '/a%00b', '/a%0ab', '/', `/${'x'.repeat(1025)}`]) {
-    await assert.rejects(raw(relay, path), undefined, path)
+  const paths = ['/%ff', '/%c0%af', '/%ed%a0%80', '/a%00b', '/a%0ab', '/a%7fb', '/a%', '/a%2', '/%zz', '/',
+    `/${'x'.repeat(1025)}`]
+  for (const path of paths) {
+    await assert.rejects(raw(relay, path), /Unexpected server response: 4\d\d/, path)
   }
 })
 
