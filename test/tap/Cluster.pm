@@ -38,6 +38,9 @@ sub new
 	my ($class, $options) = @_;
 	my $self = bless {options => $options // '', creator => $$}, $class;
 
+	# whatever ends this process, the server ends too; none of these tests takes a minute
+	$SIG{$_} = sub { die "the test was stopped by SIG$_[0]" } for qw(ALRM INT TERM);
+	alarm 240;
 	$self->{directory} = shell('cluster_directory');
 	$self->{bin} = shell('echo "$cluster_bin"');
 	$self->start;

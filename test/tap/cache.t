@@ -58,21 +58,40 @@ is($ann->ask($text), 'abCD', 'an exception block that fails leaves nothing');
 $ben->ask($apply->(2, 0, 'x'));
 is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 5, 'what another session adds is added here');
 
+$ann->ask('BEGIN');
+$ann->ask($apply->(2, 1, 'lost'));
+$ann->ask('ROLLBACK');
+$ben->ask($apply->(2, 1, 'X'));
+is($ann->ask($text) =~ /xX/, 1, 'a seq that was rolled back here and given again there is that of there');
+$ann->ask('BEGIN');
+$ann->ask('SAVEPOINT outer');
+$ann->ask('SAVEPOINT inner');
+$ann->ask($apply->(2, 2, 'lost'));
+$ann->ask('RELEASE inner');
+$ann->ask('ROLLBACK TO outer');
+$ann->ask('COMMIT');
+$ben->ask($apply->(2, 2, 'Y'));
+is($ann->ask($text) =~ /xXY/, 1, 'also if it was a subtransaction of a subtransaction');
+
 $ann->ask('BEGIN ISOLATION LEVEL REPEATABLE READ');
-is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 5, 'an old snapshot sees the document of then');
-$ben->ask($apply->(2, 1, 'y'));
-is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 5, 'also after another session has written');
+is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 7, 'an old snapshot sees the document of then');
+$ben->ask($apply->(2, 3, 'z'));
+is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 7, 'also after another session has written');
 is($ann->ask($apply->(1, 4, 'e')), 'ERROR:  40001', 'and cannot write over what it does not see');
 $ann->ask('ROLLBACK');
-is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 6, 'the next transaction sees it');
+is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 8, 'the next transaction sees it');
 
 $ann->ask('BEGIN');
 $ann->ask("DECLARE early_text CURSOR FOR SELECT length(ydoc.text('d', 't'))");
 $ann->ask($apply->(1, 4, 'e'));
-is($ann->ask('FETCH early_text'), 6, 'a cursor reads the document as of when it was opened');
-is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 7, 'a statement after it the document of now');
+is($ann->ask('FETCH early_text'), 8, 'a cursor reads the document as of when it was opened');
+is($ann->ask("SELECT length(ydoc.text('d', 't'))"), 9, 'a statement after it the document of now');
 $ann->ask('COMMIT');
 
+$ann->ask("SELECT ydoc.apply('short', ARRAY[" . typed(1, 0, 'old') . '])');
+$ben->ask("DELETE FROM ydoc_data.document WHERE name = 'short'");
+$ben->ask("SELECT ydoc.apply('short', ARRAY[" . typed(1, 0, 'new') . '])');
+is($ann->ask("SELECT ydoc.text('short', 't')"), 'new', 'a document made anew has another epoch');
 $ben->ask("DELETE FROM ydoc_data.document WHERE name = 'd'");
 is($ann->ask("SELECT ydoc.text('d', 't') IS NULL"), 't', 'a deleted document is gone');
 $ben->ask($apply->(9, 0, 'new'));

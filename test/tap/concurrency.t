@@ -63,7 +63,7 @@ while ($seq < 1000)
 {
 	$reader->ask("WITH c AS (SELECT seq, update FROM ydoc.changes('followed', $seq)), i AS"
 		  . " (INSERT INTO seen SELECT update FROM c WHERE update IS NOT NULL)"
-		  . " SELECT seq FROM c") =~ /^(\d+)$/ or die;
+		  . " SELECT seq FROM c") =~ /^(\d+)$/ or die 'no seq';
 	$seq = $1;
 }
 $cluster->wait_for($_) for @late;
