@@ -4,60 +4,29 @@
  * Here: collecting, sorting, joining, writing.  Not here: reading a delete set, which differs
  * between the formats (wire.h).
  *
- * One sort serves all.  What Yjs writes is in order already, and finding that out is the usual cost.
- * The rest, which a stranger may have chosen, is sorted by heap: in place, n log n at worst, no
- * recursion.  A heap does not keep equal elements in their order; where that matters the place in
- * the list stands in for the clock, so that no two elements are equal.
+ * What Yjs writes is in order already, and finding that out is the usual cost of sorting.  The sort
+ * (memory.h) does not keep equal elements in their order; where that matters the place in the list
+ * stands in for the clock, so that no two elements are equal.
  */
 #include "idset.h"
 
 #include "memory.h"
 
-static bool
-comes_before(const CrdtIdRange *a, const CrdtIdRange *b)
-{
-	return a->client != b->client ? a->client > b->client : a->clock < b->clock;
-}
-
-/* Lets the range at number parent sink in a heap whose root comes last. */
-static void
-sink(CrdtIdRange *ranges, size_t count, size_t parent)
-{
-	CrdtIdRange sinking = ranges[parent];
-	size_t child;
-
-	while ((child = 2 * parent + 1) < count)
-	{
-		if (child + 1 < count && comes_before(&ranges[child], &ranges[child + 1]))
-			child++;
-		if (!comes_before(&sinking, &ranges[child]))
-			break;
-		ranges[parent] = ranges[child];
-		parent = child;
-	}
-	ranges[parent] = sinking;
-}
-
 /* Clients descending, clocks ascending. */
+static bool
+range_is_before(const void *a, const void *b)
+{
+	const CrdtIdRange *left = a;
+	const CrdtIdRange *right = b;
+
+	return left->client != right->client ? left->client > right->client
+										 : left->clock < right->clock;
+}
+
 static void
 sort_ranges(CrdtIdRange *ranges, size_t count)
 {
-	size_t sorted = 1;
-
-	while (sorted < count && !comes_before(&ranges[sorted], &ranges[sorted - 1]))
-		sorted++;
-	if (sorted >= count)
-		return;
-	for (size_t i = count / 2; i > 0; i--)
-		sink(ranges, count, i - 1);
-	for (size_t left = count - 1; left > 0; left--)
-	{
-		CrdtIdRange last = ranges[0];
-
-		ranges[0] = ranges[left];
-		ranges[left] = last;
-		sink(ranges, left, 0);
-	}
+	crdt_sort(ranges, count, sizeof(CrdtIdRange), range_is_before);
 }
 
 /* ---- sets of ranges ---- */
