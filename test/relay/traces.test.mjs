@@ -42,13 +42,17 @@ function * updatesOf (trace) {
   }
 }
 
+const counter = async name => Number(
+  new RegExp(`^ydoc_relay_${name}_total (\\d+)$`, 'm').exec(await (await fetch(`${relay.http}/metrics`)).text())[1])
 const sha256 = text => createHash('sha256').update(text).digest('hex')
 
 for (const name of names) {
-  test(`${name}, keystroke by keystroke`, { timeout: 240000 }, async t => {
-    const trace = index.find(entry => entry.name === name)
+  const trace = index.find(entry => entry.name === name)
+  const how = trace.updates === 0 ? 'as one update' : 'keystroke by keystroke'
+  test(`${name} goes through the relay ${how}`, { timeout: 240000 }, async t => {
     const writer = open(relay, name)
     await writer.synced()
+    const [updatesBefore, batchesBefore] = [await counter('updates_received'), await counter('batches')]
     const start = performance.now()
     let sent = 0
     for (const update of updatesOf(trace)) {
@@ -61,7 +65,11 @@ for (const name of names) {
       `SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(ydoc.text('${name}', '${trace.root}'), 'UTF8')), 'hex')`
     ) === trace.textSha256, 200000)
     const seconds = (performance.now() - start) / 1000
-    t.diagnostic(`${sent} updates in ${seconds.toFixed(1)} s: ${Math.round(sent / seconds)} a second, all committed`)
+    const batches = await counter('batches') - batchesBefore
+    t.diagnostic(`${sent} updates in ${seconds.toFixed(1)} s: ${Math.round(sent / seconds)} a second, ` +
+      `all committed, in ${batches} transactions`)
+    // a provider that had lost its connection would have sent everything as one
+    assert.ok(await counter('updates_received') - updatesBefore >= sent, 'each keystroke was a message')
     assert.equal(sha256(writer.doc.getText(trace.root).toString()), trace.textSha256)
     writer.close()
 

@@ -1,0 +1,156 @@
+// A private PostgreSQL, relays, waiting.  Needs no packages, so the bench uses it too.
+//
+// Servers listen on a Unix socket in a directory of their own (PostgreSQL) or on a port that the
+// kernel picks (the relay), and are stopped by their own process ids: by their stop(), and at the
+// latest when this process ends, also when it ends by a signal.
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const top = new URL('../..', import.meta.url).pathname
+const bin = execFileSync(process.env.PG_CONFIG ?? 'pg_config', ['--bindir']).toString().trim()
+
+export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
+
+// Waits for a condition; says which if it does not come.
+export async function until (condition, ms = 20000) {
+  const end = Date.now() + ms
+  while (!await condition()) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${condition}`)
+    await sleep(10)
+  }
+}
+
+// PostgreSQL refuses to run as root: then it runs as user postgres.
+const owner = process.getuid() === 0
+  ? { uid: Number(execFileSync('id', ['-u', 'postgres'])), gid: Number(execFileSync('id', ['-g', 'postgres'])) }
+  : {}
+
+// What is to be undone when this process ends and nobody has: synchronous functions.
+const leftovers = new Set()
+
+process.on('exit', () => { for (const undo of leftovers) undo() })
+for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
+  process.on(signal, () => process.exit(128 + number))
+}
+
+function signalTo (pid, signal) {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch { // it is gone
+    return false
+  }
+}
+
+// ---- PostgreSQL ----
+
+export async function startDatabase () {
+  const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-test-'))
+  const socket = join(directory, 'socket')
+  const data = join(directory, 'data')
+  mkdirSync(socket)
+  chmodSync(directory, 0o755)
+  if (owner.uid !== undefined) {
+    chownSync(directory, owner.uid, owner.gid)
+    chownSync(socket, owner.uid, owner.gid)
+  }
+  const postmaster = () => {
+    const file = join(data, 'postmaster.pid')
+    return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : undefined
+  }
+  const abandon = () => {
+    const pid = postmaster()
+    if (pid) signalTo(pid, 'SIGQUIT')
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10 })
+  }
+  leftovers.add(abandon)
+  const options = { ...owner, cwd: directory, env: { ...process.env, HOME: directory } }
+  await run(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options)
+
+  const start = () => run(join(bin, 'pg_ctl'), [
+    '-D', data, '-w', '-l', join(socket, 'log'), '-o', `-k ${socket} -c listen_addresses=''`, 'start'
+  ], { ...options, stdio: 'ignore' })
+  await start()
+
+  const psql = async (sql, name = 'test') => {
+    const { stdout } = await run(join(bin, 'psql'),
+      ['-h', socket, '-U', 'postgres', '-d', name, '-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', sql],
+      { maxBuffer: 1 << 28 })
+    return stdout.replace(/\n$/, '')
+  }
+  await psql('CREATE DATABASE test', 'postgres')
+  await psql('CREATE EXTENSION pg_ydoc; SELECT ydoc.create_store()')
+
+  return {
+    conninfo: `host=${socket} user=postgres dbname=test`,
+    psql,
+    text: (document, root = 'content') => psql(`SELECT ydoc.text('${document}', '${root}')`),
+    start,
+    // as if the machine had lost power: no process gets to say goodbye
+    async kill9 () {
+      const pid = postmaster()
+      const children = (await run('ps', ['-o', 'pid=', '--ppid', String(pid)])).stdout.split('\n').map(Number).filter(Boolean)
+      for (const each of [pid, ...children]) signalTo(each, 'SIGKILL')
+      await until(() => !signalTo(pid, 0))
+    },
+    async stop () {
+      try {
+        await run(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop'], options)
+      } catch {} // it was not running
+      rmSync(directory, { recursive: true, force: true })
+      leftovers.delete(abandon)
+    }
+  }
+}
+
+// ---- the relay ----
+
+export async function startRelay (database, { static: pages, port = 0, arguments: more = [] } = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-relay-'))
+  const portFile = join(directory, 'port')
+  const program = process.env.YDOC_RELAY ?? join(top, 'build/ydoc-relay')
+  const relay = { log: '' }
+  const abandon = () => {
+    relay.child?.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+  leftovers.add(abandon)
+
+  const launch = async () => {
+    rmSync(portFile, { force: true })
+    const child = spawn(program, [
+      '--listen', `127.0.0.1:${port}`, '--port-file', portFile, '--database', database.conninfo,
+      ...(pages ? ['--static', pages] : []), ...more
+    ], { stdio: ['ignore', 'inherit', 'pipe'] })
+    child.stderr.on('data', chunk => { relay.log += chunk })
+    relay.child = child
+    relay.ended = new Promise(resolve => child.on('exit', (code, signal) => resolve({ code, signal })))
+    await until(() => {
+      if (child.exitCode !== null) throw new Error(`the relay ended: ${relay.log}`)
+      return existsSync(portFile) && readFileSync(portFile, 'utf8').trim() !== ''
+    })
+    port = Number(readFileSync(portFile, 'utf8'))
+    relay.url = `ws://127.0.0.1:${port}`
+    relay.http = `http://127.0.0.1:${port}`
+  }
+
+  await launch()
+  return Object.assign(relay, {
+    launch, // again, on the same port
+    async stop () {
+      relay.child.kill('SIGTERM')
+      const ended = await relay.ended
+      rmSync(directory, { recursive: true, force: true })
+      leftovers.delete(abandon)
+      return ended
+    },
+    async kill9 () {
+      relay.child.kill('SIGKILL')
+      await relay.ended
+    }
+  })
+}
