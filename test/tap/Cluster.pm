@@ -2,7 +2,8 @@
 #
 #     my $cluster = Cluster->new;                       # stopped and removed when it goes
 #     my $ann = $cluster->session;                      # psql in the background
-#     $ann->ask('BEGIN; SELECT 1');                     # output, errors as "ERROR:  SQLSTATE"
+#     $ann->ask('SELECT 1');                            # output, errors as "ERROR:  SQLSTATE"
+#     $ann->ask('BEGIN');                               # not looked at: dies on errors
 #     $ann->tell("SELECT pg_sleep(1)"); $ann->answer;   # the same in two halves
 #     $cluster->value('SELECT 1');                      # one-off; dies on errors
 #
@@ -172,7 +173,10 @@ sub ask
 {
 	my ($self, $sql) = @_;
 	$self->tell($sql);
-	return $self->answer;
+	my $answer = $self->answer;
+	# who does not look at the answer expects that it went well
+	die "$sql: $answer" if !defined wantarray && $answer =~ /^ERROR/m;
+	return $answer;
 }
 
 sub close
