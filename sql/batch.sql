@@ -15,6 +15,9 @@ SELECT ydoc.text('b/1', 't'), ydoc.text('b/2', 't'), ydoc.text('b/3', 't');
 -- a refused update took no seq and left no trace
 SELECT ydoc.json('b/2');
 SELECT ordinal, seq, logged FROM ydoc.apply_batch(ARRAY['b/1', 'b/1'], ARRAY[:hello, '\x0000'::bytea], ARRAY[NULL, NULL]);
+-- to open a document and write nothing makes none
+SELECT ordinal, epoch, seq, logged FROM ydoc.apply_batch(ARRAY['b/9'], ARRAY['\x0000'::bytea], ARRAY['ann']);
+SELECT count(*) FROM ydoc_data.document WHERE name = 'b/9';
 SELECT count(*) FROM ydoc.apply_batch('{}', '{}', '{}');
 
 -- all or nothing
