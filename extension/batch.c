@@ -223,7 +223,7 @@ lock_rows(Batch *batch, ArrayType *names)
 	Oid store = store_oid();
 
 	store_prepare(&plan,
-				  "SELECT d.name, d.epoch, d.seq FROM ydoc_data.document d"
+				  "SELECT d.name, d.epoch, d.seq, d.state_seq FROM ydoc_data.document d"
 				  " WHERE d.name = ANY ($1) ORDER BY d.name COLLATE \"C\" FOR NO KEY UPDATE",
 				  1, types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
@@ -246,6 +246,7 @@ lock_rows(Batch *batch, ArrayType *names)
 			.store = store,
 			.epoch = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null)),
 			.seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &null)),
+			.state_seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &null)),
 			.for_writing = true,
 		};
 		document->seq_before = document->head.seq;

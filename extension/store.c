@@ -220,20 +220,25 @@ store_read_head(const char *name, StoreHead *head)
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(name)};
 
-	store_prepare(&plan, "SELECT d.epoch, d.seq FROM ydoc_data.document d WHERE d.name = $1", 1,
-				  types);
+	store_prepare(&plan,
+				  "SELECT d.epoch, d.seq, d.state_seq FROM ydoc_data.document d WHERE d.name = $1",
+				  1, types);
 	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a document's row");
 	if (SPI_processed == 0)
 		return false;
-	*head = (StoreHead){name, store_oid(), get_int64(0, 1), get_int64(0, 2), false};
+	*head = (StoreHead){.name = name,
+						.store = store_oid(),
+						.epoch = get_int64(0, 1),
+						.seq = get_int64(0, 2),
+						.state_seq = get_int64(0, 3)};
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
 
 /* ---- decoding ---- */
 
-/* Applies the stored state, if it is ahead of the document. */
+/* Applies the stored state to a new document. */
 static bool
 apply_stored_state(const StoreHead *head, CachedDocument *document, CrdtError *error)
 {
@@ -346,7 +351,7 @@ store_get(const StoreHead *head, CrdtError *error)
 	{
 		document = cache_new(head->name, head->store, head->epoch);
 		cache_touch(document);
-		if (!apply_stored_state(head, document, error))
+		if (head->state_seq > 0 && !apply_stored_state(head, document, error))
 			return give_up(document, error);
 	}
 	/* what is read may be of this transaction, and roll back with it */

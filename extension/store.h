@@ -27,6 +27,7 @@ typedef struct StoreHead
 	Oid store;
 	int64 epoch;
 	int64 seq;
+	int64 state_seq; /* that the stored state reaches; 0: there is none */
 	bool for_writing; /* the row is locked: statements see the latest */
 } StoreHead;
 
