@@ -201,6 +201,7 @@ presence_next_unshared(Buffer *entries, size_t max_bytes)
 	{
 		unshared_list = presence->next_unshared;
 		presence->is_unshared = false;
+		room_release(presence->room); /* lives to the end of the round at least */
 	}
 	return presence->room;
 }
@@ -222,6 +223,7 @@ presence_share_all(Room *room)
 			any = presence->slots[i]->is_unshared = true;
 	if (any && !presence->is_unshared)
 	{
+		room_retain(presence->room);
 		presence->is_unshared = true;
 		presence->next_unshared = unshared_list;
 		unshared_list = presence;
@@ -407,6 +409,7 @@ mark(Presence *presence, PresenceEntry *entry)
 	entry->is_unshared = entry->relay == 0 && bus_has_peers();
 	if (entry->is_unshared && !presence->is_unshared)
 	{
+		room_retain(presence->room); /* the last one's leaving is still to be told */
 		presence->is_unshared = true;
 		presence->next_unshared = unshared_list;
 		unshared_list = presence;
