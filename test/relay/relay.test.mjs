@@ -117,31 +117,6 @@ test('a second relay on the same database sees everything, presence too', async 
   }
 })
 
-test('the last to leave a relay disappears from the others', async () => {
-  const other = await startRelay(database)
-  try {
-    for (const cut of [true, false]) {
-      const ann = open(relay, `left-${cut}`)
-      const ben = open(other, `left-${cut}`)
-      await Promise.all([ann.synced(), ben.synced()])
-      ann.provider.awareness.setLocalStateField('user', { name: 'Ann' })
-      const sees = () => ben.provider.awareness.getStates().has(ann.doc.clientID)
-      await until(sees)
-      if (cut) {
-        ann.provider.shouldConnect = false
-        ann.provider.ws.terminate()
-      } else {
-        ann.close()
-      }
-      // well before Ben's provider would forget her by itself, after 30 s
-      await until(() => !sees(), 10000)
-    }
-  } finally {
-    closeAll()
-    await other.stop()
-  }
-})
-
 test('an update applied in SQL appears in the clients', async () => {
   const ann = open(relay, 'sql')
   await ann.synced()
