@@ -5,6 +5,10 @@ JOIN pg_extension e ON d.refobjid = e.oid AND d.deptype = 'e' AND e.extname = 'p
 SELECT count(*) > 30 AS there_are_functions FROM members;
 -- each of these lists what breaks a rule: nothing
 SELECT proname AS without_comment FROM members WHERE obj_description(oid, 'pg_proc') IS NULL;
+SELECT pg_describe_object(classid, objid, 0) AS object_without_comment FROM pg_depend
+WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+  AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_ydoc')
+  AND obj_description(objid, (SELECT relname FROM pg_class c WHERE c.oid = classid)) IS NULL;
 SELECT proname AS without_argument_names FROM members
 WHERE pronargs > 0 AND proargnames IS NULL AND proname NOT IN ('ydoc_in', 'ydoc_out', 'ydoc_recv', 'ydoc_send');
 SELECT proname AS definer_for_everybody FROM members

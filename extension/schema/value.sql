@@ -141,3 +141,7 @@ CREATE OPERATOR CLASS @extschema@.ydoc_hash_ops
     OPERATOR 1 @extschema@.= (@extschema@.ydoc, @extschema@.ydoc),
     FUNCTION 1 @extschema@.ydoc_hash(@extschema@.ydoc),
     FUNCTION 2 @extschema@.ydoc_hash_extended(@extschema@.ydoc, bigint);
+COMMENT ON OPERATOR FAMILY @extschema@.ydoc_hash_ops USING hash IS
+    'equality of documents by their encoded states';
+COMMENT ON OPERATOR CLASS @extschema@.ydoc_hash_ops USING hash IS
+    'lets documents be hashed: GROUP BY, DISTINCT, hash joins and indexes';
