@@ -119,7 +119,7 @@ crdt_update_diff(const CrdtHost *host, CrdtBytes update, CrdtFormat format, Crdt
 	pass_open(&pass, host, update, format);
 	write_news(&pass, &known, &writer);
 	status = crdt_update_reader_status(&pass.reader, error);
-	if (status == CRDT_OK && !(crdt_idset_group(&pass.deletes) &&
+	if (status == CRDT_OK && !(crdt_idset_group(&pass.deletes, format) &&
 							   crdt_update_writer_finish(&writer, &pass.deletes, out)))
 	{
 		out->size = size_before;

@@ -171,7 +171,7 @@ encode_waiting(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
 	if (status == CRDT_OK && doc->pending.deletes.count > 0)
 	{
 		crdt_write_varuint(&parts.deletes, 0);
-		crdt_idset_write_v1(&doc->pending.deletes, &parts.deletes);
+		crdt_idset_write(&doc->pending.deletes, CRDT_V1, &parts.deletes);
 		if (parts.deletes.failed)
 			status = crdt_error_no_memory(error);
 	}

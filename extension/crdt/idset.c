@@ -1,8 +1,13 @@
 /*
  * idset.c: sets of (client, clock) ranges, and state vectors (idset.h; FORMAT 5.1, 5.2 and 8.1).
  *
- * Here: collecting, sorting, joining, writing.  Not here: reading a delete set, which differs
- * between the formats (wire.h).
+ * Here: collecting, sorting, joining, and their bytes:
+ *
+ *     delete set := clients, clients x (client, ranges, ranges x (clock, length))
+ *
+ *                    [3, 5) [9, 12)
+ *     V1              3 2    9 3        as they are
+ *     V2              3 1    4 2        the distance from the range before, the length less one
  *
  * What Yjs writes is in order already, and finding that out is the usual cost of sorting.  The sort
  * (memory.h) does not keep equal elements in their order; where that matters the place in the list
@@ -11,6 +16,10 @@
 #include "idset.h"
 
 #include "memory.h"
+
+/* Bytes of the smallest client (two varints) and the smallest range. */
+#define CLIENT_BYTES 2
+#define RANGE_BYTES 2
 
 /* Clients descending, clocks ascending. */
 static bool
@@ -54,8 +63,24 @@ crdt_idset_add(CrdtIdSet *set, CrdtIdRange range)
 	return true;
 }
 
-bool
-crdt_idset_group(CrdtIdSet *set)
+/* Do the ranges of each client, as they stand, ascend without overlapping? */
+static bool
+ranges_ascend(const CrdtIdSet *set)
+{
+	for (size_t i = 1; i < set->count; i++)
+	{
+		const CrdtIdRange *left = &set->ranges[i - 1];
+		const CrdtIdRange *right = &set->ranges[i];
+
+		if (left->client == right->client && left->clock + left->length > right->clock)
+			return false;
+	}
+	return true;
+}
+
+/* Clients descending, in a sort that keeps the order of equals.  False: no memory. */
+static bool
+group_clients(CrdtIdSet *set)
 {
 	CrdtIdRange *places = NULL;
 	CrdtIdRange *grouped = NULL;
@@ -85,6 +110,16 @@ crdt_idset_group(CrdtIdSet *set)
 	crdt_array_free(set->host, &set->ranges, &set->capacity, sizeof(CrdtIdRange));
 	set->ranges = grouped;
 	set->capacity = grouped_capacity;
+	return true;
+}
+
+bool
+crdt_idset_group(CrdtIdSet *set, CrdtFormat format)
+{
+	if (!group_clients(set))
+		return false;
+	if (format == CRDT_V2 && !ranges_ascend(set))
+		crdt_idset_normalize(set);
 	return true;
 }
 
@@ -123,8 +158,67 @@ client_end(const CrdtIdSet *set, size_t first)
 	return end;
 }
 
+bool
+crdt_idset_has_empty_range(const CrdtIdSet *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->ranges[i].length == 0)
+			return true;
+	return false;
+}
+
+/* ---- the bytes of delete sets ---- */
+
+/* Reads the ranges of one client. */
+static void
+read_ranges(CrdtReader *reader, CrdtFormat format, uint64_t client, CrdtIdSet *set)
+{
+	uint64_t count = crdt_read_count(reader, RANGE_BYTES, "deleted ranges");
+	uint64_t before = 0; /* V2: end of the range before */
+
+	for (uint64_t i = 0; i < count && !crdt_reader_failed(reader); i++)
+	{
+		CrdtIdRange range = {.client = client};
+
+		range.clock = crdt_read_sum(reader, before, crdt_read_varuint(reader));
+		range.length = crdt_read_varuint(reader);
+		if (format == CRDT_V2)
+			range.length++;
+		before = crdt_read_sum(reader, range.clock, range.length);
+		if (format == CRDT_V1)
+			before = 0;
+		if (!crdt_reader_failed(reader) && !crdt_idset_add(set, range))
+			crdt_reader_fail(reader, CRDT_NO_MEMORY, "out of memory");
+	}
+}
+
 void
-crdt_idset_write_v1(const CrdtIdSet *set, CrdtBuffer *out)
+crdt_idset_read(CrdtReader *reader, CrdtFormat format, CrdtIdSet *set)
+{
+	uint64_t count = crdt_read_count(reader, CLIENT_BYTES, "clients with deletes");
+
+	for (uint64_t i = 0; i < count && !crdt_reader_failed(reader); i++)
+		read_ranges(reader, format, crdt_read_varuint(reader), set);
+}
+
+static void
+write_ranges(const CrdtIdRange *ranges, size_t count, CrdtFormat format, CrdtBuffer *out)
+{
+	uint64_t before = 0;
+
+	crdt_write_varuint(out, ranges->client);
+	crdt_write_varuint(out, count);
+	for (size_t i = 0; i < count; i++)
+	{
+		crdt_write_varuint(out, ranges[i].clock - before);
+		crdt_write_varuint(out, ranges[i].length - (format == CRDT_V2));
+		if (format == CRDT_V2)
+			before = ranges[i].clock + ranges[i].length;
+	}
+}
+
+void
+crdt_idset_write(const CrdtIdSet *set, CrdtFormat format, CrdtBuffer *out)
 {
 	size_t client_count = 0;
 
@@ -134,13 +228,7 @@ crdt_idset_write_v1(const CrdtIdSet *set, CrdtBuffer *out)
 	for (size_t first = 0, end; first < set->count; first = end)
 	{
 		end = client_end(set, first);
-		crdt_write_varuint(out, set->ranges[first].client);
-		crdt_write_varuint(out, end - first);
-		for (size_t i = first; i < end; i++)
-		{
-			crdt_write_varuint(out, set->ranges[i].clock);
-			crdt_write_varuint(out, set->ranges[i].length);
-		}
+		write_ranges(set->ranges + first, end - first, format, out);
 	}
 }
 

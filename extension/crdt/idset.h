@@ -32,15 +32,22 @@ void crdt_idset_close(CrdtIdSet *set);
 /* Appends a range; false: no memory. */
 CRDT_MUST_CHECK bool crdt_idset_add(CrdtIdSet *set, CrdtIdRange range);
 
-/* Clients descending, their ranges in the order they were added.  False: no memory. */
-CRDT_MUST_CHECK bool crdt_idset_group(CrdtIdSet *set);
+/* Clients descending, their ranges in the order they were added; but normalized if format is V2
+ * and they do not ascend, for V2 writes differences and has none below 0.  False: no memory. */
+CRDT_MUST_CHECK bool crdt_idset_group(CrdtIdSet *set, CrdtFormat format);
 
 /* Clients descending, ranges ascending, those that touch or overlap joined (FORMAT 8.1).  Sorts
  * in place. */
 void crdt_idset_normalize(CrdtIdSet *set);
 
-/* Writes a grouped or normalized set as a V1 delete set. */
-void crdt_idset_write_v1(const CrdtIdSet *set, CrdtBuffer *out);
+/* Is there a range of length 0?  V1 may bring some, V2 cannot say them. */
+bool crdt_idset_has_empty_range(const CrdtIdSet *set);
+
+/* Appends a delete set, in stream order, to set.  Failures are the reader's. */
+void crdt_idset_read(CrdtReader *reader, CrdtFormat format, CrdtIdSet *set);
+
+/* Writes a grouped or normalized set, for V2 one without empty ranges, as a delete set. */
+void crdt_idset_write(const CrdtIdSet *set, CrdtFormat format, CrdtBuffer *out);
 
 /* ---- state vectors ---- */
 

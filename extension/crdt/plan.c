@@ -218,7 +218,6 @@ decode(CrdtPlan *plan, CrdtBytes update, CrdtFormat format)
 {
 	CrdtUpdateReader reader;
 	CrdtStatus status;
-	CrdtIdRange range;
 
 	plan->run_count = 0;
 	plan->fresh_deletes.count = 0;
@@ -227,9 +226,7 @@ decode(CrdtPlan *plan, CrdtBytes update, CrdtFormat format)
 	status = decode_structs(plan, &reader);
 	if (status != CRDT_OK)
 		return status;
-	while (crdt_update_reader_next_deleted(&reader, &range))
-		if (!crdt_idset_add(&plan->fresh_deletes, range))
-			return no_memory(plan);
+	crdt_update_reader_take_deletes(&reader, &plan->fresh_deletes);
 	return crdt_update_reader_status(&reader, plan->error);
 }
 

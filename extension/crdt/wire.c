@@ -11,10 +11,9 @@
  */
 #include "wire.h"
 
-/* Bytes of the smallest client block (three varints), struct (a GC) and range in V1. */
+/* Bytes of the smallest client block (three varints) and struct (a GC) in V1. */
 #define V1_BLOCK_BYTES 3
 #define V1_STRUCT_BYTES 2
-#define V1_RANGE_BYTES 2
 
 /* ---- reading ---- */
 
@@ -29,10 +28,6 @@ crdt_update_reader_open(CrdtUpdateReader *reader, CrdtBytes update, CrdtFormat f
 	reader->client = 0;
 	reader->clock = 0;
 	reader->block_number = 0;
-	reader->delete_clients_left = 0;
-	reader->delete_ranges_left = 0;
-	reader->delete_client = 0;
-	reader->in_deletes = false;
 	reader->takes_flagged_skips = false;
 	if (format != CRDT_V1)
 		crdt_reader_fail(&reader->bytes, CRDT_INVALID, "update format %d is not known",
@@ -83,40 +78,11 @@ crdt_update_reader_next(CrdtUpdateReader *reader, CrdtStruct *out)
 	return !crdt_reader_failed(&reader->bytes);
 }
 
-bool
-crdt_update_reader_next_deleted(CrdtUpdateReader *reader, CrdtIdRange *out)
-{
-	CrdtReader *bytes = &reader->bytes;
-
-	if (!reader->in_deletes && !crdt_reader_failed(bytes))
-	{
-		reader->in_deletes = true;
-		reader->delete_clients_left = crdt_read_count(bytes, 2, "clients with deletes");
-	}
-	while (reader->delete_ranges_left == 0)
-	{
-		if (reader->delete_clients_left == 0 || crdt_reader_failed(bytes))
-			return false;
-		reader->delete_clients_left--;
-		reader->delete_client = crdt_read_varuint(bytes);
-		reader->delete_ranges_left = crdt_read_count(bytes, V1_RANGE_BYTES, "deleted ranges");
-	}
-	reader->delete_ranges_left--;
-	out->client = reader->delete_client;
-	out->clock = crdt_read_varuint(bytes);
-	out->length = crdt_read_varuint(bytes);
-	crdt_read_sum(bytes, out->clock, out->length);
-	return !crdt_reader_failed(bytes);
-}
-
 void
 crdt_update_reader_take_deletes(CrdtUpdateReader *reader, CrdtIdSet *deletes)
 {
-	CrdtIdRange range;
-
-	while (crdt_update_reader_next_deleted(reader, &range))
-		if (!crdt_idset_add(deletes, range))
-			crdt_reader_fail(&reader->bytes, CRDT_NO_MEMORY, "out of memory");
+	if (!crdt_reader_failed(&reader->bytes))
+		crdt_idset_read(&reader->bytes, reader->format, deletes);
 }
 
 CrdtStatus
@@ -223,6 +189,6 @@ crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, Cr
 		crdt_write_bytes(out, (CrdtBytes){writer->structs.data + start, block->end - start});
 		start = block->end;
 	}
-	crdt_idset_write_v1(deletes, out);
+	crdt_idset_write(deletes, writer->format, out);
 	return !out->failed;
 }

@@ -7,8 +7,7 @@
  *     crdt_update_reader_open(&reader, update, CRDT_V1, &scratch);
  *     while (crdt_update_reader_next(&reader, &item))
  *         ...
- *     while (crdt_update_reader_next_deleted(&reader, &range))
- *         ...
+ *     crdt_update_reader_take_deletes(&reader, &deletes);
  *     if (reader.bytes.error.status != CRDT_OK) ...
  *
  * What comes out is valid: text is UTF-8, values are canonical (any.h), clocks and their sums stay
@@ -93,10 +92,6 @@ typedef struct CrdtUpdateReader
 	uint64_t client;
 	uint64_t clock; /* of the next struct */
 	size_t block_number; /* from 1; tells two blocks of one client apart */
-	uint64_t delete_clients_left;
-	uint64_t delete_ranges_left;
-	uint64_t delete_client;
-	bool in_deletes;
 	/* As Yjs's document reader: a Skip's flags mean nothing.  Its lazy reader refuses them. */
 	bool takes_flagged_skips;
 } CrdtUpdateReader;
@@ -108,11 +103,8 @@ void crdt_update_reader_open(CrdtUpdateReader *reader, CrdtBytes update, CrdtFor
  * input and scratch. */
 bool crdt_update_reader_next(CrdtUpdateReader *reader, CrdtStruct *out);
 
-/* The next range of the delete set, in stream order; false at its end or on failure.  To be
- * called when crdt_update_reader_next has said false. */
-bool crdt_update_reader_next_deleted(CrdtUpdateReader *reader, CrdtIdRange *out);
-
-/* Appends the whole delete set, in stream order, to deletes.  Failures are the reader's. */
+/* Appends the whole delete set, in stream order, to deletes; once, when crdt_update_reader_next has
+ * said false.  Failures are the reader's. */
 void crdt_update_reader_take_deletes(CrdtUpdateReader *reader, CrdtIdSet *deletes);
 
 /* Fills error from the reader and returns its status. */
