@@ -110,7 +110,7 @@ clean_start(Cleaning *cleaning, const CrdtType *type)
 static void
 choose_type(Cleaning *cleaning, uint32_t number)
 {
-	CrdtType *type = &cleaning->doc->types[number];
+	CrdtType *type = crdt_type(cleaning->doc, number);
 
 	if (type->to_clean ||
 		!crdt_array_reserve(&cleaning->doc->host, &cleaning->types, &cleaning->type_capacity,
@@ -158,7 +158,7 @@ clean_by_deleted(Cleaning *cleaning, const CrdtDeletedRange *range)
 			return;
 		if (item->kind == CRDT_GC)
 			continue;
-		type = &doc->types[doc->lists[item->list].type];
+		type = crdt_type(doc, doc->lists[item->list].type);
 		if (!type->has_formatting || type->to_clean)
 			continue;
 		if (item->kind == CRDT_FORMAT_MARK)
@@ -176,9 +176,9 @@ formatting_may_be_redundant(CrdtDoc *doc)
 
 	if (!doc->transaction.text_changed)
 		return false;
-	for (size_t i = 1; i < doc->type_count; i++)
+	for (size_t i = 1; i < doc->types.used; i++)
 	{
-		CrdtType *type = &doc->types[i];
+		CrdtType *type = crdt_type(doc, i);
 
 		found |= type->changed && type->has_formatting &&
 				 (type->item == 0 || !crdt_item(doc, type->item)->deleted);
@@ -258,11 +258,11 @@ clean(Cleaning *cleaning)
 	clean_by_ranges(cleaning);
 	for (size_t i = 0; i < cleaning->type_count; i++)
 	{
-		doc->types[cleaning->types[i]].to_clean = false;
-		clean_start(cleaning, &doc->types[cleaning->types[i]]);
+		crdt_type(doc, cleaning->types[i])->to_clean = false;
+		clean_start(cleaning, crdt_type(doc, cleaning->types[i]));
 	}
-	for (size_t i = 1; i < doc->type_count; i++)
-		doc->types[i].changed = false; /* the deletes above are no remote change */
+	for (size_t i = 1; i < doc->types.used; i++)
+		crdt_type(doc, i)->changed = false; /* the deletes above are no remote change */
 	crdt_array_free(&doc->host, &cleaning->types, &cleaning->type_capacity, sizeof(uint32_t));
 	crdt_array_free(&doc->host, &cleaning->keys, &cleaning->key_capacity, sizeof(uint32_t));
 }

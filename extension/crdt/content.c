@@ -302,7 +302,7 @@ id_for_wire(const CrdtDoc *doc, CrdtPackedId packed)
 static void
 parent_for_wire(const CrdtDoc *doc, const CrdtList *list, CrdtStruct *out)
 {
-	const CrdtType *type = &doc->types[list->type];
+	const CrdtType *type = crdt_type(doc, list->type);
 
 	if (type->item == 0)
 	{

@@ -22,7 +22,11 @@ crdt_doc_new(const CrdtHost *host, const CrdtDocOptions *options)
 	if (options != NULL)
 		doc->options = *options;
 	doc->items.record_size = sizeof(CrdtItem);
+	doc->items.chunk_bits = CRDT_ITEM_CHUNK_BITS;
 	doc->pieces.record_size = sizeof(CrdtPiece);
+	doc->pieces.chunk_bits = CRDT_PIECE_CHUNK_BITS;
+	doc->types.record_size = sizeof(CrdtType);
+	doc->types.chunk_bits = CRDT_TYPE_CHUNK_BITS;
 	crdt_arena_open(&doc->text, &doc->host);
 	crdt_pending_open(&doc->pending, &doc->host);
 	return doc;
@@ -49,6 +53,7 @@ crdt_doc_free(CrdtDoc *doc)
 	crdt_structs_free(doc);
 	crdt_pool_free(&doc->host, &doc->items);
 	crdt_pool_free(&doc->host, &doc->pieces);
+	crdt_pool_free(&doc->host, &doc->types);
 	crdt_arena_close(&doc->text);
 	free_hash(doc, &doc->client_hash);
 	free_hash(doc, &doc->name_hash);
@@ -56,17 +61,9 @@ crdt_doc_free(CrdtDoc *doc)
 	crdt_array_free(&doc->host, &doc->wide_ids, &doc->wide_capacity, sizeof(CrdtId));
 	crdt_array_free(&doc->host, &doc->clients, &doc->client_capacity, sizeof(CrdtClient));
 	crdt_array_free(&doc->host, &doc->names, &doc->name_capacity, sizeof(CrdtBytes));
-	crdt_array_free(&doc->host, &doc->types, &doc->type_capacity, sizeof(CrdtType));
 	crdt_array_free(&doc->host, &doc->roots, &doc->root_capacity, sizeof(uint32_t));
 	crdt_array_free(&doc->host, &doc->lists, &doc->list_capacity, sizeof(CrdtList));
 	host.resize(host.context, doc, sizeof(*doc), 0);
-}
-
-static size_t
-pool_bytes(const CrdtPool *pool)
-{
-	return pool->chunk_capacity * sizeof(void *) +
-		   pool->chunk_count * CRDT_POOL_CHUNK * pool->record_size;
 }
 
 size_t
@@ -75,10 +72,10 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 	size_t hash_entries =
 		doc->client_hash.capacity + doc->name_hash.capacity + doc->list_hash.capacity;
 
-	return sizeof(*doc) + doc->text.bytes + pool_bytes(&doc->items) + pool_bytes(&doc->pieces) +
-		   crdt_structs_bytes(doc) + hash_entries * sizeof(uint32_t) +
-		   doc->wide_capacity * sizeof(CrdtId) + doc->client_capacity * sizeof(CrdtClient) +
-		   doc->name_capacity * sizeof(CrdtBytes) + doc->type_capacity * sizeof(CrdtType) +
+	return sizeof(*doc) + doc->text.bytes + crdt_pool_bytes(&doc->items) +
+		   crdt_pool_bytes(&doc->pieces) + crdt_pool_bytes(&doc->types) + crdt_structs_bytes(doc) +
+		   hash_entries * sizeof(uint32_t) + doc->wide_capacity * sizeof(CrdtId) +
+		   doc->client_capacity * sizeof(CrdtClient) + doc->name_capacity * sizeof(CrdtBytes) +
 		   doc->root_capacity * sizeof(uint32_t) + doc->list_capacity * sizeof(CrdtList) +
 		   doc->pending.missing.capacity * sizeof(CrdtStateVectorEntry) +
 		   doc->transaction.client_capacity * sizeof(uint32_t) +
@@ -106,7 +103,7 @@ crdt_doc_root_count(const CrdtDoc *doc)
 const CrdtType *
 crdt_doc_root(const CrdtDoc *doc, size_t index)
 {
-	return &doc->types[doc->roots[index]];
+	return crdt_type(doc, doc->roots[index]);
 }
 
 const CrdtType *
@@ -114,7 +111,7 @@ crdt_doc_find_root(const CrdtDoc *doc, CrdtBytes name)
 {
 	uint32_t type = crdt_root_find(doc, crdt_name_find(doc, name));
 
-	return type == 0 ? NULL : &doc->types[type];
+	return type == 0 ? NULL : crdt_type(doc, type);
 }
 
 CrdtBytes
@@ -134,14 +131,14 @@ crdt_doc_declare_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind, CrdtError *er
 							  (int) kind);
 	if (!crdt_name_add(doc, name, &number) || !crdt_root_add(doc, number, &type))
 		return crdt_error_no_memory(error);
-	if (doc->types[type].kind != CRDT_UNTYPED && doc->types[type].kind != kind)
+	if (crdt_type(doc, type)->kind != CRDT_UNTYPED && crdt_type(doc, type)->kind != kind)
 		return crdt_error_set(error, CRDT_INVALID, 0,
 							  "root is declared as kind %d already, not as %d",
-							  doc->types[type].kind, (int) kind);
-	if (doc->types[type].kind == CRDT_UNTYPED)
+							  crdt_type(doc, type)->kind, (int) kind);
+	if (crdt_type(doc, type)->kind == CRDT_UNTYPED)
 	{
-		doc->types[type].kind = (uint8_t) kind;
-		doc->types[type].has_formatting = false;
+		crdt_type(doc, type)->kind = (uint8_t) kind;
+		crdt_type(doc, type)->has_formatting = false;
 	}
 	return CRDT_OK;
 }

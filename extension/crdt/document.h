@@ -21,7 +21,7 @@
 typedef struct CrdtDoc CrdtDoc;
 
 /* One shared type of a document: a root, or one nested in another.  Borrowed from the document,
- * valid until it changes. */
+ * and valid as long as that lives; a type that was deleted reads as empty. */
 typedef struct CrdtType CrdtType;
 
 /* Numbers are those of the wire (FORMAT 4). */
@@ -37,6 +37,13 @@ typedef enum CrdtKind
 	CRDT_UNTYPED = 7 /* a root that nobody has declared */
 } CrdtKind;
 
+/* What an observer hears of a transaction. */
+typedef struct CrdtChange
+{
+	bool local; /* made by edits here (or by cleaning), not by an update that was applied */
+	const void *origin; /* as given to crdt_doc_begin; NULL for others */
+} CrdtChange;
+
 typedef struct CrdtDocOptions
 {
 	/* Yjs's gc: false: the content of what is deleted stays. */
@@ -44,6 +51,10 @@ typedef struct CrdtDocOptions
 	/* Do as a receiving JavaScript client does: delete formatting items that an update made
 	 * redundant (FORMAT 8.5).  Off for a store, which invents no deletions. */
 	bool clean_formatting;
+	/* Called at the end of each transaction that changed something, after its garbage was collected:
+	 * Yjs's update event.  May only read the document, and encode the transaction. */
+	void (*after_transaction)(void *context, CrdtDoc *doc, const CrdtChange *change);
+	void *context;
 } CrdtDocOptions;
 
 /* ---- life ---- */
@@ -77,6 +88,11 @@ bool crdt_doc_is_waiting(const CrdtDoc *doc);
 CRDT_MUST_CHECK CrdtStatus crdt_doc_encode(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
 										   CrdtBuffer *out, CrdtError *error);
 
+/* The update of the transaction that has just ended, as Yjs's update events carry it; only inside
+ * after_transaction.  CRDT_INVALID elsewhere. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_encode_transaction(CrdtDoc *doc, CrdtFormat format,
+													   CrdtBuffer *out, CrdtError *error);
+
 /* Yjs's encodeStateVector. */
 CRDT_MUST_CHECK CrdtStatus crdt_doc_encode_state_vector(const CrdtDoc *doc, CrdtBuffer *out,
 														CrdtError *error);
@@ -94,9 +110,20 @@ CrdtBytes crdt_doc_root_name(const CrdtDoc *doc, const CrdtType *root);
 CRDT_MUST_CHECK CrdtStatus crdt_doc_declare_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind,
 												 CrdtError *error);
 
+/* Declares a root and returns it; NULL: refused, see error. */
+CRDT_MUST_CHECK const CrdtType *
+crdt_doc_open_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind, CrdtError *error);
+
 /* What the type is: as declared or made; for an undeclared root the kind its content suggests
  * (CRDT_UNTYPED if it is empty). */
 CrdtKind crdt_doc_kind(const CrdtDoc *doc, const CrdtType *type);
+
+/* Yjs's length: UTF-16 units of a text, elements of a list; of a map 0. */
+uint64_t crdt_doc_length(const CrdtDoc *doc, const CrdtType *type);
+
+/* The shared type at that index or under that key; NULL: there is none. */
+const CrdtType *crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index);
+const CrdtType *crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key);
 
 /* A type's visible text (Yjs's toString of a Text), UTF-8, appended to out. */
 CRDT_MUST_CHECK CrdtStatus crdt_doc_text(const CrdtDoc *doc, const CrdtType *type, CrdtBuffer *out,

@@ -174,10 +174,10 @@ integrate_content(CrdtDoc *doc, CrdtRef ref, CrdtItem *item, const CrdtList *lis
 			crdt_transaction_add_deleted(doc, item);
 			break;
 		case CRDT_TYPE:
-			doc->types[item->content.type].item = ref;
+			crdt_type(doc, item->content.type)->item = ref;
 			doc->keyed_types += list->key != 0;
 			break;
-		case CRDT_FORMAT_MARK: doc->types[list->type].has_formatting = true; break;
+		case CRDT_FORMAT_MARK: crdt_type(doc, list->type)->has_formatting = true; break;
 		default: break;
 	}
 }
@@ -207,7 +207,7 @@ crdt_item_integrate(CrdtDoc *doc, uint32_t client, CrdtRef ref)
 	crdt_structs_append(doc, client, ref, length);
 	integrate_content(doc, ref, item, list);
 	crdt_transaction_note_change(doc, list->type);
-	holder = doc->types[list->type].item;
+	holder = crdt_type(doc, list->type)->item;
 	doc->nested_items += holder != 0;
 	if ((holder != 0 && crdt_item(doc, holder)->deleted) || (list->key != 0 && item->right != 0))
 		crdt_item_delete(doc, ref);
@@ -229,7 +229,7 @@ delete_one(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
 	crdt_transaction_note_change(doc, list->type);
 	if (item->kind == CRDT_TYPE)
 	{
-		CrdtType *type = &doc->types[item->content.type];
+		CrdtType *type = crdt_type(doc, item->content.type);
 
 		type->next = *stack;
 		*stack = type->number;
@@ -255,7 +255,7 @@ crdt_item_delete(CrdtDoc *doc, CrdtRef ref)
 	delete_one(doc, ref, &stack);
 	while (stack != 0)
 	{
-		const CrdtType *type = &doc->types[stack];
+		const CrdtType *type = crdt_type(doc, stack);
 		CrdtRef child = doc->lists[type->sequence].first;
 		uint32_t key = type->first_key;
 

@@ -98,7 +98,7 @@ typedef struct CrdtList
 struct CrdtType
 {
 	CrdtRef item; /* its holder; 0: a root */
-	uint32_t number; /* its place in doc->types */
+	uint32_t number; /* in doc->types */
 	uint32_t name; /* of a root, element or hook; 0: none */
 	uint32_t sequence; /* list */
 	uint32_t first_key; /* list; 0: none */
@@ -142,8 +142,9 @@ typedef struct CrdtHash
 } CrdtHash;
 
 /* Records of one size, by number from 1, in chunks that never move. */
-#define CRDT_POOL_CHUNK_BITS 7
-#define CRDT_POOL_CHUNK (1u << CRDT_POOL_CHUNK_BITS)
+#define CRDT_ITEM_CHUNK_BITS 7
+#define CRDT_PIECE_CHUNK_BITS 7
+#define CRDT_TYPE_CHUNK_BITS 3
 
 typedef struct CrdtPool
 {
@@ -151,6 +152,7 @@ typedef struct CrdtPool
 	size_t chunk_count;
 	size_t chunk_capacity;
 	size_t record_size;
+	uint32_t chunk_bits; /* a chunk has 2^chunk_bits records */
 	uint64_t used; /* numbers ever taken, 0 included */
 	uint32_t free; /* released records; the first four bytes of each name the next */
 	uint64_t free_count;
@@ -219,9 +221,7 @@ struct CrdtDoc
 	size_t name_capacity;
 	CrdtHash name_hash;
 
-	CrdtType *types; /* number 0 is none */
-	size_t type_count;
-	size_t type_capacity;
+	CrdtPool types; /* never released: who holds a CrdtType may keep it */
 	uint32_t *roots; /* types, in order of first mention */
 	size_t root_count;
 	size_t root_capacity;
@@ -245,7 +245,17 @@ crdt_item(const CrdtDoc *doc, CrdtRef ref)
 {
 	const CrdtPool *pool = &doc->items;
 
-	return (CrdtItem *) pool->chunks[ref >> CRDT_POOL_CHUNK_BITS] + (ref & (CRDT_POOL_CHUNK - 1));
+	return (CrdtItem *) pool->chunks[ref >> CRDT_ITEM_CHUNK_BITS] +
+		   (ref & ((1u << CRDT_ITEM_CHUNK_BITS) - 1));
+}
+
+static inline CrdtType *
+crdt_type(const CrdtDoc *doc, uint32_t number)
+{
+	const CrdtPool *pool = &doc->types;
+
+	return (CrdtType *) pool->chunks[number >> CRDT_TYPE_CHUNK_BITS] +
+		   (number & ((1u << CRDT_TYPE_CHUNK_BITS) - 1));
 }
 
 static inline CrdtPlace
@@ -280,7 +290,7 @@ crdt_item_is_countable(const CrdtItem *item)
 static inline const CrdtType *
 crdt_item_type(const CrdtDoc *doc, const CrdtItem *item)
 {
-	return &doc->types[item->content.type];
+	return crdt_type(doc, item->content.type);
 }
 
 static inline CrdtBytes

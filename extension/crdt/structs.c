@@ -404,7 +404,7 @@ split_item(CrdtDoc *doc, CrdtPlace place, CrdtCursor cursor, CrdtRef ref, uint64
 		crdt_item(doc, right->right)->left = right_ref;
 	else
 		list->last = right_ref;
-	if (doc->types[list->type].item != 0)
+	if (crdt_type(doc, list->type)->item != 0)
 		doc->nested_items++;
 	cursor.at++;
 	insert_entry(doc, &doc->clients[place.client], cursor, clock + at, right_ref);

@@ -23,12 +23,12 @@ crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
 	needed = pool->used + (count - pool->free_count);
 	if (needed > UINT32_MAX / 2)
 		return false;
-	chunks = (size_t) ((needed + CRDT_POOL_CHUNK - 1) >> CRDT_POOL_CHUNK_BITS);
+	chunks = (size_t) ((needed + (1u << pool->chunk_bits) - 1) >> pool->chunk_bits);
 	if (!crdt_array_reserve(host, &pool->chunks, &pool->chunk_capacity, chunks, sizeof(void *)))
 		return false;
 	while (pool->chunk_count < chunks)
 	{
-		void *chunk = host->resize(host->context, NULL, 0, CRDT_POOL_CHUNK * pool->record_size);
+		void *chunk = host->resize(host->context, NULL, 0, pool->record_size << pool->chunk_bits);
 
 		if (chunk == NULL)
 			return false;
@@ -60,11 +60,11 @@ crdt_pool_release(CrdtPool *pool, uint32_t number)
 void
 crdt_pool_trim(const CrdtHost *host, CrdtPool *pool)
 {
-	size_t chunks = (size_t) ((pool->used + CRDT_POOL_CHUNK) >> CRDT_POOL_CHUNK_BITS) + 1;
+	size_t chunks = (size_t) ((pool->used + (1u << pool->chunk_bits)) >> pool->chunk_bits) + 1;
 
 	while (pool->chunk_count > chunks)
 		host->resize(host->context, pool->chunks[--pool->chunk_count],
-					 CRDT_POOL_CHUNK * pool->record_size, 0);
+					 pool->record_size << pool->chunk_bits, 0);
 }
 
 void
@@ -72,8 +72,15 @@ crdt_pool_free(const CrdtHost *host, CrdtPool *pool)
 {
 	while (pool->chunk_count > 0)
 		host->resize(host->context, pool->chunks[--pool->chunk_count],
-					 CRDT_POOL_CHUNK * pool->record_size, 0);
+					 pool->record_size << pool->chunk_bits, 0);
 	crdt_array_free(host, &pool->chunks, &pool->chunk_capacity, sizeof(void *));
+}
+
+size_t
+crdt_pool_bytes(const CrdtPool *pool)
+{
+	return pool->chunk_capacity * sizeof(void *) +
+		   (pool->chunk_count * pool->record_size << pool->chunk_bits);
 }
 
 /* ---- hashing ---- */
@@ -286,14 +293,11 @@ crdt_name_add(CrdtDoc *doc, CrdtBytes name, uint32_t *number)
 bool
 crdt_types_reserve(CrdtDoc *doc, size_t types, size_t lists)
 {
-	if (doc->type_count == 0)
-		doc->type_count = 1;
 	if (doc->list_count == 0)
 		doc->list_count = 1;
 	lists += types; /* each type has a sequence */
 	return doc->list_count + lists <= CRDT_LIST_COUNT_MAX &&
-		   crdt_array_reserve(&doc->host, &doc->types, &doc->type_capacity, doc->type_count + types,
-							  sizeof(CrdtType)) &&
+		   crdt_pool_reserve(&doc->host, &doc->types, types) &&
 		   crdt_array_reserve(&doc->host, &doc->lists, &doc->list_capacity, doc->list_count + lists,
 							  sizeof(CrdtList)) &&
 		   hash_reserve(doc, &doc->list_hash, lists);
@@ -302,10 +306,11 @@ crdt_types_reserve(CrdtDoc *doc, size_t types, size_t lists)
 uint32_t
 crdt_type_add(CrdtDoc *doc, uint8_t kind, uint32_t name, CrdtRef item)
 {
-	uint32_t number = (uint32_t) doc->type_count++;
+	uint32_t number = crdt_pool_take(&doc->types);
+	CrdtType *type = crdt_type(doc, number);
 
-	doc->types[number] = (CrdtType){.number = number, .kind = kind, .name = name, .item = item};
-	doc->types[number].sequence = crdt_list_add(doc, number, 0);
+	*type = (CrdtType){.number = number, .kind = kind, .name = name, .item = item};
+	type->sequence = crdt_list_add(doc, number, 0);
 	return number;
 }
 
@@ -317,7 +322,7 @@ crdt_list_find(const CrdtDoc *doc, uint32_t type, uint32_t key)
 	uint32_t number;
 
 	if (key == 0)
-		return doc->types[type].sequence;
+		return crdt_type(doc, type)->sequence;
 	if (hash->capacity == 0)
 		return 0;
 	at = (size_t) hash_number(doc, list_key(type, key));
@@ -331,7 +336,7 @@ uint32_t
 crdt_list_add(CrdtDoc *doc, uint32_t type, uint32_t key)
 {
 	uint32_t number = crdt_list_find(doc, type, key);
-	CrdtType *owner = &doc->types[type];
+	CrdtType *owner = crdt_type(doc, type);
 
 	if (number != 0)
 		return number;
@@ -369,7 +374,7 @@ crdt_root_add(CrdtDoc *doc, uint32_t name, uint32_t *type)
 		!crdt_array_reserve(&doc->host, &doc->roots, &doc->root_capacity, doc->root_count + 1,
 							sizeof(uint32_t)))
 		return false;
-	doc->types[0] = (CrdtType){0};
+	*crdt_type(doc, 0) = (CrdtType){0}; /* "type 0" */
 	doc->lists[0] = (CrdtList){0};
 	*type = crdt_type_add(doc, CRDT_UNTYPED, name, 0);
 	entry = crdt_list_add(doc, 0, name);

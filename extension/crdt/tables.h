@@ -21,12 +21,13 @@ void crdt_pool_release(CrdtPool *pool, uint32_t number);
 /* Gives back chunks that a reserve made and nobody took from. */
 void crdt_pool_trim(const CrdtHost *host, CrdtPool *pool);
 void crdt_pool_free(const CrdtHost *host, CrdtPool *pool);
+size_t crdt_pool_bytes(const CrdtPool *pool);
 
 static inline void *
 crdt_pool_record(const CrdtPool *pool, uint32_t number)
 {
-	return (uint8_t *) pool->chunks[number >> CRDT_POOL_CHUNK_BITS] +
-		   (number & (CRDT_POOL_CHUNK - 1)) * pool->record_size;
+	return (uint8_t *) pool->chunks[number >> pool->chunk_bits] +
+		   (number & ((1u << pool->chunk_bits) - 1)) * pool->record_size;
 }
 
 /* ---- clients ---- */

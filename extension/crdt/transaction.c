@@ -51,7 +51,7 @@ crdt_transaction_add_deleted(CrdtDoc *doc, const CrdtItem *item)
 void
 crdt_transaction_note_change(CrdtDoc *doc, uint32_t number)
 {
-	CrdtType *type = &doc->types[number];
+	CrdtType *type = crdt_type(doc, number);
 
 	if (!doc->options.clean_formatting || (type->kind != CRDT_TEXT && type->kind != CRDT_XML_TEXT))
 		return;
@@ -138,7 +138,7 @@ collect_child(CrdtDoc *doc, CrdtItem *item, uint32_t *stack)
 {
 	if (item->kind == CRDT_TYPE)
 	{
-		CrdtType *type = &doc->types[item->content.type];
+		CrdtType *type = crdt_type(doc, item->content.type);
 
 		type->next = *stack;
 		*stack = type->number;
@@ -176,13 +176,13 @@ collect_item(CrdtDoc *doc, CrdtItem *item)
 	if (item->kind == CRDT_TYPE)
 	{
 		stack = item->content.type;
-		doc->types[stack].next = 0;
+		crdt_type(doc, stack)->next = 0;
 		doc->keyed_types -= doc->lists[item->list].key != 0;
 	}
 	crdt_content_drop(doc, item);
 	while (stack != 0)
 	{
-		const CrdtType *type = &doc->types[stack];
+		const CrdtType *type = crdt_type(doc, stack);
 		uint32_t key = type->first_key;
 
 		stack = type->next;
@@ -251,7 +251,7 @@ merge_pair(CrdtDoc *doc, CrdtRef left_ref, CrdtRef right_ref)
 			crdt_item(doc, next)->left = left_ref;
 		else
 			doc->lists[left->list].last = left_ref;
-		doc->nested_items -= doc->types[doc->lists[left->list].type].item != 0;
+		doc->nested_items -= crdt_type(doc, doc->lists[left->list].type)->item != 0;
 	}
 	crdt_pool_release(&doc->items, right_ref);
 	return true;
