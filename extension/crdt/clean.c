@@ -52,7 +52,7 @@ delete_mark(Cleaning *cleaning, CrdtRef ref)
 {
 	CrdtDoc *doc = cleaning->doc;
 
-	if (crdt_transaction_reserve(doc, 0, doc->transaction.deleted_count + 1, 0))
+	if (crdt_transaction_reserve(doc, 0, 1, 0))
 		crdt_item_delete(doc, ref);
 }
 

@@ -13,9 +13,9 @@
 
 #include <string.h>
 
+#include "reserve.h"
 #include "structs.h"
 #include "tables.h"
-#include "transaction.h"
 #include "update.h"
 
 /* Larger arrays than this are given back after use. */
@@ -824,47 +824,6 @@ plan_deletes(CrdtPlan *plan)
 
 /* ---- reserving ---- */
 
-/* What carrying out the plan may take, at most. */
-typedef struct Needs
-{
-	uint64_t items;
-	uint64_t splits;
-	uint64_t pieces;
-	uint64_t text_bytes;
-	uint64_t types;
-	uint64_t lists;
-	uint64_t deleted;
-	bool wide; /* ids beyond 20 + 44 bits */
-	bool deep; /* a type may be deleted with all that is in it */
-	bool piecewise; /* contents that are cut may need pieces */
-} Needs;
-
-static void
-count_split(CrdtPlan *plan, Needs *needs, uint32_t client)
-{
-	plan->doc->clients[client].coming_splits++;
-	needs->splits++;
-}
-
-static void
-count_content(const CrdtStruct *wire, Needs *needs)
-{
-	bool has_bytes = wire->kind != CRDT_GC && wire->kind != CRDT_DELETED && wire->kind != CRDT_TYPE;
-
-	if (has_bytes)
-		needs->text_bytes += wire->content.size;
-	if (has_bytes && (wire->kind != CRDT_STRING || !wire->ascii))
-	{
-		needs->pieces++;
-		needs->piecewise = true;
-	}
-	if (wire->kind == CRDT_TYPE)
-	{
-		needs->types++;
-		needs->deep = true;
-	}
-}
-
 /* Does the struct continue the one that is integrated just before it? */
 static bool
 continues(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
@@ -893,7 +852,7 @@ shares_right_origin(const CrdtPlan *plan, const CrdtStep *step, const CrdtArriva
 }
 
 static void
-count_step(CrdtPlan *plan, const CrdtStep *step, Needs *needs)
+count_step(CrdtPlan *plan, const CrdtStep *step, CrdtNeeds *needs)
 {
 	const CrdtArrival *arrival = &plan->arrivals[step->arrival];
 	const CrdtStruct *wire = &arrival->wire;
@@ -901,13 +860,13 @@ count_step(CrdtPlan *plan, const CrdtStep *step, Needs *needs)
 	if ((wire->flags & CRDT_HAS_ORIGIN) != 0)
 	{
 		if (!continues(plan, step, arrival))
-			count_split(plan, needs, arrival->origin_client);
+			crdt_needs_split(plan->doc, needs, arrival->origin_client);
 		needs->wide |= crdt_id_is_wide(arrival->origin_client, wire->origin.clock);
 	}
 	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
 	{
 		if (!shares_right_origin(plan, step, arrival))
-			count_split(plan, needs, arrival->right_client);
+			crdt_needs_split(plan->doc, needs, arrival->right_client);
 		needs->wide |= crdt_id_is_wide(arrival->right_client, wire->right_origin.clock);
 	}
 	if (step->offset >= wire->length)
@@ -916,7 +875,7 @@ count_step(CrdtPlan *plan, const CrdtStep *step, Needs *needs)
 	needs->items++;
 	needs->lists += arrival->key != 0;
 	plan->doc->clients[arrival->client].coming_structs++;
-	count_content(wire, needs);
+	crdt_needs_content(needs, wire);
 }
 
 /* How many structs that are there already does a range touch? */
@@ -931,59 +890,22 @@ structs_in_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 }
 
 static CrdtStatus
-reserve_leaves(CrdtPlan *plan)
-{
-	size_t large = 0;
-	size_t small = 0;
-
-	for (size_t i = 0; i < plan->client_count; i++)
-	{
-		CrdtClient *client = &plan->doc->clients[plan->clients[i]];
-
-		if (client->coming_structs + client->coming_splits > 0 &&
-			!crdt_structs_reserve(plan->doc, client, &large, &small))
-			return no_memory(plan);
-	}
-	return crdt_leaves_reserve(plan->doc, large, small) ? CRDT_OK : no_memory(plan);
-}
-
-static CrdtStatus
 reserve(CrdtPlan *plan)
 {
-	CrdtDoc *doc = plan->doc;
-	Needs needs = {.piecewise = doc->pieces.used > 1,
-				   .wide = doc->wide_count > 0,
-				   .deep = doc->keyed_types > 0 || plan->delete_count > 0};
-	uint64_t nested;
-	uint64_t wide;
+	CrdtNeeds needs = crdt_needs(plan->doc);
 
+	needs.deep |= plan->delete_count > 0;
 	for (size_t i = 0; i < plan->step_count; i++)
 		count_step(plan, &plan->steps[i], &needs);
 	for (size_t i = 0; i < plan->delete_count; i++)
 	{
 		const CrdtDeletedRange *range = &plan->deletes[i];
 
-		count_split(plan, &needs, range->client);
-		count_split(plan, &needs, range->client);
-		needs.deleted += structs_in_range(doc, range) + 1;
+		crdt_needs_split(plan->doc, &needs, range->client);
+		crdt_needs_split(plan->doc, &needs, range->client);
+		needs.deleted += structs_in_range(plan->doc, range) + 1;
 	}
-	nested = needs.deep ? doc->nested_items + needs.items + needs.splits : 0;
-	wide = needs.wide ? 3 * needs.items + 2 * needs.splits : 0;
-	if (doc->list_count + needs.types + needs.lists + 2 > CRDT_LIST_COUNT_MAX)
-		return crdt_error_set(plan->error, CRDT_LIMIT, 0,
-							  "the document would hold more than %u lists", CRDT_LIST_COUNT_MAX);
-	if (!crdt_pool_reserve(&doc->host, &doc->items, needs.items + needs.splits) ||
-		!crdt_pool_reserve(&doc->host, &doc->pieces,
-						   needs.pieces + (needs.piecewise ? needs.splits : 0)) ||
-		!crdt_arena_reserve(&doc->text, (size_t) needs.text_bytes) ||
-		!crdt_types_reserve(doc, (size_t) needs.types, (size_t) needs.lists) ||
-		!crdt_array_reserve(&doc->host, &doc->wide_ids, &doc->wide_capacity,
-							doc->wide_count + (size_t) wide, sizeof(CrdtId)) ||
-		!crdt_transaction_reserve(doc, plan->client_count,
-								  needs.deleted + 2 * needs.items + needs.splits + nested,
-								  needs.splits + nested))
-		return no_memory(plan);
-	return reserve_leaves(plan);
+	return crdt_reserve(plan->doc, &needs, plan->clients, plan->client_count, plan->error);
 }
 
 /* ---- the plan ---- */

@@ -86,11 +86,13 @@ crdt_transaction_reserve(CrdtDoc *doc, uint64_t clients, uint64_t deleted, uint6
 	if (clients > SIZE_MAX / 64 || deleted > SIZE_MAX / 64 || to_merge > SIZE_MAX / 64)
 		return false;
 	return crdt_array_reserve(&doc->host, &transaction->clients, &transaction->client_capacity,
-							  (size_t) clients, sizeof(uint32_t)) &&
+							  transaction->client_count + (size_t) clients, sizeof(uint32_t)) &&
 		   crdt_array_reserve(&doc->host, &transaction->deleted, &transaction->deleted_capacity,
-							  (size_t) deleted, sizeof(CrdtDeletedRange)) &&
+							  transaction->deleted_count + (size_t) deleted,
+							  sizeof(CrdtDeletedRange)) &&
 		   crdt_array_reserve(&doc->host, &transaction->to_merge, &transaction->to_merge_capacity,
-							  (size_t) to_merge, sizeof(CrdtPackedId));
+							  transaction->to_merge_count + (size_t) to_merge,
+							  sizeof(CrdtPackedId));
 }
 
 /* ---- the delete set, sorted and merged (8.1) ---- */

@@ -22,7 +22,7 @@ void crdt_transaction_note_change(CrdtDoc *doc, uint32_t type);
 /* The deleted item, if it is older than the transaction, may be joined to neighbours at its end. */
 void crdt_transaction_merge_later(CrdtDoc *doc, const CrdtItem *item);
 
-/* Room for what an update may note. */
+/* Room for so much more that may be noted. */
 CRDT_MUST_CHECK bool
 crdt_transaction_reserve(CrdtDoc *doc, uint64_t clients, uint64_t deleted, uint64_t to_merge);
 
