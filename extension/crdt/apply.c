@@ -4,12 +4,12 @@
  * Here: finding the neighbours and the list that an arriving item names (7.3).  Not here: whatever
  * can fail, which is in plan.c; the place among concurrent neighbours (integrate.c).
  */
-#include "clean.h"
 #include "content.h"
 #include "integrate.h"
 #include "plan.h"
 #include "structs.h"
 #include "tables.h"
+#include "transaction.h"
 
 /* ---- one arriving struct ---- */
 
@@ -209,10 +209,14 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 {
 	CrdtPlan *plan = doc->plan != NULL ? doc->plan : (doc->plan = crdt_plan_new(doc));
 	CrdtStatus status;
+	uint64_t edit_state = crdt_doc_state(doc, doc->edit_client);
 	bool changed;
 
 	if (plan == NULL)
 		return crdt_error_no_memory(error);
+	if (doc->edit_depth > 0)
+		return crdt_error_set(error, CRDT_INVALID, 0,
+							  "an update cannot be applied inside a transaction of edits");
 	status = crdt_plan_make(plan, update, format, error);
 	if (status != CRDT_OK)
 		return status;
@@ -233,8 +237,9 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 	changed |= swap_pending(doc, plan);
 	changed |= swap_deletes(doc, plan);
 	crdt_plan_clear(plan);
-	crdt_clean_and_end(doc);
+	crdt_transaction_end(doc);
 	if (applied != NULL)
-		*applied = (CrdtApplied){changed, crdt_doc_is_waiting(doc)};
+		*applied = (CrdtApplied){changed, crdt_doc_is_waiting(doc),
+								 crdt_doc_state(doc, doc->edit_client) > edit_state};
 	return CRDT_OK;
 }

@@ -128,8 +128,9 @@ choose_by_arrivals(Cleaning *cleaning)
 
 	for (size_t i = 0; i < cleaning->first.client_count; i++)
 	{
-		CrdtClient *client = &doc->clients[cleaning->first.clients[i]];
-		CrdtCursor cursor = crdt_structs_find(client, client->state_before);
+		const CrdtTouched *touched = &cleaning->first.clients[i];
+		CrdtClient *client = &doc->clients[touched->client];
+		CrdtCursor cursor = crdt_structs_find(client, touched->state_before);
 
 		do
 		{
@@ -168,23 +169,21 @@ clean_by_deleted(Cleaning *cleaning, const CrdtDeletedRange *range)
 	} while (crdt_structs_next(client, &cursor));
 }
 
-/* Was a visible text with formatting changed?  Forgets who was. */
+/* Was a visible text with formatting changed? */
 static bool
-formatting_may_be_redundant(CrdtDoc *doc)
+formatting_may_be_redundant(const CrdtDoc *doc)
 {
-	bool found = false;
+	const CrdtTransaction *transaction = &doc->transaction;
 
-	if (!doc->transaction.text_changed)
-		return false;
-	for (size_t i = 1; i < doc->types.used; i++)
+	for (size_t i = 0; i < transaction->type_count; i++)
 	{
-		CrdtType *type = crdt_type(doc, i);
+		const CrdtType *type = crdt_type(doc, transaction->types[i]);
 
-		found |= type->changed && type->has_formatting &&
-				 (type->item == 0 || !crdt_item(doc, type->item)->deleted);
-		type->changed = false;
+		if (type->has_formatting && (type->kind == CRDT_TEXT || type->kind == CRDT_XML_TEXT) &&
+			(type->item == 0 || (!type->gone && !crdt_item(doc, type->item)->deleted)))
+			return true;
 	}
-	return found;
+	return false;
 }
 
 /* ---- the two transactions ---- */
@@ -204,8 +203,8 @@ group_is_before(const void *a, const void *b)
 }
 
 /* Notes which client the transaction deleted something of first, second ...; before it is sorted. */
-static void
-rank_clients(CrdtDoc *doc)
+void
+crdt_clean_prepare(CrdtDoc *doc)
 {
 	uint32_t rank = 0;
 
@@ -250,9 +249,9 @@ clean_by_ranges(Cleaning *cleaning)
 }
 
 static void
-clean(Cleaning *cleaning)
+clean(CrdtDoc *doc, void *context)
 {
-	CrdtDoc *doc = cleaning->doc;
+	Cleaning *cleaning = context;
 
 	choose_by_arrivals(cleaning);
 	clean_by_ranges(cleaning);
@@ -261,32 +260,17 @@ clean(Cleaning *cleaning)
 		crdt_type(doc, cleaning->types[i])->to_clean = false;
 		clean_start(cleaning, crdt_type(doc, cleaning->types[i]));
 	}
-	for (size_t i = 1; i < doc->types.used; i++)
-		crdt_type(doc, i)->changed = false; /* the deletes above are no remote change */
 	crdt_array_free(&doc->host, &cleaning->types, &cleaning->type_capacity, sizeof(uint32_t));
 	crdt_array_free(&doc->host, &cleaning->keys, &cleaning->key_capacity, sizeof(uint32_t));
 }
 
 void
-crdt_clean_and_end(CrdtDoc *doc)
+crdt_clean(CrdtDoc *doc)
 {
-	Cleaning cleaning = {.doc = doc};
-	CrdtTransaction second;
+	Cleaning cleaning = {.doc = doc, .first = doc->transaction};
 
-	if (!formatting_may_be_redundant(doc))
-	{
-		crdt_transaction_end(doc);
-		return;
-	}
-	rank_clients(doc);
-	crdt_transaction_sort_deleted(doc);
-	cleaning.first = doc->transaction;
-	doc->transaction = (CrdtTransaction){0};
-	clean(&cleaning);
-	second = doc->transaction;
-	doc->transaction = cleaning.first;
-	crdt_transaction_end(doc);
-	crdt_transaction_free(doc);
-	doc->transaction = second;
-	crdt_transaction_end(doc);
+	if (formatting_may_be_redundant(doc))
+		(void) !crdt_transaction_nest(doc, clean, &cleaning);
+	for (size_t i = 0; i < doc->transaction.deleted_count; i++)
+		doc->clients[doc->transaction.deleted[i].client].clean_rank = 0;
 }

@@ -6,10 +6,13 @@
 
 #include "item.h"
 
+/* Notes the order in which the ending transaction deleted; before its delete set is sorted. */
+void crdt_clean_prepare(CrdtDoc *doc);
+
 /*
- * Ends the document's transaction and, if it may have made formatting redundant, deletes that in a
- * second one.  Lack of memory means less cleaning, never a failure: what stays is valid.
+ * If the ending transaction may have made formatting redundant, queues one that deletes that.
+ * Lack of memory means less cleaning, never a failure: what stays is valid.
  */
-void crdt_clean_and_end(CrdtDoc *doc);
+void crdt_clean(CrdtDoc *doc);
 
 #endif

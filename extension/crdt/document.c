@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "redone.h"
 #include "structs.h"
 #include "tables.h"
 #include "transaction.h"
@@ -21,6 +22,7 @@ crdt_doc_new(const CrdtHost *host, const CrdtDocOptions *options)
 	doc->host = *host;
 	if (options != NULL)
 		doc->options = *options;
+	doc->notes_changes = doc->options.clean_formatting;
 	doc->items.record_size = sizeof(CrdtItem);
 	doc->items.chunk_bits = CRDT_ITEM_CHUNK_BITS;
 	doc->pieces.record_size = sizeof(CrdtPiece);
@@ -50,6 +52,8 @@ crdt_doc_free(CrdtDoc *doc)
 		crdt_plan_free(doc->plan);
 	crdt_pending_close(&doc->pending);
 	crdt_transaction_free(doc);
+	crdt_array_free(&doc->host, &doc->queue, &doc->queue_capacity, sizeof(CrdtTransaction));
+	crdt_redone_free(doc);
 	crdt_structs_free(doc);
 	crdt_pool_free(&doc->host, &doc->items);
 	crdt_pool_free(&doc->host, &doc->pieces);
@@ -78,7 +82,9 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 		   doc->client_capacity * sizeof(CrdtClient) + doc->name_capacity * sizeof(CrdtBytes) +
 		   doc->root_capacity * sizeof(uint32_t) + doc->list_capacity * sizeof(CrdtList) +
 		   doc->pending.missing.capacity * sizeof(CrdtStateVectorEntry) +
-		   doc->transaction.client_capacity * sizeof(uint32_t) +
+		   doc->transaction.client_capacity * sizeof(CrdtTouched) +
+		   doc->transaction.type_capacity * sizeof(uint32_t) +
+		   doc->redone.capacity * sizeof(CrdtRedoneEntry) +
 		   doc->transaction.deleted_capacity * sizeof(CrdtDeletedRange) +
 		   doc->transaction.to_merge_capacity * sizeof(CrdtPackedId) +
 		   doc->pending.update.capacity + doc->pending.late.capacity +

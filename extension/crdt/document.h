@@ -73,6 +73,8 @@ typedef struct CrdtApplied
 {
 	bool changed; /* something was integrated, deleted, or newly parked: the update was news */
 	bool waiting; /* the document now holds parts that wait for updates not seen yet */
+	bool client_taken; /* the update writes as the document's own client: set another one before the
+						* next edit (crdt_doc_set_client), as Yjs does */
 } CrdtApplied;
 
 /* Yjs's applyUpdate, but whole or not at all.  applied may be NULL. */

@@ -103,31 +103,96 @@ collect_deletes(const CrdtDoc *doc, const EncodedClient *clients, size_t count, 
 	return true;
 }
 
+/* Writes what the clients have from their clocks on; deletes NULL: all that is deleted. */
+static bool
+encode_clients(CrdtDoc *doc, CrdtFormat format, const EncodedClient *clients, size_t count,
+			   const CrdtIdSet *deletes, CrdtBuffer *out)
+{
+	CrdtUpdateWriter writer;
+	CrdtIdSet all;
+	bool done;
+
+	crdt_update_writer_open(&writer, &doc->host, format);
+	crdt_idset_open(&all, &doc->host);
+	for (size_t i = 0; i < count; i++)
+		write_client(doc, &clients[i], &writer);
+	done = (deletes != NULL || collect_deletes(doc, clients, count, &all)) &&
+		   crdt_update_writer_finish(&writer, deletes != NULL ? deletes : &all, out);
+	crdt_idset_close(&all);
+	crdt_update_writer_close(&writer);
+	return done;
+}
+
 /* The integrated part of the document. */
 static bool
 encode_integrated(CrdtDoc *doc, CrdtFormat format, const CrdtStateVector *vector, CrdtBuffer *out)
 {
 	size_t count;
 	EncodedClient *clients = sorted_clients(doc, &count);
-	CrdtUpdateWriter writer;
-	CrdtIdSet deletes;
 	bool done;
 
 	if (clients == NULL)
 		return false;
-	crdt_update_writer_open(&writer, &doc->host, format);
-	crdt_idset_open(&deletes, &doc->host);
 	for (size_t i = 0; i < count; i++)
-	{
 		clients[i].clock = crdt_state_vector_clock(vector, clients[i].id);
-		write_client(doc, &clients[i], &writer);
-	}
-	done = collect_deletes(doc, clients, count, &deletes) &&
-		   crdt_update_writer_finish(&writer, &deletes, out);
-	crdt_idset_close(&deletes);
-	crdt_update_writer_close(&writer);
+	done = encode_clients(doc, format, clients, count, NULL, out);
 	free_clients(doc, clients);
 	return done;
+}
+
+/* ---- one transaction ---- */
+
+/* What the ending transaction added and deleted. */
+static bool
+encode_change(CrdtDoc *doc, CrdtFormat format, EncodedClient *clients, CrdtBuffer *out)
+{
+	const CrdtTransaction *transaction = &doc->transaction;
+	CrdtIdSet deletes;
+	bool done = true;
+
+	for (size_t i = 0; i < transaction->client_count; i++)
+	{
+		const CrdtTouched *touched = &transaction->clients[i];
+
+		clients[i] = (EncodedClient){doc->clients[touched->client].id, touched->state_before,
+									 touched->client};
+	}
+	crdt_sort(clients, transaction->client_count, sizeof(EncodedClient), client_is_before);
+	crdt_idset_open(&deletes, &doc->host);
+	for (size_t i = 0; done && i < transaction->deleted_count; i++)
+	{
+		const CrdtDeletedRange *range = &transaction->deleted[i];
+
+		done = crdt_idset_add(
+			&deletes, (CrdtIdRange){doc->clients[range->client].id, range->clock, range->length});
+	}
+	if (done)
+		crdt_idset_normalize(&deletes);
+	done = done && encode_clients(doc, format, clients, transaction->client_count, &deletes, out);
+	crdt_idset_close(&deletes);
+	return done;
+}
+
+CrdtStatus
+crdt_doc_encode_transaction(CrdtDoc *doc, CrdtFormat format, CrdtBuffer *out, CrdtError *error)
+{
+	size_t size_before = out->size;
+	size_t capacity = 0;
+	EncodedClient *clients = NULL;
+	CrdtStatus status = CRDT_OK;
+
+	if (!doc->transaction.is_ending)
+		return crdt_error_set(error, CRDT_INVALID, 0, "no transaction is ending");
+	if (!crdt_array_reserve(&doc->host, &clients, &capacity, doc->transaction.client_count + 1,
+							sizeof(EncodedClient)) ||
+		!encode_change(doc, format, clients, out))
+	{
+		out->size = size_before;
+		out->failed = false;
+		status = crdt_error_no_memory(error);
+	}
+	crdt_array_free(&doc->host, &clients, &capacity, sizeof(EncodedClient));
+	return status;
 }
 
 /* ---- what waits ---- */

@@ -105,7 +105,8 @@ struct CrdtType
 	uint32_t last_key;
 	uint8_t kind; /* CrdtKind */
 	bool has_formatting; /* a format mark was integrated while it was known to be a text */
-	bool changed; /* clean.c: by this transaction */
+	bool gone; /* garbage: its holder is no item that holds a type any more */
+	bool changed; /* is in transaction.types */
 	bool to_clean; /* clean.c: holds formatting that may be redundant now */
 	uint32_t next; /* the type below on a stack of types (integrate.c, transaction.c) */
 };
@@ -116,7 +117,7 @@ typedef struct CrdtClient
 {
 	uint64_t id;
 	uint64_t state; /* first unknown clock */
-	uint64_t state_before; /* of the current transaction */
+	uint64_t state_before; /* of the current transaction, if in_transaction */
 	uint64_t *leaf_clocks; /* first clock of each leaf */
 	CrdtLeaf **leaves;
 	uint32_t leaf_count;
@@ -167,20 +168,46 @@ typedef struct CrdtDeletedRange
 	uint32_t client; /* number */
 } CrdtDeletedRange;
 
+/* A client that got structs, and what its state was before. */
+typedef struct CrdtTouched
+{
+	uint64_t state_before;
+	uint32_t client; /* number */
+} CrdtTouched;
+
+/* Items that were deleted and brought back (redone.h). */
+typedef struct CrdtRedoneEntry
+{
+	CrdtPackedId id; /* of the successor */
+	CrdtRef ref; /* 0: free */
+} CrdtRedoneEntry;
+
+typedef struct CrdtRedone
+{
+	CrdtRedoneEntry *entries;
+	size_t capacity; /* a power of two, or 0 */
+	size_t count;
+} CrdtRedone;
+
 /* What the current transaction did; empty between transactions. */
 typedef struct CrdtTransaction
 {
-	uint32_t *clients; /* that got structs or lost some */
+	CrdtTouched *clients;
 	size_t client_count;
 	size_t client_capacity;
+	uint32_t *types; /* whose lists changed; noted only if doc->notes_changes */
+	size_t type_count;
+	size_t type_capacity;
 	CrdtDeletedRange *deleted;
 	size_t deleted_count;
 	size_t deleted_capacity;
 	CrdtPackedId *to_merge; /* right parts of splits */
 	size_t to_merge_count;
 	size_t to_merge_capacity;
+	const void *origin; /* who acts, for observers and undo managers */
 	bool changed;
-	bool text_changed; /* a type that may need its formatting cleaned */
+	bool local; /* an edit here, not an update that was applied */
+	bool is_ending; /* may be encoded (crdt_doc_encode_transaction) */
 } CrdtTransaction;
 
 /* Structs that wait for others (FORMAT 7.5). */
@@ -234,6 +261,14 @@ struct CrdtDoc
 	uint64_t nested_items; /* records in lists of nested types: bounds what a deletion reaches */
 	uint64_t keyed_types; /* types that were put under a key of a map */
 	CrdtTransaction transaction;
+	CrdtTransaction *queue; /* transactions that end after the current one (clean.c, undo.c) */
+	size_t queue_count;
+	size_t queue_capacity;
+	CrdtRedone redone;
+	uint64_t edit_client; /* Yjs's client id of local edits */
+	uint32_t edit_depth; /* begins that are not committed yet */
+	bool notes_changes; /* somebody wants to know which types a transaction changed */
+	struct CrdtUndo *undos; /* managers that watch */
 	struct CrdtPlan *plan; /* plan.h; made when first needed */
 	CrdtPending pending;
 };

@@ -6,6 +6,7 @@
  */
 #include "reserve.h"
 
+#include "redone.h"
 #include "structs.h"
 #include "tables.h"
 #include "transaction.h"
@@ -66,7 +67,7 @@ crdt_reserve(CrdtDoc *doc, const CrdtNeeds *needs, const uint32_t *clients, size
 			 CrdtError *error)
 {
 	uint64_t nested = needs->deep ? doc->nested_items + needs->items + needs->splits : 0;
-	uint64_t wide = needs->wide ? 3 * needs->items + 2 * needs->splits : 0;
+	uint64_t wide = needs->wide ? 3 * needs->items + 3 * needs->splits : 0;
 
 	if (doc->list_count + needs->types + needs->lists + 2 > CRDT_LIST_COUNT_MAX)
 		return crdt_error_set(error, CRDT_LIMIT, 0, "the document would hold more than %u lists",
@@ -81,6 +82,7 @@ crdt_reserve(CrdtDoc *doc, const CrdtNeeds *needs, const uint32_t *clients, size
 		!crdt_transaction_reserve(doc, client_count,
 								  needs->deleted + 2 * needs->items + needs->splits + nested,
 								  needs->splits + nested) ||
+		(doc->redone.count > 0 && !crdt_redone_reserve(doc, (size_t) needs->splits)) ||
 		!reserve_leaves(doc, clients, client_count))
 		return crdt_error_no_memory(error);
 	return CRDT_OK;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "content.h"
+#include "redone.h"
 #include "tables.h"
 
 #define SMALL_LEAF_STRUCTS 6
@@ -383,6 +384,19 @@ crdt_structs_remove(CrdtDoc *doc, uint32_t number, CrdtCursor *cursor)
 
 /* ---- cutting ---- */
 
+/* The right part's successor is the right part of the whole item's. */
+static void
+split_redone(CrdtDoc *doc, CrdtRef ref, CrdtRef right_ref, uint64_t at)
+{
+	CrdtPackedId redone = crdt_redone_find(doc, ref);
+	CrdtPlace place;
+
+	if (redone == CRDT_PACKED_NONE)
+		return;
+	place = crdt_unpack(doc, redone);
+	crdt_redone_add(doc, right_ref, crdt_pack(doc, place.client, place.clock + at));
+}
+
 /* Cuts the item at cursor after its first at units; returns the right part. */
 static CrdtRef
 split_item(CrdtDoc *doc, CrdtPlace place, CrdtCursor cursor, CrdtRef ref, uint64_t at)
@@ -406,6 +420,8 @@ split_item(CrdtDoc *doc, CrdtPlace place, CrdtCursor cursor, CrdtRef ref, uint64
 		list->last = right_ref;
 	if (crdt_type(doc, list->type)->item != 0)
 		doc->nested_items++;
+	if (doc->redone.count > 0)
+		split_redone(doc, ref, right_ref, at);
 	cursor.at++;
 	insert_entry(doc, &doc->clients[place.client], cursor, clock + at, right_ref);
 	transaction->to_merge[transaction->to_merge_count++] = right->id;

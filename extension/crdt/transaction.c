@@ -6,10 +6,15 @@
  */
 #include "transaction.h"
 
+#include <string.h>
+
+#include "clean.h"
 #include "content.h"
 #include "integrate.h"
+#include "redone.h"
 #include "structs.h"
 #include "tables.h"
+#include "undoing.h"
 
 /* Larger arrays than this are given back when the transaction ends. */
 #define ARRAY_KEPT 256
@@ -27,7 +32,7 @@ crdt_transaction_touch(CrdtDoc *doc, uint32_t number)
 		return;
 	client->in_transaction = true;
 	client->state_before = client->state;
-	transaction->clients[transaction->client_count++] = number;
+	transaction->clients[transaction->client_count++] = (CrdtTouched){client->state, number};
 }
 
 void
@@ -53,7 +58,7 @@ crdt_transaction_note_change(CrdtDoc *doc, uint32_t number)
 {
 	CrdtType *type = crdt_type(doc, number);
 
-	if (!doc->options.clean_formatting || (type->kind != CRDT_TEXT && type->kind != CRDT_XML_TEXT))
+	if (!doc->notes_changes || type->changed)
 		return;
 	if (type->item != 0)
 	{
@@ -65,7 +70,7 @@ crdt_transaction_note_change(CrdtDoc *doc, uint32_t number)
 			return;
 	}
 	type->changed = true;
-	doc->transaction.text_changed = true;
+	doc->transaction.types[doc->transaction.type_count++] = number;
 }
 
 void
@@ -86,13 +91,16 @@ crdt_transaction_reserve(CrdtDoc *doc, uint64_t clients, uint64_t deleted, uint6
 	if (clients > SIZE_MAX / 64 || deleted > SIZE_MAX / 64 || to_merge > SIZE_MAX / 64)
 		return false;
 	return crdt_array_reserve(&doc->host, &transaction->clients, &transaction->client_capacity,
-							  transaction->client_count + (size_t) clients, sizeof(uint32_t)) &&
+							  transaction->client_count + (size_t) clients, sizeof(CrdtTouched)) &&
 		   crdt_array_reserve(&doc->host, &transaction->deleted, &transaction->deleted_capacity,
 							  transaction->deleted_count + (size_t) deleted,
 							  sizeof(CrdtDeletedRange)) &&
 		   crdt_array_reserve(&doc->host, &transaction->to_merge, &transaction->to_merge_capacity,
 							  transaction->to_merge_count + (size_t) to_merge,
-							  sizeof(CrdtPackedId));
+							  sizeof(CrdtPackedId)) &&
+		   (!doc->notes_changes ||
+			crdt_array_reserve(&doc->host, &transaction->types, &transaction->type_capacity,
+							   transaction->type_count + (size_t) deleted, sizeof(uint32_t)));
 }
 
 /* ---- the delete set, sorted and merged (8.1) ---- */
@@ -136,8 +144,10 @@ crdt_transaction_sort_deleted(CrdtDoc *doc)
 
 /* A child of a collected type: only its place remains. */
 static void
-collect_child(CrdtDoc *doc, CrdtItem *item, uint32_t *stack)
+collect_child(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
 {
+	CrdtItem *item = crdt_item(doc, ref);
+
 	if (item->kind == CRDT_TYPE)
 	{
 		CrdtType *type = crdt_type(doc, item->content.type);
@@ -146,6 +156,7 @@ collect_child(CrdtDoc *doc, CrdtItem *item, uint32_t *stack)
 		*stack = type->number;
 	}
 	crdt_content_drop(doc, item);
+	crdt_redone_remove(doc, ref);
 	item->kind = CRDT_GC;
 	item->list = 0;
 	item->deleted = 1;
@@ -160,10 +171,10 @@ collect_list(CrdtDoc *doc, uint32_t number, uint32_t *stack)
 
 	while (ref != 0)
 	{
-		CrdtItem *item = crdt_item(doc, ref);
+		CrdtRef next = crdt_item(doc, ref)->right;
 
-		ref = item->right;
-		collect_child(doc, item, stack);
+		collect_child(doc, ref, stack);
+		ref = next;
 	}
 	list->first = 0;
 	list->last = 0;
@@ -184,10 +195,11 @@ collect_item(CrdtDoc *doc, CrdtItem *item)
 	crdt_content_drop(doc, item);
 	while (stack != 0)
 	{
-		const CrdtType *type = crdt_type(doc, stack);
+		CrdtType *type = crdt_type(doc, stack);
 		uint32_t key = type->first_key;
 
 		stack = type->next;
+		type->gone = true;
 		collect_list(doc, type->sequence, &stack);
 		for (; key != 0; key = doc->lists[key].next_key)
 			collect_list(doc, key, &stack);
@@ -222,6 +234,9 @@ items_can_merge(const CrdtDoc *doc, CrdtRef left_ref, const CrdtItem *left, cons
 	if (left->right == 0 || right->left != left_ref || right->origin == CRDT_PACKED_NONE)
 		return false;
 	if (left->list != right->list || !crdt_ids_equal(doc, left->right_origin, right->right_origin))
+		return false;
+	if (doc->redone.count > 0 && (crdt_redone_find(doc, left_ref) != CRDT_PACKED_NONE ||
+								  crdt_redone_find(doc, left->right) != CRDT_PACKED_NONE))
 		return false;
 	origin = crdt_unpack(doc, right->origin);
 	start = crdt_unpack(doc, left->id);
@@ -308,12 +323,13 @@ merge_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 }
 
 static void
-merge_appended(CrdtDoc *doc, uint32_t number)
+merge_appended(CrdtDoc *doc, const CrdtTouched *touched)
 {
-	CrdtClient *client = &doc->clients[number];
-	CrdtCursor first = crdt_structs_find(client, client->state_before);
+	CrdtClient *client = &doc->clients[touched->client];
+	CrdtCursor first = crdt_structs_find(client, touched->state_before);
 
-	merge_down_to(doc, number, crdt_structs_last(client), crdt_structs_clock_at(client, first));
+	merge_down_to(doc, touched->client, crdt_structs_last(client),
+				  crdt_structs_clock_at(client, first));
 }
 
 static void
@@ -337,42 +353,119 @@ merge_split(CrdtDoc *doc, CrdtPackedId id)
 
 /* ---- the end ---- */
 
+static bool
+is_empty(const CrdtTransaction *transaction)
+{
+	return transaction->client_count == 0 && transaction->deleted_count == 0;
+}
+
+/* Everything that exists is older than the next transaction. */
 static void
-forget(CrdtDoc *doc)
+close_body(CrdtDoc *doc)
 {
 	CrdtTransaction *transaction = &doc->transaction;
 
 	for (size_t i = 0; i < transaction->client_count; i++)
-		doc->clients[transaction->clients[i]].in_transaction = false;
-	transaction->client_count = 0;
-	transaction->deleted_count = 0;
-	transaction->to_merge_count = 0;
-	transaction->changed = false;
-	transaction->text_changed = false;
-	if (transaction->client_capacity > ARRAY_KEPT || transaction->deleted_capacity > ARRAY_KEPT ||
-		transaction->to_merge_capacity > ARRAY_KEPT)
-		crdt_transaction_free(doc);
+		doc->clients[transaction->clients[i].client].in_transaction = false;
+	for (size_t i = 0; i < transaction->type_count; i++)
+		crdt_type(doc, transaction->types[i])->changed = false;
 }
 
-void
-crdt_transaction_end(CrdtDoc *doc)
+static void
+collect_and_merge(CrdtDoc *doc)
 {
 	CrdtTransaction *transaction = &doc->transaction;
 
-	crdt_transaction_sort_deleted(doc);
 	if (!doc->options.keep_deleted)
 		for (size_t i = transaction->deleted_count; i-- > 0;)
 			collect_range(doc, &transaction->deleted[i]);
 	for (size_t i = transaction->deleted_count; i-- > 0;)
 		merge_range(doc, &transaction->deleted[i]);
 	for (size_t i = 0; i < transaction->client_count; i++)
-		merge_appended(doc, transaction->clients[i]);
+		merge_appended(doc, &transaction->clients[i]);
 	for (size_t i = transaction->to_merge_count; i-- > 0;)
 		merge_split(doc, transaction->to_merge[i]);
-	forget(doc);
+}
+
+static void
+tell_observer(CrdtDoc *doc)
+{
+	CrdtTransaction *transaction = &doc->transaction;
+	CrdtChange change = {transaction->local, transaction->origin};
+
+	if (doc->options.after_transaction == NULL || is_empty(transaction))
+		return;
+	transaction->is_ending = true;
+	doc->options.after_transaction(doc->options.context, doc, &change);
+	transaction->is_ending = false;
+}
+
+/* Makes the document's transaction an empty one. */
+static void
+forget(CrdtDoc *doc)
+{
+	CrdtTransaction *transaction = &doc->transaction;
+
+	transaction->client_count = 0;
+	transaction->deleted_count = 0;
+	transaction->to_merge_count = 0;
+	transaction->type_count = 0;
+	transaction->changed = false;
+	transaction->local = false;
+	transaction->origin = NULL;
+	if (transaction->client_capacity > ARRAY_KEPT || transaction->deleted_capacity > ARRAY_KEPT ||
+		transaction->to_merge_capacity > ARRAY_KEPT)
+		crdt_transaction_free(doc);
+}
+
+/* The transaction that waits longest becomes the document's; false: none waits. */
+static bool
+take_queued(CrdtDoc *doc)
+{
+	if (doc->queue_count == 0)
+		return false;
+	crdt_transaction_free(doc);
+	doc->transaction = doc->queue[0];
+	doc->queue_count--;
+	memmove(doc->queue, doc->queue + 1, doc->queue_count * sizeof(CrdtTransaction));
+	return true;
+}
+
+void
+crdt_transaction_end(CrdtDoc *doc)
+{
+	do
+	{
+		close_body(doc);
+		if (doc->options.clean_formatting && !doc->transaction.local)
+			crdt_clean_prepare(doc);
+		crdt_transaction_sort_deleted(doc);
+		crdt_undos_note(doc);
+		if (doc->options.clean_formatting && !doc->transaction.local)
+			crdt_clean(doc);
+		collect_and_merge(doc);
+		tell_observer(doc);
+		forget(doc);
+	} while (take_queued(doc));
 	crdt_leaves_trim(doc);
 	crdt_pool_trim(&doc->host, &doc->items);
 	crdt_pool_trim(&doc->host, &doc->pieces);
+}
+
+bool
+crdt_transaction_nest(CrdtDoc *doc, void (*body)(CrdtDoc *doc, void *context), void *context)
+{
+	CrdtTransaction outer = doc->transaction;
+
+	if (!crdt_array_reserve(&doc->host, &doc->queue, &doc->queue_capacity, doc->queue_count + 1,
+							sizeof(CrdtTransaction)))
+		return false;
+	doc->transaction = (CrdtTransaction){.local = true};
+	body(doc, context);
+	close_body(doc);
+	doc->queue[doc->queue_count++] = doc->transaction;
+	doc->transaction = outer;
+	return true;
 }
 
 void
@@ -381,9 +474,10 @@ crdt_transaction_free(CrdtDoc *doc)
 	CrdtTransaction *transaction = &doc->transaction;
 
 	crdt_array_free(&doc->host, &transaction->clients, &transaction->client_capacity,
-					sizeof(uint32_t));
+					sizeof(CrdtTouched));
 	crdt_array_free(&doc->host, &transaction->deleted, &transaction->deleted_capacity,
 					sizeof(CrdtDeletedRange));
 	crdt_array_free(&doc->host, &transaction->to_merge, &transaction->to_merge_capacity,
 					sizeof(CrdtPackedId));
+	crdt_array_free(&doc->host, &transaction->types, &transaction->type_capacity, sizeof(uint32_t));
 }

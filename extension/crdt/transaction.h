@@ -29,8 +29,16 @@ crdt_transaction_reserve(CrdtDoc *doc, uint64_t clients, uint64_t deleted, uint6
 /* What was deleted so far becomes sorted ranges that do not touch (8.1). */
 void crdt_transaction_sort_deleted(CrdtDoc *doc);
 
-/* Garbage collection and merging; leaves the transaction empty. */
+/*
+ * Ends the document's transaction, and then those that this one queued: notes it for undo, cleans
+ * formatting, lets garbage go, merges, tells the observer.  Leaves the transaction empty.
+ */
 void crdt_transaction_end(CrdtDoc *doc);
+
+/* Runs body, while another transaction is ending, as a transaction of its own that ends after it.
+ * False: no memory, and body was not run. */
+CRDT_MUST_CHECK bool
+crdt_transaction_nest(CrdtDoc *doc, void (*body)(CrdtDoc *doc, void *context), void *context);
 
 void crdt_transaction_free(CrdtDoc *doc);
 
