@@ -13,7 +13,8 @@
 typedef struct Pass
 {
 	const CrdtHost *host;
-	CrdtArena values;
+	CrdtArena values; /* of one struct */
+	CrdtArena kept; /* the reader's */
 	CrdtUpdateReader reader;
 	CrdtStruct current;
 	bool has_current;
@@ -43,8 +44,9 @@ pass_open(Pass *pass, const CrdtHost *host, CrdtBytes update, CrdtFormat format)
 	pass->host = host;
 	pass->structs_read = 0;
 	crdt_arena_open(&pass->values, host);
+	crdt_arena_open(&pass->kept, host);
 	crdt_idset_open(&pass->deletes, host);
-	crdt_update_reader_open(&pass->reader, update, format, &pass->values);
+	crdt_update_reader_open(&pass->reader, update, format, &pass->values, &pass->kept);
 	pass_next(pass);
 }
 
@@ -52,6 +54,7 @@ static void
 pass_close(Pass *pass)
 {
 	crdt_arena_close(&pass->values);
+	crdt_arena_close(&pass->kept);
 	crdt_idset_close(&pass->deletes);
 }
 

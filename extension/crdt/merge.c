@@ -88,7 +88,7 @@ typedef struct Merge
 	CrdtUpdateWriter writer;
 	CrdtIdSet deletes;
 	CrdtArena values; /* the reader's, and texts cut inside a surrogate pair */
-	CrdtArena pauses;
+	CrdtArena pauses; /* and what else readers need as long as they live */
 	Paused *free_pauses;
 } Merge;
 
@@ -195,7 +195,8 @@ static void
 begin_update(Merge *merge, size_t part)
 {
 	merge->part = part;
-	crdt_update_reader_open(&merge->reader, merge->updates[part], merge->format, &merge->values);
+	crdt_update_reader_open(&merge->reader, merge->updates[part], merge->format, &merge->values,
+							&merge->pauses);
 	advance(merge);
 }
 
@@ -435,14 +436,13 @@ pause_update(Merge *merge, Turn *turn)
 
 	if (paused != NULL)
 		merge->free_pauses = paused->next_free;
-	else
-		paused = crdt_arena_take(&merge->pauses, sizeof(Paused));
-	if (paused == NULL)
+	else if ((paused = crdt_arena_take(&merge->pauses, sizeof(Paused))) != NULL)
+		paused->place.columns = NULL;
+	if (paused == NULL || !crdt_update_reader_pause(&merge->reader, &paused->place))
 	{
 		fail_without_memory(merge);
 		return false;
 	}
-	paused->place = crdt_update_reader_place(&merge->reader);
 	paused->current = merge->current;
 	turn->paused = paused;
 	return true;
@@ -459,9 +459,8 @@ resume_update(Merge *merge, const Turn *turn)
 		return;
 	}
 	merge->part = turn->part;
-	crdt_update_reader_open(&merge->reader, merge->updates[turn->part], merge->format,
-							&merge->values);
-	crdt_update_reader_move(&merge->reader, &paused->place);
+	crdt_update_reader_resume(&merge->reader, merge->updates[turn->part], merge->format,
+							  &merge->values, &merge->pauses, &paused->place);
 	merge->current = paused->current;
 	merge->has_current = true;
 	paused->next_free = merge->free_pauses;

@@ -194,7 +194,7 @@ decode_structs(CrdtPlan *plan, CrdtUpdateReader *reader)
 	{
 		/* a block tells how many structs are coming, and the reader has checked that they fit */
 		if (!crdt_array_reserve(&plan->doc->host, &plan->arrivals, &plan->arrival_capacity,
-								plan->arrival_count + (size_t) reader->structs_left + 1,
+								plan->arrival_count + crdt_update_reader_coming(reader) + 1,
 								sizeof(CrdtArrival)))
 			return no_memory(plan);
 		if (!crdt_update_reader_next(reader, &plan->arrivals[plan->arrival_count].wire))
@@ -221,7 +221,7 @@ decode(CrdtPlan *plan, CrdtBytes update, CrdtFormat format)
 
 	plan->run_count = 0;
 	plan->fresh_deletes.count = 0;
-	crdt_update_reader_open(&reader, update, format, &plan->scratch);
+	crdt_update_reader_open(&reader, update, format, &plan->scratch, &plan->scratch);
 	reader.takes_flagged_skips = true;
 	status = decode_structs(plan, &reader);
 	if (status != CRDT_OK)

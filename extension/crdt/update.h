@@ -19,6 +19,11 @@
 
 #include "host.h"
 
+/* V2 stores runs, so few bytes can say many structs, and a damaged update claims any number of them.
+ * One of n bytes may hold as many; what claims more is CRDT_LIMIT. */
+#define CRDT_V2_STRUCTS_BASE 65536
+#define CRDT_V2_STRUCTS_PER_BYTE 256
+
 /* Is this a whole, valid update?  Bytes after its end are ignored, as Yjs does. */
 CRDT_MUST_CHECK CrdtStatus crdt_update_check(const CrdtHost *host, CrdtBytes update,
 											 CrdtFormat format, CrdtError *error);

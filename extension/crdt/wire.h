@@ -4,7 +4,7 @@
  * A reader yields the structs of an update in stream order, then its delete set; a writer takes
  * structs and a delete set.  Everything else in the core speaks CrdtStruct and never bytes:
  *
- *     crdt_update_reader_open(&reader, update, CRDT_V1, &scratch);
+ *     crdt_update_reader_open(&reader, update, CRDT_V1, &scratch, &scratch);
  *     while (crdt_update_reader_next(&reader, &item))
  *         ...
  *     crdt_update_reader_take_deletes(&reader, &deletes);
@@ -17,6 +17,7 @@
 #define CRDT_WIRE_H
 
 #include "bytes.h"
+#include "column.h"
 #include "idset.h"
 #include "memory.h"
 
@@ -82,11 +83,31 @@ crdt_kind_has_origin(uint8_t kind)
 
 /* ---- reading ---- */
 
+/* The columns of a V2 update, but for the last one, which CrdtUpdateReader.bytes reads. */
+typedef struct CrdtColumns
+{
+	CrdtColumn key_clock;
+	CrdtColumn client;
+	CrdtColumn left_clock;
+	CrdtColumn right_clock;
+	CrdtColumn info;
+	CrdtColumn parent_info;
+	CrdtColumn type_ref;
+	CrdtColumn length;
+	CrdtStringColumn strings;
+	CrdtBytes *keys; /* those read so far, which may be referred to */
+	size_t key_count;
+	size_t key_capacity;
+	uint64_t structs_allowed; /* what the size of the update still allows (update.h) */
+	uint64_t repeated_allowed; /* bytes of keys referred to */
+} CrdtColumns;
+
 typedef struct CrdtUpdateReader
 {
-	CrdtReader bytes;
+	CrdtReader bytes; /* V2: of the last column */
 	CrdtFormat format;
 	CrdtArena *scratch; /* holds values that were not canonical in the input */
+	CrdtArena *kept; /* holds what must live as long as the reader (V2) */
 	uint64_t blocks_left;
 	uint64_t structs_left; /* of the current block */
 	uint64_t client;
@@ -94,14 +115,23 @@ typedef struct CrdtUpdateReader
 	size_t block_number; /* from 1; tells two blocks of one client apart */
 	/* As Yjs's document reader: a Skip's flags mean nothing.  Its lazy reader refuses them. */
 	bool takes_flagged_skips;
+	CrdtColumns columns; /* V2 */
 } CrdtUpdateReader;
 
+/* scratch may be reset between two structs, kept only when the reader is done with. */
 void crdt_update_reader_open(CrdtUpdateReader *reader, CrdtBytes update, CrdtFormat format,
-							 CrdtArena *scratch);
+							 CrdtArena *scratch, CrdtArena *kept);
 
 /* The next struct; false at the end of the structs or on failure.  Views live as long as the
- * input and scratch. */
+ * input, scratch and kept. */
 bool crdt_update_reader_next(CrdtUpdateReader *reader, CrdtStruct *out);
+
+/* How many more structs there are for sure.  0 in V2, where only reading them shows that. */
+static inline size_t
+crdt_update_reader_coming(const CrdtUpdateReader *reader)
+{
+	return reader->format == CRDT_V1 ? (size_t) reader->structs_left : 0;
+}
 
 /* Appends the whole delete set, in stream order, to deletes; once, when crdt_update_reader_next has
  * said false.  Failures are the reader's. */
@@ -119,12 +149,16 @@ typedef struct CrdtUpdatePlace
 	uint64_t client;
 	uint64_t clock;
 	size_t block_number;
+	CrdtColumns *columns; /* V2; to be NULL at first, then used again */
 } CrdtUpdatePlace;
 
-CrdtUpdatePlace crdt_update_reader_place(const CrdtUpdateReader *reader);
+/* False: no memory (which kept gives). */
+CRDT_MUST_CHECK bool
+crdt_update_reader_pause(const CrdtUpdateReader *reader, CrdtUpdatePlace *place);
 
-/* Moves a reader that was opened on the same update there. */
-void crdt_update_reader_move(CrdtUpdateReader *reader, const CrdtUpdatePlace *place);
+/* Opens a reader on the update that was paused, and at its place. */
+void crdt_update_reader_resume(CrdtUpdateReader *reader, CrdtBytes update, CrdtFormat format,
+							   CrdtArena *scratch, CrdtArena *kept, const CrdtUpdatePlace *place);
 
 /* ---- writing ---- */
 
@@ -136,14 +170,30 @@ typedef struct CrdtBlockHead
 	size_t end; /* of its structs in the structs' buffer */
 } CrdtBlockHead;
 
+/* The columns of a V2 update, but for the last one. */
+typedef struct CrdtColumnWriters
+{
+	CrdtColumnWriter key_clock;
+	CrdtColumnWriter client;
+	CrdtColumnWriter left_clock;
+	CrdtColumnWriter right_clock;
+	CrdtColumnWriter info;
+	CrdtColumnWriter parent_info;
+	CrdtColumnWriter type_ref;
+	CrdtColumnWriter length;
+	CrdtStringColumnWriter strings;
+	int64_t key_count;
+} CrdtColumnWriters;
+
 typedef struct CrdtUpdateWriter
 {
 	CrdtFormat format;
-	CrdtBuffer structs;
-	CrdtBuffer text; /* one JSON text at a time, whose length goes in front of it */
+	CrdtBuffer structs; /* V2: the last column */
+	CrdtBuffer text; /* something whose length goes in front of it */
 	CrdtBlockHead *blocks;
 	size_t block_count;
 	size_t block_capacity;
+	CrdtColumnWriters columns; /* V2 */
 } CrdtUpdateWriter;
 
 void crdt_update_writer_open(CrdtUpdateWriter *writer, const CrdtHost *host, CrdtFormat format);
@@ -158,9 +208,42 @@ void crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, ui
 CRDT_MUST_CHECK bool
 crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out);
 
-/* ---- what the two formats implement (wire_v1.c) ---- */
+/* ---- what the two formats implement (wire_v1.c, wire_v2.c) ---- */
 
 void crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out);
 void crdt_v1_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset);
+
+void crdt_v2_read_struct(CrdtUpdateReader *reader, CrdtStruct *out);
+void crdt_v2_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset);
+
+/* Begins reading: the head with all columns but the last. */
+void crdt_v2_read_columns(CrdtUpdateReader *reader);
+
+void crdt_v2_writer_open(CrdtColumnWriters *columns, const CrdtHost *host);
+void crdt_v2_writer_close(CrdtColumnWriters *columns);
+
+/* Appends that head to out.  False: no memory now or earlier. */
+CRDT_MUST_CHECK bool crdt_v2_write_columns(CrdtUpdateWriter *writer, CrdtBuffer *out);
+
+/* ---- what they share (wire.c) ---- */
+
+/* A subdocument's options in the form that Yjs writes them in (FORMAT 4); they may replace guid. */
+CrdtBytes crdt_read_subdocument_options(CrdtReader *bytes, CrdtArena *scratch, CrdtBytes *guid);
+
+/* The values of a JSON or ANY item from number offset on. */
+CrdtBytes crdt_struct_values(const CrdtStruct *item, uint64_t offset);
+
+/* The text of a STRING item from unit offset on: what comes first, if anything, then a view of the
+ * rest. */
+typedef enum CrdtTextHead
+{
+	CRDT_TEXT_WHOLE,
+	CRDT_TEXT_BEGINS_REPLACED, /* U+FFFD, for begins_replaced */
+	CRDT_TEXT_BEGINS_INSIDE /* the second half of a surrogate pair */
+} CrdtTextHead;
+
+/* inside: that half, in its internal form. */
+CrdtTextHead crdt_struct_text(const CrdtStruct *item, uint64_t offset, CrdtBytes *rest,
+							  uint8_t inside[static 3]);
 
 #endif

@@ -85,122 +85,6 @@ read_json_value(CrdtReader *bytes, CrdtArena *scratch)
 	return crdt_any_read_json(bytes, json, false, scratch);
 }
 
-static bool
-is_truthy(CrdtBytes value)
-{
-	static const uint8_t integer_zero[] = {CRDT_ANY_INTEGER, 0};
-	static const uint8_t minus_zero[] = {CRDT_ANY_INTEGER, 0x40};
-	static const uint8_t nan[] = {CRDT_ANY_FLOAT64, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0};
-	static const uint8_t no_text[] = {CRDT_ANY_STRING, 0};
-	static const uint8_t bigint_zero[] = {CRDT_ANY_BIGINT, 0, 0, 0, 0, 0, 0, 0, 0};
-	const CrdtBytes falsy[] = {
-		{integer_zero, sizeof(integer_zero)},
-		{minus_zero, sizeof(minus_zero)},
-		{nan, sizeof(nan)},
-		{no_text, sizeof(no_text)},
-		{bigint_zero, sizeof(bigint_zero)},
-	};
-
-	if (value.data[0] == CRDT_ANY_UNDEFINED || value.data[0] == CRDT_ANY_NULL ||
-		value.data[0] == CRDT_ANY_FALSE)
-		return false;
-	for (size_t i = 0; i < sizeof(falsy) / sizeof(falsy[0]); i++)
-		if (crdt_bytes_equal(value, falsy[i]))
-			return false;
-	return true;
-}
-
-/* The members of a subdocument's options that Yjs keeps, found in an object. */
-typedef struct SubdocumentOptions
-{
-	bool no_gc;
-	bool auto_load;
-	CrdtBytes meta; /* data NULL: none */
-	CrdtBytes guid; /* that replaces the struct's; data NULL: none */
-} SubdocumentOptions;
-
-static SubdocumentOptions
-find_options(CrdtBytes value)
-{
-	SubdocumentOptions options = {false, false, {NULL, 0}, {NULL, 0}};
-	CrdtReader members;
-	uint64_t count;
-
-	if (value.data[0] != CRDT_ANY_OBJECT)
-		return options;
-	crdt_reader_open(&members, (CrdtBytes){value.data + 1, value.size - 1});
-	count = crdt_read_varuint(&members);
-	for (uint64_t i = 0; i < count; i++)
-	{
-		CrdtBytes key = crdt_read_byte_array(&members);
-		CrdtBytes rest = {members.cursor, crdt_reader_left(&members)};
-		CrdtBytes member = crdt_read_bytes(&members, crdt_any_prefix_bytes(rest, 1));
-		uint8_t tag = member.data[0];
-
-		if (crdt_bytes_equal(key, CRDT_LITERAL("gc")))
-			options.no_gc = tag != CRDT_ANY_UNDEFINED && !is_truthy(member);
-		else if (crdt_bytes_equal(key, CRDT_LITERAL("autoLoad")))
-			options.auto_load = is_truthy(member);
-		else if (crdt_bytes_equal(key, CRDT_LITERAL("meta")) && tag != CRDT_ANY_UNDEFINED &&
-				 tag != CRDT_ANY_NULL)
-			options.meta = member;
-		else if (crdt_bytes_equal(key, CRDT_LITERAL("guid")) && tag == CRDT_ANY_STRING)
-		{
-			CrdtReader text;
-
-			crdt_reader_open(&text, (CrdtBytes){member.data + 1, member.size - 1});
-			options.guid = crdt_read_byte_array(&text);
-		}
-	}
-	return options;
-}
-
-/* Yjs makes a document of the options and writes them back from it (FORMAT 4). */
-static CrdtBytes
-read_subdocument_options(CrdtReader *bytes, CrdtArena *scratch, CrdtBytes *guid)
-{
-	CrdtBytes value = crdt_any_read(bytes, 1, scratch);
-	SubdocumentOptions options;
-	CrdtBuffer object;
-	CrdtBytes copy = {NULL, 0};
-
-	if (crdt_reader_failed(bytes))
-		return value;
-	if (value.data[0] == CRDT_ANY_UNDEFINED || value.data[0] == CRDT_ANY_NULL)
-	{
-		crdt_reader_fail(bytes, CRDT_MALFORMED, "a subdocument has no options");
-		return value;
-	}
-	options = find_options(value);
-	if (options.guid.data != NULL)
-		*guid = options.guid;
-	crdt_buffer_open(&object, scratch->host);
-	crdt_write_u8(&object, CRDT_ANY_OBJECT);
-	crdt_write_varuint(&object,
-					   (uint64_t) options.no_gc + options.auto_load + (options.meta.data != NULL));
-	if (options.no_gc)
-	{
-		crdt_write_byte_array(&object, CRDT_LITERAL("gc"));
-		crdt_write_u8(&object, CRDT_ANY_FALSE);
-	}
-	if (options.auto_load)
-	{
-		crdt_write_byte_array(&object, CRDT_LITERAL("autoLoad"));
-		crdt_write_u8(&object, CRDT_ANY_TRUE);
-	}
-	if (options.meta.data != NULL)
-	{
-		crdt_write_byte_array(&object, CRDT_LITERAL("meta"));
-		crdt_write_bytes(&object, options.meta);
-	}
-	if (!object.failed)
-		copy = crdt_arena_copy(scratch, crdt_buffer_view(&object));
-	crdt_buffer_close(&object);
-	if (copy.data == NULL)
-		crdt_reader_fail(bytes, CRDT_NO_MEMORY, "out of memory");
-	return copy;
-}
-
 static void
 read_type(CrdtReader *bytes, CrdtStruct *out)
 {
@@ -243,7 +127,7 @@ read_content(CrdtUpdateReader *reader, CrdtStruct *out)
 			break;
 		case CRDT_SUBDOCUMENT:
 			out->name = crdt_read_string(bytes);
-			out->content = read_subdocument_options(bytes, reader->scratch, &out->name);
+			out->content = crdt_read_subdocument_options(bytes, reader->scratch, &out->name);
 			break;
 		default: crdt_reader_fail(bytes, CRDT_MALFORMED, "content %d is not known", out->kind);
 	}
@@ -305,31 +189,17 @@ static void
 write_text(CrdtBuffer *out, const CrdtStruct *item, uint64_t offset)
 {
 	static const uint8_t replacement[] = {0xef, 0xbf, 0xbd};
-	CrdtTextPlace place = {0, false};
-	bool replaced = item->begins_replaced && offset == 0;
-	CrdtBytes tail = item->content;
+	uint8_t inside[3];
+	CrdtBytes rest;
 
-	if (item->begins_replaced && offset > 0)
-		offset--;
-	if (item->ascii)
-		place.offset = (size_t) offset;
-	else if (offset > 0)
-		place = crdt_utf16_place(tail, offset);
-	if (place.inside_pair)
+	if (crdt_struct_text(item, offset, &rest, inside) == CRDT_TEXT_WHOLE)
 	{
-		place.offset += 4;
-		replaced = true;
-	}
-	tail.data += place.offset;
-	tail.size -= place.offset;
-	if (!replaced)
-	{
-		crdt_write_string(out, tail);
+		crdt_write_string(out, rest);
 		return;
 	}
-	crdt_write_varuint(out, sizeof(replacement) + tail.size);
+	crdt_write_varuint(out, sizeof(replacement) + rest.size);
 	crdt_write_bytes(out, (CrdtBytes){replacement, sizeof(replacement)});
-	crdt_write_text(out, tail);
+	crdt_write_text(out, rest);
 }
 
 /* The value as a varString of JSON text. */
@@ -358,19 +228,12 @@ static void
 write_content(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)
 {
 	CrdtBuffer *out = &writer->structs;
-	CrdtBytes values = item->content;
 
-	if (offset > 0 && (item->kind == CRDT_JSON || item->kind == CRDT_ANY))
-	{
-		size_t skipped = crdt_any_prefix_bytes(values, offset);
-
-		values = (CrdtBytes){values.data + skipped, values.size - skipped};
-	}
 	switch (item->kind)
 	{
 		case CRDT_JSON:
 			crdt_write_varuint(out, item->length - offset);
-			write_json_values(writer, values);
+			write_json_values(writer, crdt_struct_values(item, offset));
 			break;
 		case CRDT_BINARY: crdt_write_byte_array(out, item->content); break;
 		case CRDT_STRING: write_text(out, item, offset); break;
@@ -386,7 +249,7 @@ write_content(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)
 			break;
 		case CRDT_ANY:
 			crdt_write_varuint(out, item->length - offset);
-			crdt_any_write(out, values);
+			crdt_any_write(out, crdt_struct_values(item, offset));
 			break;
 		case CRDT_SUBDOCUMENT:
 			crdt_write_string(out, item->name);
