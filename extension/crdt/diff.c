@@ -1,6 +1,6 @@
 /*
- * diff.c: one update without a document: is it valid, what of it is news to someone, and the state
- * vector it reaches (FORMAT 6.2 and 6.3; update.h).
+ * diff.c: one update without a document: is it valid, what of it is news to someone, the state
+ * vector it reaches, its bytes in the other format, and whose it is (FORMAT 6.2 to 6.5; update.h).
  */
 #include "update.h"
 
@@ -131,6 +131,95 @@ crdt_update_diff(const CrdtHost *host, CrdtBytes update, CrdtFormat format, Crdt
 	pass_close(&pass);
 	crdt_update_writer_close(&writer);
 	crdt_state_vector_close(&known);
+	return status;
+}
+
+/* ---- the other format ---- */
+
+static CrdtStatus
+finish_converted(CrdtUpdateWriter *writer, CrdtIdSet *deletes, CrdtBuffer *out, CrdtError *error)
+{
+	size_t size_before = out->size;
+
+	if (writer->format == CRDT_V2 && crdt_idset_has_empty_range(deletes))
+		return crdt_error_set(error, CRDT_MALFORMED, 0,
+							  "a deleted range has length 0, which V2 cannot say");
+	if (crdt_idset_group(deletes, writer->format) &&
+		crdt_update_writer_finish(writer, deletes, out))
+		return CRDT_OK;
+	out->size = size_before;
+	return crdt_error_no_memory(error);
+}
+
+CrdtStatus
+crdt_update_convert(const CrdtHost *host, CrdtBytes update, CrdtFormat from, CrdtFormat to,
+					CrdtBuffer *out, CrdtError *error)
+{
+	CrdtUpdateWriter writer;
+	Pass pass;
+	CrdtStatus status;
+
+	if (to != CRDT_V1 && to != CRDT_V2)
+		return crdt_error_set(error, CRDT_INVALID, 0, "update format %d is not known", (int) to);
+	crdt_update_writer_open(&writer, host, to);
+	pass_open(&pass, host, update, from);
+	for (; pass.has_current; pass_next(&pass))
+		crdt_update_writer_add(&writer, &pass.current, 0);
+	status = crdt_update_reader_status(&pass.reader, error);
+	if (status == CRDT_OK)
+		status = finish_converted(&writer, &pass.deletes, out, error);
+	pass_close(&pass);
+	crdt_update_writer_close(&writer);
+	return status;
+}
+
+/* ---- whose it is ---- */
+
+/* A run of structs of one client that follow each other in the update. */
+static bool
+collect_runs(Pass *pass, CrdtIdSet *runs)
+{
+	while (pass->has_current)
+	{
+		CrdtIdRange run = {pass->current.client, pass->current.clock, 0};
+		uint64_t end = run.clock;
+
+		for (; pass->has_current && pass->current.client == run.client; pass_next(pass))
+			end = current_end(pass);
+		/* a later block of the same client may begin before this one's end: the end is kept */
+		run.length = end;
+		if (!crdt_idset_add(runs, run))
+			return false;
+	}
+	return true;
+}
+
+CrdtStatus
+crdt_update_meta(const CrdtHost *host, CrdtBytes update, CrdtFormat format,
+				 const CrdtMetaVisitor *visitor, CrdtError *error)
+{
+	CrdtIdSet runs; /* the length is the end */
+	Pass pass;
+	CrdtStatus status;
+	bool has_memory;
+
+	crdt_idset_open(&runs, host);
+	pass_open(&pass, host, update, format);
+	has_memory = collect_runs(&pass, &runs);
+	status = crdt_update_reader_status(&pass.reader, error);
+	if (status == CRDT_OK && !(has_memory && crdt_idset_group(&runs, CRDT_V1)))
+		status = crdt_error_no_memory(error);
+	for (size_t i = 0; status == CRDT_OK && i < runs.count; i++)
+	{
+		const CrdtIdRange *run = &runs.ranges[i];
+
+		/* of several runs of one client the last one counts */
+		if ((i + 1 == runs.count || run[1].client != run->client) &&
+			!visitor->client(visitor->context, run->client, run->clock, run->length))
+			status = crdt_error_set(error, CRDT_CANCELLED, 0, "stopped");
+	}
+	pass_close(&pass);
+	crdt_idset_close(&runs);
 	return status;
 }
 

@@ -84,6 +84,13 @@ CRDT_MUST_CHECK CrdtStatus crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFo
 /* Does the document hold parts that wait for updates not seen yet? */
 bool crdt_doc_is_waiting(const CrdtDoc *doc);
 
+/* What waits, as Yjs keeps it (FORMAT 7.5): the structs as a V2 update, with the smallest clock that
+ * they lack of each client (in the bytes of a state vector), and the deletes as a V2 update.  What
+ * there is nothing of, nothing is appended to. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_pending(const CrdtDoc *doc, CrdtBuffer *structs,
+											CrdtBuffer *missing, CrdtBuffer *deletes,
+											CrdtError *error);
+
 /* ---- encoding (appends to out; unchanged on failure) ---- */
 
 /* Yjs's encodeStateAsUpdate for someone who is at state_vector (size 0: who has nothing). */

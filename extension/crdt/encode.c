@@ -197,63 +197,94 @@ crdt_doc_encode_transaction(CrdtDoc *doc, CrdtFormat format, CrdtBuffer *out, Cr
 
 /* ---- what waits ---- */
 
-/* The parts that the document's encoding is merged from when something waits. */
-typedef struct Parts
-{
-	CrdtBuffer integrated;
-	CrdtBuffer deletes;
-	CrdtBuffer waiting; /* all structs that wait */
-	CrdtBuffer structs; /* those of them that are asked for */
-} Parts;
-
+/* Appends the structs that wait as one V2 update, if any do. */
 static CrdtStatus
-merge_parts(CrdtDoc *doc, CrdtFormat format, const Parts *parts, CrdtBuffer *out, CrdtError *error)
+write_waiting_structs(const CrdtPending *pending, CrdtBuffer *out, CrdtError *error)
 {
-	CrdtBytes views[3];
-	size_t count = 0;
-
-	views[count++] = crdt_buffer_view(&parts->integrated);
-	if (parts->deletes.size > 0)
-		views[count++] = crdt_buffer_view(&parts->deletes);
-	if (parts->structs.size > 0)
-		views[count++] = crdt_buffer_view(&parts->structs);
-	return crdt_update_merge(&doc->host, views, count, format, out, error);
+	if (pending->late_count > 0)
+		return crdt_pending_merge(pending, (CrdtBytes){NULL, 0}, out, error);
+	crdt_write_bytes(out, crdt_buffer_view(&pending->update));
+	return out->failed ? crdt_error_no_memory(error) : CRDT_OK;
 }
 
+/* Appends the deletes that wait as an update without structs, if any do. */
+static CrdtStatus
+write_waiting_deletes(const CrdtPending *pending, CrdtFormat format, CrdtBuffer *out,
+					  CrdtError *error)
+{
+	CrdtUpdateWriter writer;
+	bool done;
+
+	if (pending->deletes.count == 0)
+		return CRDT_OK;
+	crdt_update_writer_open(&writer, pending->update.host, format);
+	done = crdt_update_writer_finish(&writer, &pending->deletes, out);
+	crdt_update_writer_close(&writer);
+	return done ? CRDT_OK : crdt_error_no_memory(error);
+}
+
+/* Appends what someone at state_vector lacks of the structs that wait, if any do. */
+static CrdtStatus
+write_waiting_news(const CrdtPending *pending, CrdtFormat format, CrdtBytes state_vector,
+				   CrdtBuffer *out, CrdtError *error)
+{
+	const CrdtHost *host = pending->update.host;
+	CrdtStatus status;
+	CrdtBuffer all;
+	CrdtBuffer news;
+
+	if (pending->update.size == 0)
+		return CRDT_OK;
+	crdt_buffer_open(&all, host);
+	crdt_buffer_open(&news, host);
+	status = write_waiting_structs(pending, &all, error);
+	if (status == CRDT_OK)
+		status = crdt_update_diff(host, crdt_buffer_view(&all), CRDT_V2, state_vector,
+								  format == CRDT_V2 ? out : &news, error);
+	if (status == CRDT_OK && format != CRDT_V2)
+		status = crdt_update_convert(host, crdt_buffer_view(&news), CRDT_V2, format, out, error);
+	crdt_buffer_close(&all);
+	crdt_buffer_close(&news);
+	return status;
+}
+
+/* Merges what is integrated, the deletes and the structs that wait. */
 static CrdtStatus
 encode_waiting(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
 			   const CrdtStateVector *vector, CrdtBuffer *out, CrdtError *error)
 {
-	Parts parts;
 	CrdtStatus status = CRDT_OK;
+	CrdtBuffer parts[3];
+	CrdtBytes views[3];
+	size_t count = 0;
 
-	crdt_buffer_open(&parts.integrated, &doc->host);
-	crdt_buffer_open(&parts.deletes, &doc->host);
-	crdt_buffer_open(&parts.waiting, &doc->host);
-	crdt_buffer_open(&parts.structs, &doc->host);
-	if (!encode_integrated(doc, format, vector, &parts.integrated))
+	for (size_t i = 0; i < 3; i++)
+		crdt_buffer_open(&parts[i], &doc->host);
+	if (!encode_integrated(doc, format, vector, &parts[0]))
 		status = crdt_error_no_memory(error);
-	if (status == CRDT_OK && doc->pending.deletes.count > 0)
-	{
-		crdt_write_varuint(&parts.deletes, 0);
-		crdt_idset_write(&doc->pending.deletes, CRDT_V1, &parts.deletes);
-		if (parts.deletes.failed)
-			status = crdt_error_no_memory(error);
-	}
-	if (status == CRDT_OK && doc->pending.late_count > 0)
-		status = crdt_pending_merge(&doc->pending, (CrdtBytes){NULL, 0}, &parts.waiting, error);
-	if (status == CRDT_OK && doc->pending.update.size > 0)
-		status = crdt_update_diff(
-			&doc->host,
-			crdt_buffer_view(doc->pending.late_count > 0 ? &parts.waiting : &doc->pending.update),
-			CRDT_V1, state_vector, &parts.structs, error);
 	if (status == CRDT_OK)
-		status = merge_parts(doc, format, &parts, out, error);
-	crdt_buffer_close(&parts.integrated);
-	crdt_buffer_close(&parts.deletes);
-	crdt_buffer_close(&parts.waiting);
-	crdt_buffer_close(&parts.structs);
+		status = write_waiting_deletes(&doc->pending, format, &parts[1], error);
+	if (status == CRDT_OK)
+		status = write_waiting_news(&doc->pending, format, state_vector, &parts[2], error);
+	for (size_t i = 0; i < 3; i++)
+		if (parts[i].size > 0)
+			views[count++] = crdt_buffer_view(&parts[i]);
+	if (status == CRDT_OK)
+		status = crdt_update_merge(&doc->host, views, count, format, out, error);
+	for (size_t i = 0; i < 3; i++)
+		crdt_buffer_close(&parts[i]);
 	return status;
+}
+
+static void
+write_missing(const CrdtStateVector *missing, CrdtBuffer *out)
+{
+	crdt_write_varuint(out, missing->count);
+	for (size_t i = missing->count; i > 0; i--)
+	{
+		crdt_write_varuint(out, missing->entries[i - 1].client);
+		crdt_write_varuint(out, missing->entries[i - 1].clock);
+	}
 }
 
 /* ---- public ---- */
@@ -306,4 +337,32 @@ crdt_doc_encode_state_vector(const CrdtDoc *doc, CrdtBuffer *out, CrdtError *err
 	out->size = size_before;
 	out->failed = false;
 	return crdt_error_no_memory(error);
+}
+
+CrdtStatus
+crdt_doc_pending(const CrdtDoc *doc, CrdtBuffer *structs, CrdtBuffer *missing, CrdtBuffer *deletes,
+				 CrdtError *error)
+{
+	const CrdtPending *pending = &doc->pending;
+	size_t structs_before = structs->size;
+	size_t missing_before = missing->size;
+	size_t deletes_before = deletes->size;
+	CrdtStatus status = CRDT_OK;
+
+	if (pending->update.size > 0)
+	{
+		status = write_waiting_structs(pending, structs, error);
+		write_missing(&pending->missing, missing);
+	}
+	if (status == CRDT_OK)
+		status = write_waiting_deletes(pending, CRDT_V2, deletes, error);
+	if (status == CRDT_OK && missing->failed)
+		status = crdt_error_no_memory(error);
+	if (status == CRDT_OK)
+		return CRDT_OK;
+	structs->size = structs_before;
+	missing->size = missing_before;
+	deletes->size = deletes_before;
+	structs->failed = missing->failed = deletes->failed = false;
+	return status;
 }

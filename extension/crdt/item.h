@@ -213,7 +213,7 @@ typedef struct CrdtTransaction
 /* Structs that wait for others (FORMAT 7.5). */
 typedef struct CrdtPending
 {
-	CrdtBuffer update; /* V1; size 0: nothing waits */
+	CrdtBuffer update; /* V2, whatever came: some values V1 cannot say; size 0: nothing waits */
 	/* Updates that came to wait later, each as a byte array.  They are merged into update when
 	 * that is needed, or when they have grown as large: so waiting costs no more than arriving. */
 	CrdtBuffer late;

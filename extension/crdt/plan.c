@@ -58,7 +58,7 @@ crdt_plan_new(CrdtDoc *doc)
 	crdt_arena_open(&plan->scratch, host);
 	crdt_pending_open(&plan->pending, host);
 	crdt_idset_open(&plan->fresh_deletes, host);
-	crdt_update_writer_open(&plan->writer, host, CRDT_V1);
+	crdt_update_writer_open(&plan->writer, host, CRDT_V2);
 	crdt_buffer_open(&plan->late, host);
 	plan->late_missing.host = host;
 	crdt_idset_open(&plan->waiting_deletes, host);
@@ -537,7 +537,7 @@ crdt_pending_merge(const CrdtPending *pending, CrdtBytes more, CrdtBuffer *out, 
 		parts[count++] = crdt_read_byte_array(&late);
 	if (more.size > 0)
 		parts[count++] = more;
-	status = crdt_update_merge(host, parts, count, CRDT_V1, out, error);
+	status = crdt_update_merge(host, parts, count, CRDT_V2, out, error);
 	host->resize(host->context, parts, most * sizeof(CrdtBytes), 0);
 	return status;
 }
@@ -955,7 +955,7 @@ take_pending(CrdtPlan *plan)
 		return no_memory(plan);
 	crdt_buffer_close(&plan->pending.update);
 	plan->pending.missing.count = 0;
-	return decode(plan, update, CRDT_V1);
+	return decode(plan, update, CRDT_V2);
 }
 
 CrdtStatus

@@ -108,7 +108,7 @@ void crdt_plan_clear(CrdtPlan *plan);
 void crdt_pending_open(CrdtPending *pending, const CrdtHost *host);
 void crdt_pending_close(CrdtPending *pending);
 
-/* All structs that wait as one update, appended to out. */
+/* All structs that wait, and more (size 0: nothing) in V2, as one V2 update, appended to out. */
 CRDT_MUST_CHECK CrdtStatus crdt_pending_merge(const CrdtPending *pending, CrdtBytes more,
 											  CrdtBuffer *out, CrdtError *error);
 

@@ -239,9 +239,29 @@ crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_
 	block->end = writer->structs.size;
 }
 
+/*
+ * Our own bound must not refuse what we write, however well it could be written: after its delete
+ * set, where nobody reads, such an update gets zeros until it is large enough.
+ */
+static void
+pad(const CrdtUpdateWriter *writer, size_t size, CrdtBuffer *out)
+{
+	uint64_t struct_count = 0;
+	uint64_t needed;
+
+	for (size_t i = 0; i < writer->block_count; i++)
+		struct_count += writer->blocks[i].struct_count;
+	if (struct_count <= CRDT_V2_STRUCTS_BASE)
+		return;
+	needed = (struct_count - CRDT_V2_STRUCTS_BASE) / CRDT_V2_STRUCTS_PER_BYTE + 1;
+	for (; size < needed; size++)
+		crdt_write_u8(out, 0);
+}
+
 bool
 crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out)
 {
+	size_t size_before = out->size;
 	size_t start = 0;
 
 	if (writer->structs.failed || writer->text.failed)
@@ -262,6 +282,8 @@ crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, Cr
 		start = block->end;
 	}
 	crdt_idset_write(deletes, writer->format, out);
+	if (writer->format == CRDT_V2)
+		pad(writer, out->size - size_before, out);
 	return !out->failed;
 }
 

@@ -202,10 +202,15 @@ write_text(CrdtBuffer *out, const CrdtStruct *item, uint64_t offset)
 	crdt_write_text(out, rest);
 }
 
-/* The value as a varString of JSON text. */
+/* The value as a varString of JSON text.  Whoever reads it parses it as JSON, which lacks the
+ * undefined that V2 may have brought. */
 static void
-write_json_value(CrdtUpdateWriter *writer, CrdtBytes value)
+write_json_value(CrdtUpdateWriter *writer, CrdtBytes value, bool may_be_undefined)
 {
+	static const uint8_t null[] = {CRDT_ANY_NULL};
+
+	if (value.data[0] == CRDT_ANY_UNDEFINED && !may_be_undefined)
+		value = (CrdtBytes){null, sizeof(null)};
 	writer->text.size = 0;
 	crdt_any_write_json(&writer->text, value);
 	crdt_write_byte_array(&writer->structs, crdt_buffer_view(&writer->text));
@@ -218,7 +223,7 @@ write_json_values(CrdtUpdateWriter *writer, CrdtBytes values)
 	{
 		size_t size = crdt_any_prefix_bytes(values, 1);
 
-		write_json_value(writer, (CrdtBytes){values.data, size});
+		write_json_value(writer, (CrdtBytes){values.data, size}, true);
 		values.data += size;
 		values.size -= size;
 	}
@@ -237,10 +242,10 @@ write_content(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)
 			break;
 		case CRDT_BINARY: crdt_write_byte_array(out, item->content); break;
 		case CRDT_STRING: write_text(out, item, offset); break;
-		case CRDT_EMBED: write_json_value(writer, item->content); break;
+		case CRDT_EMBED: write_json_value(writer, item->content, false); break;
 		case CRDT_FORMAT_MARK:
 			crdt_write_string(out, item->name);
-			write_json_value(writer, item->content);
+			write_json_value(writer, item->content, false);
 			break;
 		case CRDT_TYPE:
 			crdt_write_varuint(out, item->type_ref);
