@@ -67,6 +67,7 @@ crdt_reader_open(CrdtReader *reader, CrdtBytes bytes)
 	reader->error.offset = 0;
 	reader->error.part = 0;
 	reader->error.message[0] = '\0';
+	reader->takes_surrogates = false;
 }
 
 uint8_t
@@ -197,8 +198,11 @@ CrdtBytes
 crdt_read_string(CrdtReader *reader)
 {
 	CrdtBytes text = crdt_read_byte_array(reader);
+	uint64_t length_utf16;
+	bool ascii;
 
-	if (!crdt_utf8_is_valid(text))
+	if (!crdt_utf8_is_valid(text) &&
+		!(reader->takes_surrogates && crdt_wtf8_measure(text, &length_utf16, &ascii)))
 	{
 		reader->cursor = text.data;
 		crdt_reader_fail(reader, CRDT_MALFORMED, "a string is not valid UTF-8");

@@ -26,6 +26,7 @@ typedef struct CrdtReader
 	const uint8_t *cursor;
 	const uint8_t *end;
 	CrdtError error; /* the first failure; offsets count from start */
+	bool takes_surrogates; /* strings come from a caller, not the wire: internal text (utf.h) */
 } CrdtReader;
 
 typedef struct CrdtVarint

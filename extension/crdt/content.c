@@ -222,6 +222,19 @@ make_room(CrdtDoc *doc, CrdtItem *item, uint8_t *bytes, size_t size, size_t more
 	return block + sizeof(head);
 }
 
+/* Two lone surrogates that meet are one character. */
+static uint32_t
+meeting_character(const uint8_t *left, size_t left_size, const uint8_t *right, size_t right_size)
+{
+	const uint8_t *high = left + left_size - 3;
+
+	if (!crdt_utf8_ends_in_high_surrogate((CrdtBytes){left, left_size}) ||
+		!crdt_utf8_begins_with_low_surrogate((CrdtBytes){right, right_size}))
+		return 0;
+	return 0x10000 + ((uint32_t) (high[1] & 0xf) << 16 | (uint32_t) (high[2] & 0x3f) << 10) +
+		   ((uint32_t) (right[1] & 0xf) << 6 | (right[2] & 0x3f));
+}
+
 bool
 crdt_content_merge(CrdtDoc *doc, CrdtItem *left, CrdtItem *right)
 {
@@ -230,6 +243,7 @@ crdt_content_merge(CrdtDoc *doc, CrdtItem *left, CrdtItem *right)
 	uint8_t *left_bytes;
 	uint8_t *right_bytes;
 	bool replaced;
+	uint32_t character = 0;
 	uint8_t *bytes;
 
 	if (left->kind == CRDT_GC || left->kind == CRDT_DELETED)
@@ -245,7 +259,21 @@ crdt_content_merge(CrdtDoc *doc, CrdtItem *left, CrdtItem *right)
 	right_bytes = bytes_of(right, &right_size);
 	replaced = !is_ascii_text(right) && right->content.piece->begins_replaced;
 	bytes = left_bytes;
-	if (replaced || left_bytes + left_size != right_bytes)
+	if (left->kind == CRDT_STRING && !replaced)
+		character = meeting_character(left_bytes, left_size, right_bytes, right_size);
+	if (character != 0)
+	{
+		/* six bytes become four */
+		bytes = make_room(doc, left, left_bytes, left_size, right_size);
+		if (bytes == NULL)
+			return false;
+		left_size -= 3;
+		left_size += crdt_utf8_put(bytes + left_size, character);
+		right_size -= 3;
+		memcpy(bytes + left_size, right_bytes + 3, right_size);
+		left->growable = 0; /* its head counts two bytes too many */
+	}
+	else if (replaced || left_bytes + left_size != right_bytes)
 	{
 		size_t prefix = replaced ? sizeof(replacement_text) : 0;
 

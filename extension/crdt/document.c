@@ -30,6 +30,7 @@ crdt_doc_new(const CrdtHost *host, const CrdtDocOptions *options)
 	doc->types.record_size = sizeof(CrdtType);
 	doc->types.chunk_bits = CRDT_TYPE_CHUNK_BITS;
 	crdt_arena_open(&doc->text, &doc->host);
+	crdt_arena_open(&doc->scratch, &doc->host);
 	crdt_pending_open(&doc->pending, &doc->host);
 	return doc;
 }
@@ -59,6 +60,7 @@ crdt_doc_free(CrdtDoc *doc)
 	crdt_pool_free(&doc->host, &doc->pieces);
 	crdt_pool_free(&doc->host, &doc->types);
 	crdt_arena_close(&doc->text);
+	crdt_arena_close(&doc->scratch);
 	free_hash(doc, &doc->client_hash);
 	free_hash(doc, &doc->name_hash);
 	free_hash(doc, &doc->list_hash);
@@ -76,7 +78,7 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 	size_t hash_entries =
 		doc->client_hash.capacity + doc->name_hash.capacity + doc->list_hash.capacity;
 
-	return sizeof(*doc) + doc->text.bytes + crdt_pool_bytes(&doc->items) +
+	return sizeof(*doc) + doc->text.bytes + doc->scratch.bytes + crdt_pool_bytes(&doc->items) +
 		   crdt_pool_bytes(&doc->pieces) + crdt_pool_bytes(&doc->types) + crdt_structs_bytes(doc) +
 		   hash_entries * sizeof(uint32_t) + doc->wide_capacity * sizeof(CrdtId) +
 		   doc->client_capacity * sizeof(CrdtClient) + doc->name_capacity * sizeof(CrdtBytes) +

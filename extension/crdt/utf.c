@@ -88,6 +88,42 @@ crdt_utf8_is_valid(CrdtBytes text)
 	return crdt_utf8_measure(text, &length, &ascii);
 }
 
+/* Is this a lone surrogate in its three-byte form? */
+static bool
+is_surrogate(const uint8_t *text, size_t size)
+{
+	return size >= 3 && text[0] == 0xed && text[1] >= 0xa0 && text[1] < 0xc0 &&
+		   is_continuation(text[2]);
+}
+
+bool
+crdt_wtf8_measure(CrdtBytes text, uint64_t *length_utf16, bool *ascii)
+{
+	size_t at = ascii_prefix(text);
+	uint64_t length = at;
+
+	*ascii = at == text.size;
+	while (at < text.size)
+	{
+		size_t size = character_size(text.data + at, text.size - at);
+
+		if (size == 0)
+		{
+			if (!is_surrogate(text.data + at, text.size - at))
+				return false;
+			/* a pair is one character of four bytes */
+			if (text.data[at + 1] < 0xb0 && text.size - at >= 6 &&
+				is_surrogate(text.data + at + 3, text.size - at - 3) && text.data[at + 4] >= 0xb0)
+				return false;
+			size = 3;
+		}
+		at += size;
+		length += size == 4 ? 2 : 1;
+	}
+	*length_utf16 = length;
+	return true;
+}
+
 /* Internal text is valid, so the lead byte tells all. */
 static size_t
 known_size(uint8_t lead)

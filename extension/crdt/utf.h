@@ -15,6 +15,9 @@ bool crdt_utf8_is_valid(CrdtBytes text);
 /* Strict UTF-8 and counted: false if invalid.  ascii: every byte is one unit. */
 bool crdt_utf8_measure(CrdtBytes text, uint64_t *length_utf16, bool *ascii);
 
+/* The same for internal text (WTF-8), given by a caller. */
+bool crdt_wtf8_measure(CrdtBytes text, uint64_t *length_utf16, bool *ascii);
+
 /* Units of internal text. */
 uint64_t crdt_utf16_length(CrdtBytes text);
 
