@@ -68,6 +68,8 @@ static const Kind known_kinds[] = {
 	{.name = "trace", .run = run_trace},
 	{.name = "malformed", .run = run_malformed},
 	{.name = "fixture", .run = run_fixture},
+	{.name = "primitive", .run = run_primitive},
+	{.name = "primitiveRead", .run = run_primitive_read},
 };
 
 int
@@ -213,29 +215,25 @@ run_line(Run *run, const char *file, const char *line, size_t size)
 	json_decref(json);
 }
 
-/* The entry for a case; kinds met for the first time are added without a function.  Cases whose
- * input is in a format that we do not read yet are a kind of their own. */
+/* The entry for a case; kinds met for the first time are added without a function. */
 static Kind *
 kind_of(Run *run, const json_t *json)
 {
 	const char *name = json_string_value(json_object_get(json, "kind"));
-	const json_t *format = json_object_get(json, "format");
-	char wanted[sizeof run->kinds->name];
 
 	if (json_object_get(json, "computedWithYjs") != NULL)
 		name = "fixture";
-	snprintf(wanted, sizeof wanted,
-			 format != NULL && json_number_value(format) != 1 ? "%s (V2)" : "%s",
-			 name == NULL ? "without a kind" : name);
+	if (name == NULL)
+		name = "without a kind";
 	for (size_t i = 0; i < run->kind_count; i++)
-		if (strcmp(run->kinds[i].name, wanted) == 0)
+		if (strcmp(run->kinds[i].name, name) == 0)
 			return &run->kinds[i];
 	if (run->kind_count == KINDS_MAX)
 	{
 		fprintf(stderr, "more than %d kinds\n", KINDS_MAX);
 		exit(2);
 	}
-	strcpy(run->kinds[run->kind_count].name, wanted);
+	snprintf(run->kinds[run->kind_count].name, sizeof run->kinds->name, "%s", name);
 	return &run->kinds[run->kind_count++];
 }
 

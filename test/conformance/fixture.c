@@ -27,7 +27,7 @@ run_fixture(Case *c)
 	list = list == NULL ? json_pack("[O]", json_object_get(c->json, "update")) : json_incref(list);
 	updates = case_inputs(c, list, &count);
 	for (size_t i = 0; doc != NULL && i < count; i++)
-		receiver_apply(c, doc, updates[i], NULL);
+		receiver_apply(c, doc, updates[i], case_format(c), NULL);
 	if (doc != NULL)
 	{
 		expect_state(c, doc, result);

@@ -18,7 +18,14 @@ void run_malformed(Case *c);
 /* Fixtures of other projects (fixture.c). */
 void run_fixture(Case *c);
 
+/* lib0's encodings and columns, by themselves (primitive.c). */
+void run_primitive(Case *c);
+void run_primitive_read(Case *c);
+
 /* ---- shared ---- */
+
+/* The format of the case's input. */
+CrdtFormat case_format(const Case *c);
 
 /* How the receiving document of a case is set up. */
 typedef struct Receiver
@@ -31,10 +38,11 @@ typedef struct Receiver
 CrdtDoc *receiver_open(Case *c, Receiver receiver);
 
 /* Applies update and notes a refusal; false if refused. */
-bool receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtApplied *applied);
+bool
+receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *applied);
 
-/* Compares what doc encodes to with the members of expected that we know (sv, v1), and whether it
- * waits with the presence of `pending`. */
+/* Compares what doc encodes to with the members of expected that we know (sv, v1, v2), and what waits
+ * with `pending` and the bytes that may go with it. */
 void expect_state(Case *c, CrdtDoc *doc, const json_t *expected);
 
 /* Compares what is read of the roots {name: {kind, json}} with expected.  declared: they were

@@ -22,7 +22,7 @@ run_trace(Case *c)
 		CrdtApplied applied = {0};
 
 		snprintf(c->where, sizeof c->where, "step %zu", i);
-		if (index >= count || !receiver_apply(c, doc, updates[index], &applied))
+		if (index >= count || !receiver_apply(c, doc, updates[index], CRDT_V1, &applied))
 		{
 			case_fail(c, "step", "update %zu cannot be applied", index);
 			break;

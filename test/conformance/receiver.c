@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../extension/crdt/bytes.h"
 #include "value.h"
 
 /* What a document encodes to, by the name it has in the vector files. */
@@ -18,6 +19,8 @@ typedef struct StateField
 
 static CrdtStatus encode_state_vector(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
 static CrdtStatus encode_v1(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
+static CrdtStatus encode_v2(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
+static void expect_pending(Case *c, CrdtDoc *doc, const json_t *expected);
 static void expect_root(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *report);
 static void
 expect_json_text(Case *c, CrdtDoc *doc, const CrdtType *root, CrdtKind kind, const json_t *json);
@@ -29,7 +32,14 @@ static CrdtBytes name_of(const char *text);
 static const StateField state_fields[] = {
 	{"sv", encode_state_vector},
 	{"v1", encode_v1},
+	{"v2", encode_v2},
 };
+
+CrdtFormat
+case_format(const Case *c)
+{
+	return json_number_value(json_object_get(c->json, "format")) == 2 ? CRDT_V2 : CRDT_V1;
+}
 
 CrdtDoc *
 receiver_open(Case *c, Receiver receiver)
@@ -57,19 +67,16 @@ receiver_open(Case *c, Receiver receiver)
 }
 
 bool
-receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtApplied *applied)
+receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *applied)
 {
 	CrdtError error = {0};
 
-	return case_expect_ok(c, "apply", crdt_doc_apply(doc, update, CRDT_V1, applied, &error),
-						  &error);
+	return case_expect_ok(c, "apply", crdt_doc_apply(doc, update, format, applied, &error), &error);
 }
 
 void
 expect_state(Case *c, CrdtDoc *doc, const json_t *expected)
 {
-	const json_t *pending = json_object_get(expected, "pending");
-
 	for (size_t i = 0; i < sizeof state_fields / sizeof *state_fields; i++)
 	{
 		const StateField *field = &state_fields[i];
@@ -84,9 +91,63 @@ expect_state(Case *c, CrdtDoc *doc, const json_t *expected)
 							  crdt_buffer_view(&out));
 		crdt_buffer_close(&out);
 	}
+	expect_pending(c, doc, expected);
+}
+
+/* Compares the clocks {client: clock} that structs wait for with the bytes of a state vector. */
+static void
+expect_missing(Case *c, const json_t *expected, CrdtBytes bytes)
+{
+	CrdtReader reader;
+	json_t *missing = json_object();
+
+	crdt_reader_open(&reader, bytes);
+	for (uint64_t left = crdt_read_varuint(&reader); left > 0; left--)
+	{
+		char client[24];
+
+		snprintf(client, sizeof client, "%llu", (unsigned long long) crdt_read_varuint(&reader));
+		json_object_set_new(missing, client, json_real((double) crdt_read_varuint(&reader)));
+	}
+	case_expect_json(c, "missing", expected, missing);
+}
+
+/* `pending` is there if something waits: {structs: missing or null, ds: bool}, or no more than that. */
+static void
+expect_pending(Case *c, CrdtDoc *doc, const json_t *expected)
+{
+	const json_t *pending = json_object_get(expected, "pending");
+	const json_t *missing = json_object_get(pending, "structs");
+	CrdtError error = {0};
+	CrdtBuffer structs;
+	CrdtBuffer lacks;
+	CrdtBuffer deletes;
+
 	case_expect_true(c, "pending", crdt_doc_is_waiting(doc) == (pending != NULL),
 					 pending != NULL ? "something waits in Yjs, nothing here"
 									 : "something waits here, nothing in Yjs");
+	crdt_buffer_open(&structs, &c->world.host);
+	crdt_buffer_open(&lacks, &c->world.host);
+	crdt_buffer_open(&deletes, &c->world.host);
+	case_expect_ok(c, "pending", crdt_doc_pending(doc, &structs, &lacks, &deletes, &error), &error);
+	if (missing != NULL)
+	{
+		case_expect_true(c, "pending structs", (structs.size > 0) == json_is_object(missing),
+						 "not as in Yjs");
+		case_expect_true(c, "pending deletes",
+						 (deletes.size > 0) == json_is_true(json_object_get(pending, "ds")),
+						 "not as in Yjs");
+	}
+	if (structs.size > 0 && json_is_object(missing))
+		expect_missing(c, missing, crdt_buffer_view(&lacks));
+	case_expect_bytes(c, "pendingStructsUpdateV2",
+					  json_object_get(expected, "pendingStructsUpdateV2"),
+					  crdt_buffer_view(&structs));
+	case_expect_bytes(c, "pendingDsUpdateV2", json_object_get(expected, "pendingDsUpdateV2"),
+					  crdt_buffer_view(&deletes));
+	crdt_buffer_close(&structs);
+	crdt_buffer_close(&lacks);
+	crdt_buffer_close(&deletes);
 }
 
 void
@@ -121,6 +182,12 @@ static CrdtStatus
 encode_v1(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error)
 {
 	return crdt_doc_encode(doc, CRDT_V1, (CrdtBytes){NULL, 0}, out, error);
+}
+
+static CrdtStatus
+encode_v2(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_encode(doc, CRDT_V2, (CrdtBytes){NULL, 0}, out, error);
 }
 
 static void

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../extension/crdt/any.h"
 #include "../core/input.h"
 #include "base64.h"
 
@@ -193,17 +194,23 @@ static const CrdtVisitor building_visitor = {
 
 /* ---- public ---- */
 
-json_t *
-value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtError *error)
+static Builder *
+builder_open(CrdtVisitor *visitor)
 {
 	Builder *builder = test_alloc(sizeof *builder);
-	CrdtVisitor visitor = building_visitor;
-	CrdtStatus status;
-	json_t *result;
 
 	memset(builder, 0, sizeof *builder);
-	visitor.context = builder;
-	status = crdt_doc_visit(doc, type, kind, &visitor, error);
+	*visitor = building_visitor;
+	visitor->context = builder;
+	return builder;
+}
+
+/* What was built; NULL if the visitor stopped, or was misused, which error says then. */
+static json_t *
+builder_close(Builder *builder, CrdtStatus status, CrdtError *error)
+{
+	json_t *result;
+
 	if (builder->misuse == NULL && status == CRDT_OK &&
 		(builder->depth != 0 || builder->result == NULL))
 		builder->misuse = "the value has no end";
@@ -219,6 +226,36 @@ value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtError
 	json_decref(builder->result);
 	free(builder);
 	return result;
+}
+
+json_t *
+value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtError *error)
+{
+	CrdtVisitor visitor;
+	Builder *builder = builder_open(&visitor);
+
+	return builder_close(builder, crdt_doc_visit(doc, type, kind, &visitor, error), error);
+}
+
+json_t *
+value_of_any(CrdtBytes value, CrdtError *error)
+{
+	CrdtVisitor visitor;
+	Builder *builder = builder_open(&visitor);
+	bool done = crdt_any_visit(value, &visitor);
+
+	return builder_close(builder, done ? CRDT_OK : CRDT_CANCELLED, error);
+}
+
+json_t *
+value_of_bytes(CrdtBytes value)
+{
+	CrdtVisitor visitor;
+	CrdtError error = {0};
+	Builder *builder = builder_open(&visitor);
+	bool done = visitor.bytes(builder, value);
+
+	return builder_close(builder, done ? CRDT_OK : CRDT_CANCELLED, &error);
 }
 
 json_t *

@@ -13,6 +13,10 @@
 /* toJSON of a type in tagged form; NULL and *error if the core refused. */
 json_t *value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtError *error);
 
+/* The same of one canonical value (any.h), and of bytes. */
+json_t *value_of_any(CrdtBytes value, CrdtError *error);
+json_t *value_of_bytes(CrdtBytes value);
+
 /* The plain JSON that crdt_doc_json promises for a tagged value; NULL for undefined. */
 json_t *value_without_tags(const json_t *tagged);
 
