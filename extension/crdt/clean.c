@@ -202,21 +202,6 @@ group_is_before(const void *a, const void *b)
 	return ((const RangeGroup *) a)->rank < ((const RangeGroup *) b)->rank;
 }
 
-/* Notes which client the transaction deleted something of first, second ...; before it is sorted. */
-void
-crdt_clean_prepare(CrdtDoc *doc)
-{
-	uint32_t rank = 0;
-
-	for (size_t i = 0; i < doc->transaction.deleted_count; i++)
-	{
-		CrdtClient *client = &doc->clients[doc->transaction.deleted[i].client];
-
-		if (client->clean_rank == 0)
-			client->clean_rank = ++rank;
-	}
-}
-
 /* The deleted ranges, client by client in the order of their ranks: what is cleaned depends on it. */
 static void
 clean_by_ranges(Cleaning *cleaning)
@@ -229,17 +214,16 @@ clean_by_ranges(Cleaning *cleaning)
 
 	for (size_t i = 0; i < first->deleted_count; i++)
 	{
-		CrdtClient *client = &doc->clients[first->deleted[i].client];
+		uint32_t client = first->deleted[i].client;
 
-		if (client->clean_rank == 0)
+		if (i > 0 && client == first->deleted[i - 1].client)
 		{
 			groups[count - 1].end = i + 1;
 			continue;
 		}
 		if (!crdt_array_reserve(&doc->host, &groups, &capacity, count + 1, sizeof(RangeGroup)))
 			break;
-		groups[count++] = (RangeGroup){i, i + 1, client->clean_rank};
-		client->clean_rank = 0;
+		groups[count++] = (RangeGroup){i, i + 1, doc->clients[client].rank};
 	}
 	crdt_sort(groups, count, sizeof(RangeGroup), group_is_before);
 	for (size_t group = 0; group < count; group++)
@@ -271,6 +255,4 @@ crdt_clean(CrdtDoc *doc)
 
 	if (formatting_may_be_redundant(doc))
 		(void) !crdt_transaction_nest(doc, clean, &cleaning);
-	for (size_t i = 0; i < doc->transaction.deleted_count; i++)
-		doc->clients[doc->transaction.deleted[i].client].clean_rank = 0;
 }

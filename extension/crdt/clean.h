@@ -6,9 +6,6 @@
 
 #include "item.h"
 
-/* Notes the order in which the ending transaction deleted; before its delete set is sorted. */
-void crdt_clean_prepare(CrdtDoc *doc);
-
 /*
  * If the ending transaction may have made formatting redundant, queues one that deletes that.
  * Lack of memory means less cleaning, never a failure: what stays is valid.

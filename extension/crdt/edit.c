@@ -141,9 +141,16 @@ crdt_editing_open(CrdtEditing *edit, CrdtDoc *doc, const CrdtType *type, CrdtAcc
 {
 	*edit = (CrdtEditing){.doc = doc, .error = error};
 	check_type(edit, type, how);
-	if (crdt_editing_failed(edit))
+	if (crdt_editing_failed(edit) || !crdt_editing_open_doc(edit, doc, NULL, error))
 		return false;
 	edit->type = type->number;
+	return true;
+}
+
+bool
+crdt_editing_open_doc(CrdtEditing *edit, CrdtDoc *doc, const void *origin, CrdtError *error)
+{
+	*edit = (CrdtEditing){.doc = doc, .error = error};
 	if (!crdt_client_add(doc, doc->edit_client, &edit->client))
 	{
 		crdt_editing_no_memory(edit);
@@ -155,7 +162,7 @@ crdt_editing_open(CrdtEditing *edit, CrdtDoc *doc, const CrdtType *type, CrdtAcc
 						  (unsigned long long) doc->edit_client);
 		return false;
 	}
-	crdt_doc_begin(doc, NULL);
+	crdt_doc_begin(doc, origin);
 	edit->is_open = true;
 	begin_counting(edit);
 	return !crdt_editing_failed(edit);

@@ -84,6 +84,9 @@ typedef struct CrdtPreparedType
 
 /* ---- the call (edit.c) ---- */
 
+/* A call that edits no type in particular. */
+bool crdt_editing_open_doc(CrdtEditing *edit, CrdtDoc *doc, const void *origin, CrdtError *error);
+
 /* False if the type cannot be edited like that. */
 bool crdt_editing_open(CrdtEditing *edit, CrdtDoc *doc, const CrdtType *type, CrdtAccepts how,
 					   CrdtError *error);

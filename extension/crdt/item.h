@@ -130,7 +130,7 @@ typedef struct CrdtClient
 	uint64_t coming_structs; /* plan.c */
 	uint32_t run; /* plan.c: number + 1 of its arrivals in this pass */
 	bool is_planned; /* plan.c: the three above are in use */
-	uint32_t clean_rank; /* clean.c: when the transaction first deleted something of it; 0: never */
+	uint32_t rank; /* when the ending transaction first deleted something of it; 0: never */
 	bool in_transaction;
 } CrdtClient;
 

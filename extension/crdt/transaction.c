@@ -371,6 +371,29 @@ close_body(CrdtDoc *doc)
 		crdt_type(doc, transaction->types[i])->changed = false;
 }
 
+/* Notes which client the transaction deleted something of first, second ...; before that is sorted:
+ * what cleaning and undoing do depends on it. */
+static void
+rank_clients(CrdtDoc *doc)
+{
+	uint32_t rank = 0;
+
+	for (size_t i = 0; i < doc->transaction.deleted_count; i++)
+	{
+		CrdtClient *client = &doc->clients[doc->transaction.deleted[i].client];
+
+		if (client->rank == 0)
+			client->rank = ++rank;
+	}
+}
+
+static void
+forget_ranks(CrdtDoc *doc)
+{
+	for (size_t i = 0; i < doc->transaction.deleted_count; i++)
+		doc->clients[doc->transaction.deleted[i].client].rank = 0;
+}
+
 static void
 collect_and_merge(CrdtDoc *doc)
 {
@@ -437,12 +460,14 @@ crdt_transaction_end(CrdtDoc *doc)
 	do
 	{
 		close_body(doc);
-		if (doc->options.clean_formatting && !doc->transaction.local)
-			crdt_clean_prepare(doc);
+		if (doc->notes_changes)
+			rank_clients(doc);
 		crdt_transaction_sort_deleted(doc);
 		crdt_undos_note(doc);
 		if (doc->options.clean_formatting && !doc->transaction.local)
 			crdt_clean(doc);
+		if (doc->notes_changes)
+			forget_ranks(doc);
 		collect_and_merge(doc);
 		tell_observer(doc);
 		forget(doc);
