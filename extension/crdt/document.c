@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "index.h"
 #include "plan.h"
 #include "redone.h"
 #include "structs.h"
@@ -55,6 +56,7 @@ crdt_doc_free(CrdtDoc *doc)
 	crdt_transaction_free(doc);
 	crdt_array_free(&doc->host, &doc->queue, &doc->queue_capacity, sizeof(CrdtTransaction));
 	crdt_redone_free(doc);
+	crdt_index_free(doc);
 	crdt_structs_free(doc);
 	crdt_pool_free(&doc->host, &doc->items);
 	crdt_pool_free(&doc->host, &doc->pieces);
@@ -86,7 +88,7 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 		   doc->pending.missing.capacity * sizeof(CrdtStateVectorEntry) +
 		   doc->transaction.client_capacity * sizeof(CrdtTouched) +
 		   doc->transaction.type_capacity * sizeof(uint32_t) +
-		   doc->redone.capacity * sizeof(CrdtRedoneEntry) +
+		   doc->redone.capacity * sizeof(CrdtRedoneEntry) + crdt_index_bytes(doc) +
 		   doc->transaction.deleted_capacity * sizeof(CrdtDeletedRange) +
 		   doc->transaction.to_merge_capacity * sizeof(CrdtPackedId) +
 		   doc->pending.update.capacity + doc->pending.late.capacity +

@@ -4,6 +4,7 @@
 #include "edit.h"
 
 #include "editing.h"
+#include "index.h"
 #include "structs.h"
 #include "tables.h"
 
@@ -35,10 +36,12 @@ typedef struct ListPlace
 
 /* Right behind the element before index, which is at most the length. */
 static ListPlace
-find_place(const CrdtDoc *doc, uint32_t list, uint64_t index)
+find_place(CrdtDoc *doc, uint32_t list, uint64_t index)
 {
-	CrdtRef ref = index == 0 ? 0 : doc->lists[list].first;
+	CrdtIndexPlace start = crdt_index_seek(doc, list, index, NULL, NULL);
+	CrdtRef ref = index == 0 ? 0 : start.item;
 
+	index -= start.units;
 	for (; ref != 0; ref = crdt_item(doc, ref)->right)
 	{
 		const CrdtItem *item = crdt_item(doc, ref);

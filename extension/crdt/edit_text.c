@@ -13,6 +13,7 @@
 #include "content.h"
 #include "edit.h"
 #include "editing.h"
+#include "index.h"
 #include "structs.h"
 #include "tables.h"
 
@@ -86,7 +87,12 @@ static uint64_t
 find_place(TextPlace *place, uint64_t index)
 {
 	CrdtEditing *edit = place->edit;
+	CrdtIndexPlace start =
+		crdt_index_seek(edit->doc, place->list, index, &place->marks, &edit->doc->scratch);
 
+	place->right = start.item;
+	place->left = start.item == 0 ? 0 : crdt_item(edit->doc, start.item)->left;
+	index -= start.units;
 	while (place->right != 0 && index > 0)
 	{
 		const CrdtItem *item = right_item(place);

@@ -8,6 +8,7 @@
 #include "integrate.h"
 
 #include "content.h"
+#include "index.h"
 #include "structs.h"
 #include "tables.h"
 #include "transaction.h"
@@ -202,6 +203,8 @@ crdt_item_integrate(CrdtDoc *doc, uint32_t client, CrdtRef ref)
 	}
 	resolve_conflicts(doc, item, list);
 	link_item(doc, ref, item, list);
+	if (list->index != 0)
+		crdt_index_linked(doc, ref);
 	if (list->key == 0 && crdt_item_is_countable(item))
 		list->length += length;
 	crdt_structs_append(doc, client, ref, length);
@@ -224,6 +227,8 @@ delete_one(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
 
 	if (list->key == 0 && crdt_item_is_countable(item))
 		list->length -= item->length;
+	if (list->index != 0)
+		crdt_index_deleted(doc, ref);
 	item->deleted = 1;
 	crdt_transaction_add_deleted(doc, item);
 	crdt_transaction_note_change(doc, list->type);

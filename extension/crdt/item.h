@@ -93,6 +93,7 @@ typedef struct CrdtList
 	CrdtRef last;
 	uint64_t length; /* of a sequence: what is visible and countable */
 	uint32_t next_key; /* next list of a key of this type, in order of first insertion; 0: none */
+	uint32_t index; /* number + 1 in doc->indexes; 0: none (index.h) */
 } CrdtList;
 
 struct CrdtType
@@ -112,6 +113,7 @@ struct CrdtType
 };
 
 typedef struct CrdtLeaf CrdtLeaf;
+typedef struct CrdtIndex CrdtIndex;
 
 typedef struct CrdtClient
 {
@@ -264,6 +266,11 @@ struct CrdtDoc
 	CrdtTransaction *queue; /* transactions that end after the current one (clean.c, undo.c) */
 	size_t queue_count;
 	size_t queue_capacity;
+	CrdtIndex **indexes; /* of long lists (index.h) */
+	size_t index_count;
+	size_t index_capacity;
+	uint32_t *block_of; /* by item: its block, if its list has an index */
+	size_t block_of_capacity;
 	CrdtRedone redone;
 	uint64_t edit_client; /* Yjs's client id of local edits */
 	uint32_t edit_depth; /* begins that are not committed yet */

@@ -6,6 +6,7 @@
  */
 #include "reserve.h"
 
+#include "index.h"
 #include "redone.h"
 #include "structs.h"
 #include "tables.h"
@@ -73,6 +74,7 @@ crdt_reserve(CrdtDoc *doc, const CrdtNeeds *needs, const uint32_t *clients, size
 		return crdt_error_set(error, CRDT_LIMIT, 0, "the document would hold more than %u lists",
 							  CRDT_LIST_COUNT_MAX);
 	if (!crdt_pool_reserve(&doc->host, &doc->items, needs->items + needs->splits) ||
+		!crdt_index_reserve(doc) ||
 		!crdt_pool_reserve(&doc->host, &doc->pieces,
 						   needs->pieces + (needs->piecewise ? needs->splits : 0)) ||
 		!crdt_arena_reserve(&doc->text, (size_t) needs->text_bytes) ||

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "content.h"
+#include "index.h"
 #include "redone.h"
 #include "tables.h"
 
@@ -420,6 +421,8 @@ split_item(CrdtDoc *doc, CrdtPlace place, CrdtCursor cursor, CrdtRef ref, uint64
 		list->last = right_ref;
 	if (crdt_type(doc, list->type)->item != 0)
 		doc->nested_items++;
+	if (list->index != 0)
+		crdt_index_cut(doc, ref, right_ref);
 	if (doc->redone.count > 0)
 		split_redone(doc, ref, right_ref, at);
 	cursor.at++;

@@ -10,6 +10,7 @@
 
 #include "clean.h"
 #include "content.h"
+#include "index.h"
 #include "integrate.h"
 #include "redone.h"
 #include "structs.h"
@@ -176,6 +177,7 @@ collect_list(CrdtDoc *doc, uint32_t number, uint32_t *stack)
 		collect_child(doc, ref, stack);
 		ref = next;
 	}
+	crdt_index_drop(doc, number);
 	list->first = 0;
 	list->last = 0;
 	list->length = 0;
@@ -262,6 +264,8 @@ merge_pair(CrdtDoc *doc, CrdtRef left_ref, CrdtRef right_ref)
 		if (!items_can_merge(doc, left_ref, left, right) || left->right != right_ref ||
 			!crdt_content_merge(doc, left, right))
 			return false;
+		if (doc->lists[left->list].index != 0)
+			crdt_index_joining(doc, left_ref, right_ref);
 		left->keep |= right->keep;
 		left->right = next;
 		if (next != 0)
