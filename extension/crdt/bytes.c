@@ -383,6 +383,32 @@ crdt_write_byte_array(CrdtBuffer *buffer, CrdtBytes bytes)
 	crdt_write_bytes(buffer, bytes);
 }
 
+/* The half of a pair that buffer ends in becomes the character of both. */
+static void
+join_halves(CrdtBuffer *buffer, const uint8_t low[static 3])
+{
+	const uint8_t *high = buffer->data + buffer->size - 3;
+	uint32_t high_bits = (uint32_t) (high[1] & 15) << 6 | (high[2] & 63);
+	uint32_t low_bits = (uint32_t) (low[1] & 15) << 6 | (low[2] & 63);
+	uint8_t pair[4];
+	size_t size = crdt_utf8_put(pair, 0x10000 + (high_bits << 10) + low_bits);
+
+	buffer->size -= 3;
+	crdt_write_bytes(buffer, (CrdtBytes){pair, size});
+}
+
+void
+crdt_write_joined(CrdtBuffer *buffer, CrdtBytes text)
+{
+	if (crdt_utf8_begins_with_low_surrogate(text) &&
+		crdt_utf8_ends_in_high_surrogate(crdt_buffer_view(buffer)))
+	{
+		join_halves(buffer, text.data);
+		text = (CrdtBytes){text.data + 3, text.size - 3};
+	}
+	crdt_write_bytes(buffer, text);
+}
+
 void
 crdt_write_text(CrdtBuffer *buffer, CrdtBytes text)
 {

@@ -119,6 +119,9 @@ void crdt_write_bigint64(CrdtBuffer *buffer, int64_t value);
 void crdt_write_bytes(CrdtBuffer *buffer, CrdtBytes bytes);
 void crdt_write_byte_array(CrdtBuffer *buffer, CrdtBytes bytes);
 
+/* Internal text behind internal text: halves of a surrogate pair that meet become its character. */
+void crdt_write_joined(CrdtBuffer *buffer, CrdtBytes text);
+
 /* Internal text without a length; its lone surrogates become U+FFFD. */
 void crdt_write_text(CrdtBuffer *buffer, CrdtBytes text);
 

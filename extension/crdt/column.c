@@ -351,30 +351,10 @@ crdt_string_column_writer_close(CrdtStringColumnWriter *writer)
 	crdt_column_writer_close(&writer->lengths);
 }
 
-/* Joins the half of a pair that the text ends in with the one that piece begins with. */
-static CrdtBytes
-join_halves(CrdtBuffer *text, CrdtBytes piece)
-{
-	const uint8_t *high = text->data + text->size - 3;
-	uint32_t high_bits = (uint32_t) (high[1] & 15) << 6 | (high[2] & 63);
-	uint32_t low_bits = (uint32_t) (piece.data[1] & 15) << 6 | (piece.data[2] & 63);
-	uint8_t pair[4];
-
-	crdt_utf8_put(pair, 0x10000 + (high_bits << 10) + low_bits);
-	text->size -= 3;
-	crdt_write_bytes(text, (CrdtBytes){pair, sizeof(pair)});
-	return (CrdtBytes){piece.data + 3, piece.size - 3};
-}
-
 void
 crdt_string_column_add(CrdtStringColumnWriter *writer, CrdtBytes piece)
 {
-	CrdtBuffer *text = &writer->text;
-
-	if (crdt_utf8_begins_with_low_surrogate(piece) &&
-		crdt_utf8_ends_in_high_surrogate(crdt_buffer_view(text)))
-		piece = join_halves(text, piece);
-	crdt_write_bytes(text, piece);
+	crdt_write_joined(&writer->text, piece);
 }
 
 void

@@ -33,7 +33,7 @@ const CrdtItem *crdt_next_visible(const CrdtDoc *doc, CrdtRef ref);
 /* The value of a key, or NULL if it has none now. */
 const CrdtItem *crdt_list_value(const CrdtDoc *doc, uint32_t list);
 
-/* The item's text in UTF-8. */
+/* The item's text, internal until crdt_reading_end: a character may have its halves in two items. */
 void crdt_write_item_text(CrdtBuffer *out, const CrdtItem *item);
 
 /* Unit number index of a text as a string of its own (three bytes at most, in to). */

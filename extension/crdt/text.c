@@ -31,7 +31,12 @@ crdt_reading_end(const CrdtReading *reading, CrdtBuffer *out, size_t size_before
 	bool no_memory = out != NULL && out->failed;
 
 	if (reading->status == CRDT_OK && !no_memory)
+	{
+		/* halves of surrogate pairs that have met nothing to be a character with */
+		if (out != NULL && out->size > size_before)
+			crdt_utf8_replace_surrogates(out->data + size_before, out->size - size_before);
 		return CRDT_OK;
+	}
 	if (out != NULL)
 	{
 		out->size = size_before;
@@ -69,7 +74,7 @@ crdt_write_item_text(CrdtBuffer *out, const CrdtItem *item)
 
 	if (begins_replaced)
 		crdt_write_bytes(out, CRDT_LITERAL("\xef\xbf\xbd"));
-	crdt_write_text(out, text);
+	crdt_write_joined(out, text);
 }
 
 CrdtBytes

@@ -50,6 +50,7 @@ print('ann_writes_cat', 'Root "t": "cat".', annWritesCat)
 print('ann_adds_s', '"s" behind the cat, not knowing of the "!".', annAddsS)
 print('ben_adds_bang', '"!" behind the cat, not knowing of the "s".', benAddsBang)
 print('cats_state', 'encodeStateAsUpdate once both have all three: "cats!".', both)
+print('cats_state_v2', 'The same in V2.', Y.encodeStateAsUpdateV2(ann))
 print('cats_state_vector', 'Its state vector.', Y.encodeStateVector(ann))
 print('cat_state_vector', 'The state vector of someone who has the cat only.', catVector)
 print('cats_since_cat', 'encodeStateAsUpdate for that one.', Y.encodeStateAsUpdate(ann, catVector))
@@ -67,6 +68,15 @@ print('ben_sets_title', 'The same key at the same time: "Ben\'s".  The larger cl
 // ---- a text that is more than ASCII
 const unicode = person(1)
 print('text_with_emoji', 'Root "t": "a", U+1F600, U+0000, "b".', change(unicode, doc => doc.getText('t').insert(0, 'a\u{1F600}\u0000b')))
+
+// ---- a character whose halves are in two items
+const halves = person(1)
+halves.getArray('a').push([1])
+halves.getText('t').insert(0, 'a\uD83D')
+halves.getArray('a').push([2])
+halves.getText('t').insert(2, '\uDE00b')
+print('halves', 'Root "t": "a" and half of U+1F600, then the other half and "b"; V1 has no halves.', Y.encodeStateAsUpdate(halves))
+print('halves_v2', 'The same in V2, whose column of strings holds the whole character.', Y.encodeStateAsUpdateV2(halves))
 
 // ---- everything that a document can hold
 const editor = person(1)
@@ -101,5 +111,12 @@ print('everything', 'Roots "text", "array", "map", "xml" with content of every k
 print('review', 'Ben deletes from and adds to each of them.', review)
 print('after_review', 'And sets the key "none" of the map, later.', afterReview)
 print('everything_reviewed', 'encodeStateAsUpdate of a store that has all three.', Y.encodeStateAsUpdate(store))
+
+print('everything_v2', 'The first of them in V2.', Y.convertUpdateFormatV1ToV2(everything))
+print('everything_reviewed_v2', 'encodeStateAsUpdateV2 of the store.', Y.encodeStateAsUpdateV2(store))
+const early = person(3)
+give(early, review)
+print('review_waits_v2', 'What waits if the review comes first: its structs,', early.store.pendingStructs.update)
+print('review_deletes_wait_v2', 'and its deletes.', early.store.pendingDs)
 
 console.log('/* clang-format on */\n\n#endif')

@@ -66,6 +66,7 @@ void assert_good_error(const CrdtError *error, CrdtStatus status, size_t input_s
 int run_typing_tests(void);
 int run_reading_tests(void);
 int run_update_tests(void);
+int run_format_tests(void);
 int run_hostile_tests(void);
 int run_memory_tests(void);
 int run_random_tests(void);

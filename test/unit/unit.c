@@ -23,6 +23,7 @@ main(int argc, char **argv)
 	failed += run_typing_tests();
 	failed += run_reading_tests();
 	failed += run_update_tests();
+	failed += run_format_tests();
 	failed += run_hostile_tests();
 	failed += run_memory_tests();
 	failed += run_random_tests();
