@@ -26,6 +26,7 @@ static CrdtStatus make_state_vector(Case *c, CrdtBytes input, CrdtBuffer *out, C
 static CrdtStatus make_converted(Case *c, CrdtBytes input, CrdtBuffer *out, CrdtError *error);
 static void expect_lazy(Case *c, const LazyField *field, CrdtBytes input);
 static bool yjs_accepts(const Case *c);
+static bool yjs_parks_structs(const Case *c);
 static bool yjs_is_at_a_loss(const Case *c);
 
 static const LazyField lazy_fields[] = {
@@ -73,6 +74,8 @@ expect_verdict(Case *c, CrdtDoc *doc, CrdtBytes input)
 	c->fields++;
 	if (status == CRDT_LIMIT && yjs_accepts(c))
 		c->beyond_limit = true;
+	else if (yjs_parks_structs(c) && strstr(error.message, "refers to itself") != NULL)
+		c->beyond_limit = true; /* Yjs keeps it waiting, and fails whenever it looks at it again */
 	else if (!may_differ && (status == CRDT_OK) != yjs_accepts(c))
 		case_fail(c, "result", "Yjs says %s, we say %s",
 				  json_string_value(json_object_get(c->json, "result")),
@@ -92,7 +95,9 @@ expect_accepted(Case *c, CrdtDoc *doc, CrdtApplied applied, CrdtBytes before)
 	if (!json_is_true(json_object_get(c->json, "unsortedDeletes")) ||
 		json_object_get(c->json, "pending") == NULL)
 		expect_state(c, doc, c->json);
-	case_expect_true(c, "changed", applied.changed == changed,
+	/* What waits now may be, in what is encoded, hidden by what is known; for us it is news. */
+	case_expect_true(c, "changed",
+					 applied.changed == changed || (applied.changed && yjs_parks_structs(c)),
 					 changed ? "news is said to be none" : "nothing new is said to be news");
 	if (changed)
 		return;
@@ -162,6 +167,12 @@ static bool
 yjs_accepts(const Case *c)
 {
 	return strcmp(json_string_value(json_object_get(c->json, "result")), "ok") == 0;
+}
+
+static bool
+yjs_parks_structs(const Case *c)
+{
+	return json_is_object(json_object_get(json_object_get(c->json, "pending"), "structs"));
 }
 
 /* Input that Yjs has no rule for: structs of length 0, and what makes its document one that it
