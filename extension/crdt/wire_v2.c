@@ -25,9 +25,9 @@
 #define INFO_KIND 0x1f
 
 /* A key that is referred to takes next to nothing, and is copied.  All of them together may take as
- * many bytes as there may be structs. */
-#define REPEATED_BASE CRDT_V2_STRUCTS_BASE
-#define REPEATED_PER_BYTE CRDT_V2_STRUCTS_PER_BYTE
+ * many bytes; no Yjs refers to any. */
+#define REPEATED_BASE 65536
+#define REPEATED_PER_BYTE 16
 
 /* ---- reading ---- */
 
