@@ -152,3 +152,11 @@ crdt_doc_declare_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind, CrdtError *er
 	}
 	return CRDT_OK;
 }
+
+const CrdtType *
+crdt_doc_open_root(CrdtDoc *doc, CrdtBytes name, CrdtKind kind, CrdtError *error)
+{
+	if (crdt_doc_declare_root(doc, name, kind, error) != CRDT_OK)
+		return NULL;
+	return crdt_doc_find_root(doc, name);
+}

@@ -3,7 +3,9 @@
  */
 #include <string.h>
 
+#include "index.h"
 #include "reading.h"
+#include "tables.h"
 #include "utf.h"
 
 /* ---- shared by the reading functions ---- */
@@ -152,4 +154,50 @@ crdt_doc_text(const CrdtDoc *doc, const CrdtType *type, CrdtBuffer *out, CrdtErr
 		if (item->kind == CRDT_STRING)
 			crdt_write_item_text(out, item);
 	return crdt_reading_end(&reading, out, size_before, error);
+}
+
+/* ---- one element ---- */
+
+uint64_t
+crdt_doc_length(const CrdtDoc *doc, const CrdtType *type)
+{
+	return doc->lists[type->sequence].length;
+}
+
+/* The type that an item holds; NULL: none. */
+static const CrdtType *
+held_type(const CrdtDoc *doc, const CrdtItem *item)
+{
+	return item != NULL && !item->deleted && item->kind == CRDT_TYPE ? crdt_item_type(doc, item)
+																	 : NULL;
+}
+
+const CrdtType *
+crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index)
+{
+	/* the place behind the element has more units before it than the one in front */
+	CrdtIndexPlace start = crdt_index_seek(doc, type->sequence, index + 1, NULL, NULL);
+	CrdtRef ref = start.item;
+
+	index -= start.units;
+	for (; ref != 0; ref = crdt_item(doc, ref)->right)
+	{
+		const CrdtItem *item = crdt_item(doc, ref);
+
+		if (item->deleted || !crdt_item_is_countable(item))
+			continue;
+		if (index < item->length)
+			return held_type(doc, item);
+		index -= item->length;
+	}
+	return NULL;
+}
+
+const CrdtType *
+crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key)
+{
+	uint32_t name = crdt_name_find(doc, key.data == NULL ? CRDT_LITERAL("") : key);
+	uint32_t list = name == 0 ? 0 : crdt_list_find(doc, type->number, name);
+
+	return list == 0 ? NULL : held_type(doc, crdt_list_value(doc, list));
 }

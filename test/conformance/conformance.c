@@ -66,6 +66,7 @@ static const char usage[] =
 static const Kind known_kinds[] = {
 	{.name = "doc", .run = run_doc},
 	{.name = "trace", .run = run_trace},
+	{.name = "ops", .run = run_ops},
 	{.name = "malformed", .run = run_malformed},
 	{.name = "fixture", .run = run_fixture},
 	{.name = "primitive", .run = run_primitive},

@@ -12,6 +12,9 @@ void run_doc(Case *c);
 /* Updates that wait for others, looked at after each (pending.c). */
 void run_trace(Case *c);
 
+/* Local operations of several clients, and undo (ops.c). */
+void run_ops(Case *c);
+
 /* Damaged updates (malformed.c). */
 void run_malformed(Case *c);
 
