@@ -327,6 +327,8 @@ is_tracked(const CrdtUndo *undo, const CrdtTransaction *transaction)
 {
 	if (transaction->origin == undo)
 		return true;
+	if (!transaction->local)
+		return false; /* in Yjs the origin of an update is not null but undefined */
 	for (size_t i = 0; i < undo->options.origin_count; i++)
 		if (undo->origins[i] == transaction->origin)
 			return true;
