@@ -166,22 +166,23 @@ is_cancelled(const CrdtPlan *plan)
 
 /* ---- decoding ---- */
 
-/* A same-client reference must point back, or to what the document has (the struct is in part known
- * then); Yjs looks it up without asking whether it is there. */
+/*
+ * A same-client reference must point back; Yjs looks it up without asking whether it is there.  So it
+ * takes one that is known already, of a struct that is known in part: we do not, for if such a struct
+ * has to wait for something else, others would get it from us, and fail.
+ */
 static bool
-points_back(const CrdtDoc *doc, const CrdtStruct *wire, CrdtId id)
+points_back(const CrdtStruct *wire, CrdtId id)
 {
-	return id.client != wire->client || id.clock < wire->clock ||
-		   id.clock < crdt_doc_state(doc, id.client);
+	return id.client != wire->client || id.clock < wire->clock;
 }
 
 static void
-check_references(const CrdtDoc *doc, CrdtUpdateReader *reader, const CrdtStruct *wire)
+check_references(CrdtUpdateReader *reader, const CrdtStruct *wire)
 {
-	if (((wire->flags & CRDT_HAS_ORIGIN) != 0 && !points_back(doc, wire, wire->origin)) ||
-		((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
-		 !points_back(doc, wire, wire->right_origin)) ||
-		((wire->flags & CRDT_PARENT_IS_ID) != 0 && !points_back(doc, wire, wire->parent_id)))
+	if (((wire->flags & CRDT_HAS_ORIGIN) != 0 && !points_back(wire, wire->origin)) ||
+		((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 && !points_back(wire, wire->right_origin)) ||
+		((wire->flags & CRDT_PARENT_IS_ID) != 0 && !points_back(wire, wire->parent_id)))
 		crdt_reader_fail(&reader->bytes, CRDT_MALFORMED,
 						 "struct %llu of client %llu refers to itself or a later one",
 						 (unsigned long long) wire->clock, (unsigned long long) wire->client);
@@ -202,7 +203,7 @@ decode_structs(CrdtPlan *plan, CrdtUpdateReader *reader)
 			return no_memory(plan);
 		if (!crdt_update_reader_next(reader, &plan->arrivals[plan->arrival_count].wire))
 			return crdt_update_reader_status(reader, plan->error);
-		check_references(plan->doc, reader, &plan->arrivals[plan->arrival_count].wire);
+		check_references(reader, &plan->arrivals[plan->arrival_count].wire);
 		if (reader->block_number != block)
 		{
 			if (!GROW(plan, runs, run))
