@@ -4,8 +4,11 @@
 #include "replica.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../core/input.h"
+#include "../core/trace.h"
 #include "examples.h"
 
 static const uint8_t empty_update_v1[] = {0, 0};
@@ -131,6 +134,197 @@ deleted_ranges_out_of_order_are_sorted_for_v2(void **state)
 
 	(void) state;
 	assert_converted(BYTES(in_v1), CRDT_V1, CRDT_V2, BYTES(in_v2));
+}
+
+static uint8_t *
+put_varuint(uint8_t *end, uint64_t value)
+{
+	for (; value > 127; value >>= 7)
+		*end++ = (uint8_t) (value | 128);
+	*end++ = (uint8_t) value;
+	return end;
+}
+
+static void
+what_v2_says_in_few_bytes_can_be_read_again(void **state)
+{
+	/* GCs of one unit, which V1 says in two bytes each, and V2 in next to none */
+	static const uint8_t empty_vector[] = {0};
+	size_t count = 1000 * 1000;
+	uint8_t *room = test_alloc(2 * count + 16);
+	uint8_t *end = put_varuint(room + 1, count);
+	CrdtBytes twice[2];
+	TestHost world;
+	CrdtBuffer in_v2;
+	CrdtBuffer back;
+	CrdtBuffer out;
+	CrdtError error = {0};
+
+	(void) state;
+	room[0] = 1;
+	*end++ = 5;
+	*end++ = 0;
+	for (size_t i = 0; i < count; i++)
+	{
+		*end++ = 0;
+		*end++ = 1;
+	}
+	*end++ = 0;
+
+	test_host_open(&world);
+	crdt_buffer_open(&in_v2, &world.host);
+	crdt_buffer_open(&back, &world.host);
+	crdt_buffer_open(&out, &world.host);
+	assert_int_equal(crdt_update_convert(&world.host, (CrdtBytes){room, (size_t) (end - room)},
+										 CRDT_V1, CRDT_V2, &in_v2, &error),
+					 CRDT_OK);
+	assert_in_range(in_v2.size, 1, count / 100);
+	assert_int_equal(
+		crdt_update_convert(&world.host, crdt_buffer_view(&in_v2), CRDT_V2, CRDT_V1, &back, &error),
+		CRDT_OK);
+	assert_bytes_equal(crdt_buffer_view(&back), (CrdtBytes){room, (size_t) (end - room)});
+	twice[0] = twice[1] = crdt_buffer_view(&in_v2);
+	assert_int_equal(crdt_update_merge(&world.host, twice, 2, CRDT_V2, &out, &error), CRDT_OK);
+	assert_int_equal(crdt_update_check(&world.host, crdt_buffer_view(&out), CRDT_V2, &error),
+					 CRDT_OK);
+	out.size = 0;
+	assert_int_equal(crdt_update_diff(&world.host, crdt_buffer_view(&in_v2), CRDT_V2,
+									  BYTES(empty_vector), &out, &error),
+					 CRDT_OK);
+	assert_bytes_equal(crdt_buffer_view(&out), crdt_buffer_view(&in_v2));
+	crdt_buffer_close(&in_v2);
+	crdt_buffer_close(&back);
+	crdt_buffer_close(&out);
+	assert_int_equal(world.bytes, 0);
+	free(room);
+}
+
+/* Root "a": an embed of depth arrays within each other, in V1. */
+static CrdtBytes
+embed_of_arrays(uint8_t *room, size_t depth)
+{
+	static const uint8_t head[] = {1, 1, 5, 0, 5, 1, 1, 'a'};
+	uint8_t *end = room;
+
+	memcpy(end, head, sizeof head);
+	end = put_varuint(end + sizeof head, 2 * depth);
+	memset(end, '[', depth);
+	memset(end + depth, ']', depth);
+	end += 2 * depth;
+	*end++ = 0;
+	return (CrdtBytes){room, (size_t) (end - room)};
+}
+
+static void
+values_nest_as_deep_in_both_formats(void **state)
+{
+	uint8_t room[4096];
+	TestHost world;
+	size_t taken = 0;
+
+	(void) state;
+	test_host_open(&world);
+	for (size_t depth = 1; depth < 1000; depth++)
+	{
+		CrdtBuffer out;
+		CrdtError error = {0};
+
+		crdt_buffer_open(&out, &world.host);
+		if (crdt_update_convert(&world.host, embed_of_arrays(room, depth), CRDT_V1, CRDT_V2, &out,
+								&error) == CRDT_OK)
+		{
+			taken++;
+			assert_int_equal(
+				crdt_update_check(&world.host, crdt_buffer_view(&out), CRDT_V2, &error), CRDT_OK);
+		}
+		else
+			assert_int_equal(error.status, CRDT_LIMIT);
+		crdt_buffer_close(&out);
+	}
+	assert_in_range(taken, 200, 900);
+	assert_int_equal(world.bytes, 0);
+}
+
+/* The updates in V2; free each, and the array. */
+static CrdtBytes *
+all_in_v2(TestHost *world, const CrdtBytes *updates, size_t count)
+{
+	CrdtBytes *converted = test_alloc(count * sizeof *converted);
+	CrdtBuffer out;
+	CrdtError error = {0};
+
+	for (size_t i = 0; i < count; i++)
+	{
+		crdt_buffer_open(&out, &world->host);
+		assert_int_equal(
+			crdt_update_convert(&world->host, updates[i], CRDT_V1, CRDT_V2, &out, &error), CRDT_OK);
+		converted[i].data = memcpy(test_alloc(out.size), out.data, out.size);
+		converted[i].size = out.size;
+		crdt_buffer_close(&out);
+	}
+	return converted;
+}
+
+static void
+thousands_of_updates_merge_alike_in_both_formats(void **state)
+{
+	/* Each tenth has been merged with what comes later, so that readers wait for each other. */
+	size_t count = 3000;
+	char directory[4096];
+	TestHost world;
+	Trace trace;
+	CrdtBytes *mixed = test_alloc(count * sizeof *mixed);
+	CrdtBytes *in_v2;
+	CrdtBuffer merged_v1;
+	CrdtBuffer merged_v2;
+	CrdtBuffer converted;
+	CrdtError error = {0};
+
+	(void) state;
+	snprintf(directory, sizeof directory, "%s/traces", data_directory);
+	trace_read(&trace, directory, "friendsforever", false);
+	test_host_open(&world);
+	crdt_buffer_open(&merged_v1, &world.host);
+	crdt_buffer_open(&merged_v2, &world.host);
+	crdt_buffer_open(&converted, &world.host);
+	for (size_t i = 0; i < count; i++)
+		mixed[i] = trace.updates[i * 7919 % count];
+	in_v2 = all_in_v2(&world, mixed, count);
+	for (size_t i = 0; i + 10 < count; i += 10)
+	{
+		CrdtBytes some[] = {mixed[i], mixed[i + 3], mixed[i + 7]};
+		CrdtBytes same[] = {in_v2[i], in_v2[i + 3], in_v2[i + 7]};
+		CrdtBuffer out;
+
+		crdt_buffer_open(&out, &world.host);
+		assert_int_equal(crdt_update_merge(&world.host, same, 3, CRDT_V2, &out, &error), CRDT_OK);
+		free((void *) in_v2[i].data);
+		in_v2[i] = (CrdtBytes){memcpy(test_alloc(out.size), out.data, out.size), out.size};
+		out.size = 0;
+		assert_int_equal(crdt_update_merge(&world.host, some, 3, CRDT_V1, &out, &error), CRDT_OK);
+		mixed[i] = (CrdtBytes){memcpy(test_alloc(out.size), out.data, out.size), out.size};
+		crdt_buffer_close(&out);
+	}
+	assert_int_equal(crdt_update_merge(&world.host, mixed, count, CRDT_V1, &merged_v1, &error),
+					 CRDT_OK);
+	assert_int_equal(crdt_update_merge(&world.host, in_v2, count, CRDT_V2, &merged_v2, &error),
+					 CRDT_OK);
+	assert_int_equal(crdt_update_convert(&world.host, crdt_buffer_view(&merged_v1), CRDT_V1,
+										 CRDT_V2, &converted, &error),
+					 CRDT_OK);
+	assert_bytes_equal(crdt_buffer_view(&merged_v2), crdt_buffer_view(&converted));
+
+	for (size_t i = 0; i < count; i++)
+		free((void *) in_v2[i].data);
+	for (size_t i = 0; i + 10 < count; i += 10)
+		free((void *) mixed[i].data);
+	free(in_v2);
+	free(mixed);
+	crdt_buffer_close(&merged_v1);
+	crdt_buffer_close(&merged_v2);
+	crdt_buffer_close(&converted);
+	assert_int_equal(world.bytes, 0);
+	trace_free(&trace);
 }
 
 /* ---- what waits ---- */
@@ -330,6 +524,9 @@ run_format_tests(void)
 		cmocka_unit_test(undefined_becomes_null_where_v1_has_only_json),
 		cmocka_unit_test(a_deleted_range_of_length_0_cannot_be_said_in_v2),
 		cmocka_unit_test(deleted_ranges_out_of_order_are_sorted_for_v2),
+		cmocka_unit_test(what_v2_says_in_few_bytes_can_be_read_again),
+		cmocka_unit_test(values_nest_as_deep_in_both_formats),
+		cmocka_unit_test(thousands_of_updates_merge_alike_in_both_formats),
 		cmocka_unit_test(what_waits_is_kept_as_yjs_keeps_it),
 		cmocka_unit_test(an_update_can_be_looked_into),
 		cmocka_unit_test(a_look_can_be_ended_and_a_broken_update_shows_nothing),
