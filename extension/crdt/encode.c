@@ -201,8 +201,10 @@ crdt_doc_encode_transaction(CrdtDoc *doc, CrdtFormat format, CrdtBuffer *out, Cr
 static CrdtStatus
 write_waiting_structs(const CrdtPending *pending, CrdtBuffer *out, CrdtError *error)
 {
+	uint64_t struct_count;
+
 	if (pending->late_count > 0)
-		return crdt_pending_merge(pending, (CrdtBytes){NULL, 0}, out, error);
+		return crdt_pending_merge(pending, (CrdtBytes){NULL, 0}, out, &struct_count, error);
 	crdt_write_bytes(out, crdt_buffer_view(&pending->update));
 	return out->failed ? crdt_error_no_memory(error) : CRDT_OK;
 }

@@ -220,6 +220,8 @@ typedef struct CrdtPending
 	 * that is needed, or when they have grown as large: so waiting costs no more than arriving. */
 	CrdtBuffer late;
 	size_t late_count;
+	uint64_t update_structs;
+	uint64_t late_structs;
 	CrdtStateVector missing;
 	CrdtIdSet deletes; /* normalized */
 } CrdtPending;

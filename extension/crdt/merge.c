@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "any.h"
+#include "merge.h"
 #include "utf.h"
 #include "wire.h"
 
@@ -108,17 +109,26 @@ CrdtStatus
 crdt_update_merge(const CrdtHost *host, const CrdtBytes *updates, size_t count, CrdtFormat format,
 				  CrdtBuffer *out, CrdtError *error)
 {
+	uint64_t struct_count;
+	CrdtStatus status;
+
+	if (count != 1)
+		return crdt_update_merge_counted(host, updates, count, format, out, &struct_count, error);
+	status = crdt_update_check(host, updates[0], format, error);
+	if (status == CRDT_OK)
+		crdt_write_bytes(out, updates[0]);
+	return out->failed ? crdt_error_no_memory(error) : status;
+}
+
+CrdtStatus
+crdt_update_merge_counted(const CrdtHost *host, const CrdtBytes *updates, size_t count,
+						  CrdtFormat format, CrdtBuffer *out, uint64_t *struct_count,
+						  CrdtError *error)
+{
 	size_t size_before = out->size;
 	CrdtStatus status = CRDT_OK;
 	Merge merge;
 
-	if (count == 1)
-	{
-		status = crdt_update_check(host, updates[0], format, error);
-		if (status == CRDT_OK)
-			crdt_write_bytes(out, updates[0]);
-		return out->failed ? crdt_error_no_memory(error) : status;
-	}
 	merge_open(&merge, host, updates, count, format, false);
 	merge_all(&merge);
 	if (needs_array(&merge))
@@ -127,6 +137,7 @@ crdt_update_merge(const CrdtHost *host, const CrdtBytes *updates, size_t count, 
 		merge_open(&merge, host, updates, count, format, true);
 		merge_all(&merge);
 	}
+	*struct_count = crdt_update_writer_struct_count(&merge.writer);
 	if (crdt_reader_failed(&merge.reader.bytes))
 	{
 		status = crdt_update_reader_status(&merge.reader, error);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "reserve.h"
+#include "merge.h"
 #include "structs.h"
 #include "tables.h"
 #include "update.h"
@@ -22,7 +23,9 @@
 #define ARRAY_KEPT_BYTES 4096
 #define CANCEL_CHECK_INTERVAL 4096
 /* Below this, what waits is one update, so that the same waiting again is seen to be no news. */
-#define LATE_LEAST_BYTES 16384
+#define LATE_LEAST_COST 16384
+/* Merging costs as much as so many bytes, for each struct. */
+#define STRUCT_COST 16
 
 /* ---- life ---- */
 
@@ -32,6 +35,8 @@ crdt_pending_open(CrdtPending *pending, const CrdtHost *host)
 	crdt_buffer_open(&pending->update, host);
 	crdt_buffer_open(&pending->late, host);
 	pending->late_count = 0;
+	pending->update_structs = 0;
+	pending->late_structs = 0;
 	pending->missing = (CrdtStateVector){.host = host};
 	crdt_idset_open(&pending->deletes, host);
 }
@@ -523,7 +528,8 @@ order_structs(CrdtPlan *plan, CrdtStateVector *missing)
 /* ---- what waits ---- */
 
 CrdtStatus
-crdt_pending_merge(const CrdtPending *pending, CrdtBytes more, CrdtBuffer *out, CrdtError *error)
+crdt_pending_merge(const CrdtPending *pending, CrdtBytes more, CrdtBuffer *out,
+				   uint64_t *struct_count, CrdtError *error)
 {
 	const CrdtHost *host = pending->update.host;
 	size_t most = pending->late_count + 2;
@@ -541,7 +547,7 @@ crdt_pending_merge(const CrdtPending *pending, CrdtBytes more, CrdtBuffer *out, 
 		parts[count++] = crdt_read_byte_array(&late);
 	if (more.size > 0)
 		parts[count++] = more;
-	status = crdt_update_merge(host, parts, count, CRDT_V2, out, error);
+	status = crdt_update_merge_counted(host, parts, count, CRDT_V2, out, struct_count, error);
 	host->resize(host->context, parts, most * sizeof(CrdtBytes), 0);
 	return status;
 }
@@ -551,6 +557,7 @@ crdt_pending_add_late(CrdtPending *pending, const CrdtPlan *plan)
 {
 	crdt_write_byte_array(&pending->late, crdt_buffer_view(&plan->late));
 	pending->late_count++;
+	pending->late_structs += plan->late_structs;
 	for (size_t i = 0; i < plan->late_missing.count; i++)
 		(void) note_missing(&pending->missing, plan->late_missing.entries[i].client,
 							plan->late_missing.entries[i].clock);
@@ -581,14 +588,17 @@ begin_pending(CrdtPlan *plan)
 	{
 		CrdtStatus status = crdt_pending_merge(
 			old, plan->is_late ? crdt_buffer_view(&plan->late) : (CrdtBytes){NULL, 0}, &new->update,
-			plan->error);
+			&new->update_structs, plan->error);
 
 		if (status != CRDT_OK)
 			return status;
 		plan->is_late = false;
 	}
 	else
+	{
 		crdt_write_bytes(&new->update, crdt_buffer_view(&old->update));
+		new->update_structs = old->update_structs;
+	}
 	copied = copy_missing(&new->missing, &old->missing) &&
 			 copy_missing(&new->missing, &plan->late_missing);
 	return copied && !new->update.failed ? CRDT_OK : no_memory(plan);
@@ -623,20 +633,33 @@ can_retry(CrdtPlan *plan)
 	return false;
 }
 
-/* The structs of this pass that have to wait, as an update. */
+/* The structs of this pass that have to wait, as an update, and how many there are. */
 static bool
-encode_rest(CrdtPlan *plan, CrdtBuffer *out)
+encode_rest(CrdtPlan *plan, CrdtBuffer *out, uint64_t *struct_count)
 {
 	CrdtIdSet no_deletes;
 	bool done;
 
 	crdt_idset_open(&no_deletes, &plan->doc->host);
+	*struct_count = 0;
 	for (size_t i = 0; i < plan->run_count; i++)
-		for (size_t at = plan->runs[i].rest_start; at < plan->runs[i].rest_end; at++)
+	{
+		const CrdtArrivalRun *run = &plan->runs[i];
+
+		for (size_t at = run->rest_start; at < run->rest_end; at++)
 			crdt_update_writer_add(&plan->writer, &plan->arrivals[at].wire, 0);
+		*struct_count += run->rest_end - run->rest_start;
+	}
 	done = crdt_update_writer_finish(&plan->writer, &no_deletes, out);
 	crdt_update_writer_close(&plan->writer);
 	return done;
+}
+
+/* What reading and writing structs takes, in bytes. */
+static uint64_t
+merging_cost(const CrdtBuffer *bytes, uint64_t struct_count)
+{
+	return bytes->size + STRUCT_COST * struct_count;
 }
 
 /* Is so much waiting that another update is better kept beside it than merged into it? */
@@ -644,9 +667,10 @@ static bool
 comes_late(const CrdtPlan *plan)
 {
 	const CrdtPending *pending = &plan->doc->pending;
+	uint64_t cost = merging_cost(&pending->update, pending->update_structs);
 
-	return !plan->pending_changed && plan->pass_count == 0 &&
-		   pending->update.size >= LATE_LEAST_BYTES && pending->late.size < pending->update.size;
+	return !plan->pending_changed && plan->pass_count == 0 && cost >= LATE_LEAST_COST &&
+		   merging_cost(&pending->late, pending->late_structs) < cost;
 }
 
 /* Keeps the rest for the document's late updates; whether it is news is not looked at. */
@@ -655,7 +679,8 @@ park_late(CrdtPlan *plan, const CrdtStateVector *missing)
 {
 	CrdtPending *pending = &plan->doc->pending;
 
-	if (!encode_rest(plan, &plan->late) || !copy_missing(&plan->late_missing, missing) ||
+	if (!encode_rest(plan, &plan->late, &plan->late_structs) ||
+		!copy_missing(&plan->late_missing, missing) ||
 		!crdt_array_reserve(&plan->doc->host, &pending->missing.entries, &pending->missing.capacity,
 							pending->missing.count + missing->count, sizeof(CrdtStateVectorEntry)))
 		return no_memory(plan);
@@ -672,24 +697,30 @@ park_late(CrdtPlan *plan, const CrdtStateVector *missing)
 static CrdtStatus
 park_merged(CrdtPlan *plan, const CrdtStateVector *missing)
 {
+	CrdtPending *pending = &plan->pending;
 	CrdtBuffer rest;
 	CrdtBuffer merged;
+	uint64_t struct_count;
 	CrdtStatus status = begin_pending(plan);
 
 	crdt_buffer_open(&rest, &plan->doc->host);
 	crdt_buffer_open(&merged, &plan->doc->host);
 	if (status == CRDT_OK &&
-		(!encode_rest(plan, &rest) || !copy_missing(&plan->pending.missing, missing)))
+		(!encode_rest(plan, &rest, &struct_count) || !copy_missing(&pending->missing, missing)))
 		status = no_memory(plan);
-	if (status == CRDT_OK)
-		status = crdt_pending_merge(&plan->pending, crdt_buffer_view(&rest), &merged, plan->error);
+	if (status == CRDT_OK && pending->update.size > 0)
+		status = crdt_pending_merge(pending, crdt_buffer_view(&rest), &merged, &struct_count,
+									plan->error);
 	if (status == CRDT_OK)
 	{
-		crdt_buffer_close(&plan->pending.update);
-		plan->pending.update = merged;
+		CrdtBuffer *kept = pending->update.size > 0 ? &merged : &rest;
+
+		crdt_buffer_close(&pending->update);
+		pending->update = *kept;
+		pending->update_structs = struct_count;
+		crdt_buffer_open(kept, &plan->doc->host);
 	}
-	else
-		crdt_buffer_close(&merged);
+	crdt_buffer_close(&merged);
 	crdt_buffer_close(&rest);
 	return status;
 }
@@ -958,6 +989,7 @@ take_pending(CrdtPlan *plan)
 	if (update.data == NULL)
 		return no_memory(plan);
 	crdt_buffer_close(&plan->pending.update);
+	plan->pending.update_structs = 0;
 	plan->pending.missing.count = 0;
 	return decode(plan, update, CRDT_V2);
 }

@@ -84,6 +84,7 @@ typedef struct CrdtPlan
 
 	CrdtPending pending; /* structs that are going to wait, if pending_changed */
 	CrdtBuffer late; /* if is_late: what joins the document's late updates */
+	uint64_t late_structs;
 	CrdtStateVector late_missing;
 	CrdtIdSet waiting_deletes; /* if deletes_changed: what the document's are going to be */
 	CrdtIdSet fresh_deletes; /* of the pass being planned */
@@ -108,9 +109,11 @@ void crdt_plan_clear(CrdtPlan *plan);
 void crdt_pending_open(CrdtPending *pending, const CrdtHost *host);
 void crdt_pending_close(CrdtPending *pending);
 
-/* All structs that wait, and more (size 0: nothing) in V2, as one V2 update, appended to out. */
+/* All structs that wait, and more (size 0: nothing), as one V2 update, appended to out; how many
+ * they are.  There must be two updates at least. */
 CRDT_MUST_CHECK CrdtStatus crdt_pending_merge(const CrdtPending *pending, CrdtBytes more,
-											  CrdtBuffer *out, CrdtError *error);
+											  CrdtBuffer *out, uint64_t *struct_count,
+											  CrdtError *error);
 
 /* Adds the plan's late update to what waits.  Reserved. */
 void crdt_pending_add_late(CrdtPending *pending, const CrdtPlan *plan);

@@ -239,6 +239,16 @@ crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_
 	block->end = writer->structs.size;
 }
 
+uint64_t
+crdt_update_writer_struct_count(const CrdtUpdateWriter *writer)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < writer->block_count; i++)
+		count += writer->blocks[i].struct_count;
+	return count;
+}
+
 /*
  * Our own bound must not refuse what we write, however well it could be written: after its delete
  * set, where nobody reads, such an update gets zeros until it is large enough.
@@ -246,11 +256,9 @@ crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_
 static void
 pad(const CrdtUpdateWriter *writer, size_t size, CrdtBuffer *out)
 {
-	uint64_t struct_count = 0;
+	uint64_t struct_count = crdt_update_writer_struct_count(writer);
 	uint64_t needed;
 
-	for (size_t i = 0; i < writer->block_count; i++)
-		struct_count += writer->blocks[i].struct_count;
 	if (struct_count <= CRDT_V2_STRUCTS_BASE)
 		return;
 	needed = (struct_count - CRDT_V2_STRUCTS_BASE) / CRDT_V2_STRUCTS_PER_BYTE + 1;

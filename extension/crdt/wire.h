@@ -203,7 +203,10 @@ void crdt_update_writer_close(CrdtUpdateWriter *writer);
  * changes.  offset > 0 sets the origin to the unit before, as Yjs does. */
 void crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset);
 
-/* Appends the whole update to out; deletes must be grouped or normalized.  False: no memory now
+/* Structs written so far. */
+uint64_t crdt_update_writer_struct_count(const CrdtUpdateWriter *writer);
+
+/* Appends the whole update to out; deletes as crdt_idset_write wants them.  False: no memory now
  * or earlier (out may hold a part then). */
 CRDT_MUST_CHECK bool
 crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out);
