@@ -30,7 +30,7 @@ mapfile -t sources < <(files '*.c' '*.h')
 mapfile -t core < <(files 'extension/crdt/*.c' 'extension/crdt/*.h')
 mapfile -t glue < <(files 'extension/*.c' 'extension/*.h' | grep -v '^extension/crdt/')
 mapfile -t relay < <(files 'relay/*.c' 'relay/*.h')
-mapfile -t scripts < <(files '*.sh' test/run .ci/run test/regress/run test/tap/run test/readme/run)
+mapfile -t scripts < <(files '*.sh' test/run .ci/run test/regress/run test/tap/run test/readme/run test/fuzz/decoders/run)
 
 check "formatting" clang-format --dry-run -Werror "${sources[@]}"
 check "cppcheck" cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability \
@@ -41,7 +41,7 @@ check "the core knows no PostgreSQL" nowhere '#include "(postgres|fmgr|utils/)' 
 check "the core allocates through its host" \
 	nowhere '(^|[^_a-z])(malloc|calloc|realloc|free|printf|abort|exit|rand|time)\(' "${core[@]}"
 check "the glue includes the core's public headers only" nowhere \
-	'#include "crdt/(memory|bytes|utf|object|any|idset|wire|item|tables|content|structs|integrate|transaction|clean|plan|reading)\.h"' \
+	'#include "crdt/(memory|bytes|utf|object|any|idset|column|wire|item|tables|content|marks|redone|index|structs|integrate|transaction|clean|reserve|plan|editing|undoing|reading)\.h"' \
 	"${glue[@]}"
 [ ${#relay[@]} -eq 0 ] || check "the relay includes nothing of the extension" \
 	nowhere '#include ".*(extension|crdt)/' "${relay[@]}"

@@ -22,6 +22,8 @@ declare -A why=(
 	[curl]="asks the page in the README's tests"
 	[procps]="tests find the processes of a server"
 	[chromium]="a real browser for the demo page's tests"
+	[clang]="fuzzing: libFuzzer"
+	[libclang-rt-dev]="fuzzing: the sanitizers and libFuzzer of clang"
 	[clang-format]="formatting"
 	[cppcheck]="static checks"
 	[shellcheck]="checks shell scripts"
@@ -37,7 +39,7 @@ is_there() {
 		nodejs) command -v node ;;
 		procps) command -v ps ;;
 		perl) command -v prove ;;
-		npm | curl | chromium | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
+		npm | curl | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
 		*) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
 	esac > /dev/null 2>&1
 }
@@ -49,7 +51,10 @@ packages_for() {
 				libev-dev libjansson-dev libssl-dev
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
-		test) echo libcmocka-dev zlib1g-dev perl curl procps chromium clang-format cppcheck shellcheck ;;
+		test)
+			echo libcmocka-dev zlib1g-dev perl curl procps chromium clang libclang-rt-dev clang-format \
+				cppcheck shellcheck
+			;;
 		lint) echo clang-format cppcheck shellcheck ;;
 		*)
 			echo "setup.sh: nothing is known of '$1'; known: build run test lint" >&2

@@ -24,6 +24,11 @@
 #define CRDT_V2_STRUCTS_BASE 65536
 #define CRDT_V2_STRUCTS_PER_BYTE 256
 
+/* Memory that any function of the core takes for an input of n bytes, or keeps of it in a document:
+ * at most the base, and as much per byte; for V2, also as much for each struct it may claim. */
+#define CRDT_MEMORY_BASE 262144
+#define CRDT_MEMORY_PER_BYTE 512
+
 /* Is this a whole, valid update?  Bytes after its end are ignored, as Yjs does.  The judgement is that
  * of Yjs's lazy reader, which all functions here use: a document may still refuse the update, because
  * a struct refers to itself, or take one that is refused here, because a hole has flags. */

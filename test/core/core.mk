@@ -5,6 +5,7 @@
 #     make                 build/            what ships: -O2
 #     make SANITIZE=1      build/sanitize/   stops at the first wrong access or undefined step
 #     make PROFILE=1       build/profile/    for perf: frame pointers, symbols
+#     FUZZ=1               build/fuzz/       clang, sanitizers and libFuzzer's counters (test/fuzz/decoders)
 
 include $(TOP)/extension/crdt/objects.mk
 
@@ -15,6 +16,10 @@ WARNINGS = -Wall -Wextra -Wpedantic -Werror
 ifdef SANITIZE
 BUILD = $(TOP)/build/sanitize
 OPTIMIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifdef FUZZ
+BUILD = $(TOP)/build/fuzz
+# pointer-overflow stops at NULL + 0, which is an empty view's end, and no compiler minds
+OPTIMIZE = -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=all
 else ifdef PROFILE
 BUILD = $(TOP)/build/profile
 OPTIMIZE = -O2 -g -fno-omit-frame-pointer
