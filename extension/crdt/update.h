@@ -20,9 +20,12 @@
 #include "host.h"
 
 /* V2 stores runs, so few bytes can say many structs, and a damaged update claims any number of them.
- * One of n bytes may hold as many; what claims more is CRDT_LIMIT. */
-#define CRDT_V2_STRUCTS_BASE 65536
-#define CRDT_V2_STRUCTS_PER_BYTE 256
+ * One of n bytes may hold as many; what claims more is CRDT_LIMIT.  People's documents have less than
+ * one struct in four bytes.  Should ours have more, zeros follow it, which no reader looks at. */
+#ifndef CRDT_V2_STRUCTS_BASE
+#define CRDT_V2_STRUCTS_BASE 262144
+#endif
+#define CRDT_V2_STRUCTS_PER_BYTE 4
 
 /* Memory that any function of the core takes for an input of n bytes, or keeps of it in a document:
  * at most the base, and as much per byte; for V2, also as much for each struct it may claim. */

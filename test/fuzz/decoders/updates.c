@@ -52,7 +52,8 @@ on_client(void *context, uint64_t client, uint64_t from, uint64_t to)
 {
 	(void) context;
 	(void) client;
-	fuzz_require(from <= to, "a client that goes back");
+	(void) from; /* beyond to, if the client comes twice */
+	fuzz_require(to > 0, "a client without structs");
 	return true;
 }
 
