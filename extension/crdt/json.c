@@ -18,12 +18,17 @@ typedef struct Showing
 	const CrdtVisitor *visitor;
 } Showing;
 
-/* Notes that a callback asked to stop. */
+void
+crdt_reading_go_on(CrdtReading *reading, bool goes_on)
+{
+	if (!goes_on && reading->status == CRDT_OK)
+		reading->status = CRDT_CANCELLED;
+}
+
 static void
 show(Showing *showing, bool goes_on)
 {
-	if (!goes_on && showing->reading.status == CRDT_OK)
-		showing->reading.status = CRDT_CANCELLED;
+	crdt_reading_go_on(&showing->reading, goes_on);
 }
 
 static void show_type(Showing *showing, const CrdtType *type, CrdtKind kind);
@@ -89,6 +94,15 @@ show_item(Showing *showing, const CrdtItem *item, uint64_t start)
 			break;
 		default: break;
 	}
+}
+
+void
+crdt_show_element(CrdtReading *reading, const CrdtItem *item, const CrdtVisitor *visitor)
+{
+	Showing showing = {.reading = *reading, .visitor = visitor};
+
+	show_item(&showing, item, 0);
+	reading->status = showing.reading.status;
 }
 
 /* ---- types ---- */
@@ -222,17 +236,9 @@ crdt_doc_visit(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, const Cr
 
 /* ---- as JSON text ---- */
 
-typedef struct JsonWriter
-{
-	CrdtBuffer *out;
-	CrdtBytes key;
-	bool has_key; /* written with the value, for there may be none */
-	bool needs_comma;
-} JsonWriter;
-
 /* What goes in front of a value. */
 static void
-begin_value(JsonWriter *writer)
+begin_value(CrdtJsonWriter *writer)
 {
 	if (writer->needs_comma)
 		crdt_write_u8(writer->out, ',');
@@ -246,7 +252,7 @@ begin_value(JsonWriter *writer)
 }
 
 static bool
-write_literal(JsonWriter *writer, CrdtBytes text)
+write_literal(CrdtJsonWriter *writer, CrdtBytes text)
 {
 	begin_value(writer);
 	crdt_write_bytes(writer->out, text);
@@ -262,7 +268,7 @@ json_null(void *context)
 static bool
 json_undefined(void *context)
 {
-	JsonWriter *writer = context;
+	CrdtJsonWriter *writer = context;
 
 	if (!writer->has_key)
 		return json_null(writer);
@@ -279,7 +285,7 @@ json_boolean(void *context, bool value)
 static bool
 json_number(void *context, double value)
 {
-	JsonWriter *writer = context;
+	CrdtJsonWriter *writer = context;
 
 	if (!isfinite(value))
 		return json_null(writer);
@@ -300,7 +306,7 @@ json_bigint(void *context, int64_t value)
 static bool
 json_string(void *context, CrdtBytes value)
 {
-	JsonWriter *writer = context;
+	CrdtJsonWriter *writer = context;
 	size_t start;
 
 	begin_value(writer);
@@ -334,7 +340,7 @@ write_base64(CrdtBuffer *out, CrdtBytes bytes)
 static bool
 json_bytes(void *context, CrdtBytes value)
 {
-	JsonWriter *writer = context;
+	CrdtJsonWriter *writer = context;
 
 	begin_value(writer);
 	crdt_write_u8(writer->out, '"');
@@ -346,7 +352,7 @@ json_bytes(void *context, CrdtBytes value)
 static bool
 json_document(void *context, CrdtBytes guid)
 {
-	JsonWriter *writer = context;
+	CrdtJsonWriter *writer = context;
 
 	begin_value(writer);
 	crdt_write_bytes(writer->out, CRDT_LITERAL("{\"guid\":"));
@@ -356,7 +362,7 @@ json_document(void *context, CrdtBytes guid)
 }
 
 static bool
-json_begin(JsonWriter *writer, uint8_t bracket)
+json_begin(CrdtJsonWriter *writer, uint8_t bracket)
 {
 	begin_value(writer);
 	crdt_write_u8(writer->out, bracket);
@@ -365,7 +371,7 @@ json_begin(JsonWriter *writer, uint8_t bracket)
 }
 
 static bool
-json_end(JsonWriter *writer, uint8_t bracket)
+json_end(CrdtJsonWriter *writer, uint8_t bracket)
 {
 	crdt_write_u8(writer->out, bracket);
 	writer->needs_comma = true;
@@ -399,20 +405,19 @@ json_end_object(void *context)
 static bool
 json_key(void *context, CrdtBytes key)
 {
-	JsonWriter *writer = context;
+	CrdtJsonWriter *writer = context;
 
 	writer->key = key;
 	writer->has_key = true;
 	return true;
 }
 
-CrdtStatus
-crdt_doc_json(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtBuffer *out,
-			  CrdtError *error)
+CrdtVisitor
+crdt_json_visitor(CrdtJsonWriter *writer, CrdtBuffer *out)
 {
-	JsonWriter writer = {.out = out};
-	CrdtVisitor visitor = {
-		.context = &writer,
+	*writer = (CrdtJsonWriter){.out = out};
+	return (CrdtVisitor){
+		.context = writer,
 		.null = json_null,
 		.undefined = json_undefined,
 		.boolean = json_boolean,
@@ -427,6 +432,14 @@ crdt_doc_json(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtBuffe
 		.key = json_key,
 		.end_object = json_end_object,
 	};
+}
+
+CrdtStatus
+crdt_doc_json(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtBuffer *out,
+			  CrdtError *error)
+{
+	CrdtJsonWriter writer;
+	CrdtVisitor visitor = crdt_json_visitor(&writer, out);
 	Showing showing = {.reading = {.doc = doc}, .visitor = &visitor};
 	size_t size_before = out->size;
 

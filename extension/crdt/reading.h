@@ -39,6 +39,23 @@ void crdt_write_item_text(CrdtBuffer *out, const CrdtItem *item);
 /* Unit number index of a text as a string of its own (three bytes at most, in to). */
 CrdtBytes crdt_text_unit(const CrdtItem *item, uint64_t index, uint8_t to[static 4]);
 
+/* Shows what a visible item holds as elements of an array, or nothing (a format mark). */
+void crdt_show_element(CrdtReading *reading, const CrdtItem *item, const CrdtVisitor *visitor);
+
+/* Notes that a callback asked to stop. */
+void crdt_reading_go_on(CrdtReading *reading, bool goes_on);
+
+/* Writes what is shown as JSON text. */
+typedef struct CrdtJsonWriter
+{
+	CrdtBuffer *out;
+	CrdtBytes key;
+	bool has_key; /* written with the value, for there may be none */
+	bool needs_comma;
+} CrdtJsonWriter;
+
+CrdtVisitor crdt_json_visitor(CrdtJsonWriter *writer, CrdtBuffer *out);
+
 /* A type's markup, as Yjs's toString prints it when the type is read as kind. */
 void crdt_write_markup(CrdtReading *reading, const CrdtType *type, CrdtKind kind, CrdtBuffer *out);
 

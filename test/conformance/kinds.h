@@ -4,6 +4,7 @@
 #ifndef CONFORMANCE_KINDS_H
 #define CONFORMANCE_KINDS_H
 
+#include "../../extension/crdt/snapshot.h"
 #include "case.h"
 
 /* Documents made of updates in several orders; merge, diff, state vectors (doc.c). */
@@ -14,6 +15,13 @@ void run_trace(Case *c);
 
 /* Local operations of several clients, and undo (ops.c). */
 void run_ops(Case *c);
+
+/* Documents at earlier times (snapshots.c). */
+void run_snapshots(Case *c);
+
+/* Relative positions (positions.c). */
+void run_positions(Case *c);
+void run_position_read(Case *c);
 
 /* Damaged updates (malformed.c). */
 void run_malformed(Case *c);
@@ -51,5 +59,12 @@ void expect_state(Case *c, CrdtDoc *doc, const json_t *expected);
 /* Compares what is read of the roots {name: {kind, json}} with expected.  declared: they were
  * declared, so each must be there. */
 void expect_roots(Case *c, CrdtDoc *doc, const json_t *expected, bool declared);
+
+/* Compares a text's delta with expected; NULL: nothing is compared. */
+void expect_delta(Case *c, CrdtDoc *doc, const CrdtType *root, const CrdtSnapshot *snapshot,
+				  const CrdtSnapshot *previous, const json_t *expected, CrdtError *error);
+
+/* The type that `at` names: a root, then indices or keys. */
+const CrdtType *type_at(CrdtDoc *doc, const json_t *path);
 
 #endif

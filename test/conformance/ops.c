@@ -223,27 +223,6 @@ participant_of(Play *play, const json_t *client)
 
 /* ---- steps ---- */
 
-/* The type that `at` names: a root, then indices or keys. */
-static const CrdtType *
-type_at(CrdtDoc *doc, const json_t *path)
-{
-	const CrdtType *type =
-		crdt_doc_find_root(doc, name_of(json_string_value(json_array_get(path, 0))));
-
-	for (size_t i = 1; type != NULL && i < json_array_size(path); i++)
-	{
-		const json_t *part = json_array_get(path, i);
-
-		if (json_is_string(part))
-			type = crdt_doc_entry(
-				doc, type,
-				(CrdtBytes){(const uint8_t *) json_string_value(part), json_string_length(part)});
-		else
-			type = crdt_doc_child(doc, type, (uint64_t) json_number_value(part));
-	}
-	return type;
-}
-
 static void
 run_op(Play *play, Participant *participant, const json_t *json)
 {

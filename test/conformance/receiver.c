@@ -20,10 +20,13 @@ typedef struct StateField
 static CrdtStatus encode_state_vector(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
 static CrdtStatus encode_v1(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
 static CrdtStatus encode_v2(CrdtDoc *doc, CrdtBuffer *out, CrdtError *error);
+static void
+expect_snapshot(Case *c, CrdtDoc *doc, const json_t *expected, const char *name, CrdtFormat format);
 static void expect_pending(Case *c, CrdtDoc *doc, const json_t *expected);
 static void expect_root(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *report);
 static void
 expect_json_text(Case *c, CrdtDoc *doc, const CrdtType *root, CrdtKind kind, const json_t *json);
+static void expect_text_state(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *state);
 static void expect_string(Case *c, const char *field, CrdtStatus status, const CrdtError *error,
 						  const json_t *expected, CrdtBuffer *got);
 static bool is_empty(const json_t *json);
@@ -91,7 +94,35 @@ expect_state(Case *c, CrdtDoc *doc, const json_t *expected)
 							  crdt_buffer_view(&out));
 		crdt_buffer_close(&out);
 	}
+	expect_snapshot(c, doc, expected, "snapshot", CRDT_V1);
+	expect_snapshot(c, doc, expected, "snapshotV2", CRDT_V2);
 	expect_pending(c, doc, expected);
+}
+
+/* The document's snapshot, written; and read and written again. */
+static void
+expect_snapshot(Case *c, CrdtDoc *doc, const json_t *expected, const char *name, CrdtFormat format)
+{
+	const json_t *base64 = json_object_get(expected, name);
+	CrdtSnapshot *snapshot;
+	CrdtSnapshot *again = NULL;
+	CrdtError error = {0};
+	CrdtBuffer out;
+
+	if (base64 == NULL)
+		return;
+	snapshot = crdt_snapshot_take(doc);
+	crdt_buffer_open(&out, &c->world.host);
+	case_expect_ok(c, name, crdt_snapshot_write(snapshot, format, &out, &error), &error);
+	case_expect_bytes(c, name, base64, crdt_buffer_view(&out));
+	if (case_expect_ok(
+			c, name,
+			crdt_snapshot_read(&c->world.host, crdt_buffer_view(&out), format, &again, &error),
+			&error))
+		case_expect_true(c, name, crdt_snapshots_equal(snapshot, again), "read back, it differs");
+	crdt_buffer_close(&out);
+	crdt_snapshot_free(snapshot);
+	crdt_snapshot_free(again);
 }
 
 /* Compares the clocks {client: clock} that structs wait for with the bytes of a state vector. */
@@ -164,12 +195,37 @@ expect_roots(Case *c, CrdtDoc *doc, const json_t *expected, bool declared)
 		strcpy(where, c->where);
 		snprintf(c->where, sizeof c->where, "%.100s, root \"%.40s\"", where, name);
 		if (root != NULL)
+		{
 			expect_root(c, doc, root, report);
+			/* who did not declare a text has not cleaned its formatting either */
+			if (declared)
+				expect_text_state(c, doc, root, json_object_get(report, "state"));
+		}
 		else
 			case_expect_true(c, "root", !declared && is_empty(json_object_get(report, "json")),
 							 "there is none");
 		strcpy(c->where, where);
 	}
+}
+
+const CrdtType *
+type_at(CrdtDoc *doc, const json_t *path)
+{
+	const CrdtType *type =
+		crdt_doc_find_root(doc, name_of(json_string_value(json_array_get(path, 0))));
+
+	for (size_t i = 1; type != NULL && i < json_array_size(path); i++)
+	{
+		const json_t *part = json_array_get(path, i);
+
+		if (json_is_string(part))
+			type = crdt_doc_entry(
+				doc, type,
+				(CrdtBytes){(const uint8_t *) json_string_value(part), json_string_length(part)});
+		else
+			type = crdt_doc_child(doc, type, (uint64_t) json_number_value(part));
+	}
+	return type;
 }
 
 static CrdtStatus
@@ -216,6 +272,37 @@ expect_root(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *report)
 	else if (kind == CRDT_XML_TEXT || kind == CRDT_XML_FRAGMENT || kind == CRDT_XML_ELEMENT)
 		expect_string(c, "xml", crdt_doc_xml(doc, root, kind, &text, &error), &error, json, &text);
 	crdt_buffer_close(&text);
+}
+
+/* A text's delta, and what has one length or another. */
+static void
+expect_text_state(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *state)
+{
+	const json_t *length = json_object_get(state, "length");
+	CrdtError error = {0};
+
+	if (length != NULL)
+		case_expect_true(c, "length",
+						 (double) crdt_doc_length(doc, root) == json_number_value(length),
+						 "not as in Yjs");
+	expect_delta(c, doc, root, NULL, NULL, json_object_get(state, "delta"), &error);
+}
+
+void
+expect_delta(Case *c, CrdtDoc *doc, const CrdtType *root, const CrdtSnapshot *snapshot,
+			 const CrdtSnapshot *previous, const json_t *expected, CrdtError *error)
+{
+	json_t *delta;
+	json_t *plain;
+
+	if (expected == NULL || (plain = value_without_types(expected)) == NULL)
+		return;
+	delta = value_of_delta(doc, root, snapshot, previous, error);
+	if (delta == NULL)
+		case_fail(c, "delta", "%s", error->message);
+	else
+		case_expect_json(c, "delta", plain, delta);
+	json_decref(plain);
 }
 
 /* crdt_doc_json must print the same value, with the replacements that document.h promises. */

@@ -238,6 +238,84 @@ value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtError
 }
 
 json_t *
+value_of_delta(CrdtDoc *doc, const CrdtType *type, const CrdtSnapshot *snapshot,
+			   const CrdtSnapshot *previous, CrdtError *error)
+{
+	CrdtVisitor visitor;
+	Builder *builder = builder_open(&visitor);
+
+	return builder_close(builder, crdt_doc_delta(doc, type, snapshot, previous, &visitor, error),
+						 error);
+}
+
+/* toJSON of a type of that kind in that state. */
+static json_t *
+json_of_state(const char *kind, const json_t *state)
+{
+	const json_t *xml = json_object_get(state, "xml");
+
+	if (strcmp(kind, "text") == 0)
+		return json_deep_copy(json_object_get(state, "text"));
+	if (xml != NULL)
+		return json_object_get(xml, "$") != NULL &&
+					   strcmp(json_string_value(json_object_get(xml, "$")), "throws") == 0
+				   ? NULL
+				   : json_deep_copy(xml);
+	if (strcmp(kind, "array") == 0)
+		return value_without_types(json_object_get(state, "items"));
+	return value_without_types(json_object_get(state, "entries"));
+}
+
+static json_t *
+array_without_types(const json_t *report)
+{
+	json_t *copy = json_array();
+
+	for (size_t i = 0; i < json_array_size(report); i++)
+	{
+		json_t *element = value_without_types(json_array_get(report, i));
+
+		if (element == NULL)
+		{
+			json_decref(copy);
+			return NULL;
+		}
+		json_array_append_new(copy, element);
+	}
+	return copy;
+}
+
+json_t *
+value_without_types(const json_t *report)
+{
+	const char *tag = json_string_value(json_object_get(report, "$"));
+	const char *key;
+	json_t *value;
+	json_t *copy;
+
+	if (json_is_array(report))
+		return array_without_types(report);
+	if (!json_is_object(report))
+		return json_deep_copy(report);
+	if (tag != NULL && strcmp(tag, "type") == 0)
+		return json_of_state(json_string_value(json_object_get(report, "kind")),
+							 json_object_get(report, "state"));
+	copy = json_object();
+	json_object_foreach((json_t *) report, key, value)
+	{
+		json_t *member = value_without_types(value);
+
+		if (member == NULL)
+		{
+			json_decref(copy);
+			return NULL;
+		}
+		json_object_set_new(copy, key, member);
+	}
+	return copy;
+}
+
+json_t *
 value_of_any(CrdtBytes value, CrdtError *error)
 {
 	CrdtVisitor visitor;

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "../../extension/crdt/document.h"
+#include "../../extension/crdt/snapshot.h"
 
 /* toJSON of a type in tagged form; NULL and *error if the core refused. */
 json_t *value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, CrdtError *error);
@@ -16,6 +17,14 @@ json_t *value_of_type(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, C
 /* The same of one canonical value (any.h), and of bytes. */
 json_t *value_of_any(CrdtBytes value, CrdtError *error);
 json_t *value_of_bytes(CrdtBytes value);
+
+/* A text's delta in tagged form; NULL and *error if the core refused. */
+json_t *value_of_delta(CrdtDoc *doc, const CrdtType *type, const CrdtSnapshot *snapshot,
+					   const CrdtSnapshot *previous, CrdtError *error);
+
+/* A copy of a report in which every {"$": "type", kind, state} is the type's toJSON; NULL where Yjs
+ * could not say that. */
+json_t *value_without_types(const json_t *report);
 
 /* The plain JSON that crdt_doc_json promises for a tagged value; NULL for undefined. */
 json_t *value_without_tags(const json_t *tagged);
