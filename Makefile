@@ -48,6 +48,11 @@ bench:
 	$(MAKE) -C bench/core
 	$(MAKE) -C bench/relay
 
+# random histories in our core and in the real Yjs; SEED=, TIME= seconds, CASE= file
+fuzz-yjs:
+	@make/setup.sh build run test
+	@$(MAKE) --no-print-directory -s -C test/fuzz/yjs check
+
 clean:
 	-$(EXTENSION) clean
 	-$(RELAY) clean
@@ -64,7 +69,8 @@ help:
 	@echo 'make run          a private PostgreSQL, the relay and the demo page, from nothing'
 	@echo 'make test         everything that is tested, from nothing'
 	@echo 'make lint         formatting and static checks'
+	@echo 'make fuzz-yjs     random histories beside the real Yjs (SEED= TIME= CASE=)'
 	@echo 'make bench        measurements'
 	@echo 'make clean        remove what was built; make clean-data: the documents of make run'
 
-.PHONY: all extension relay demo install installcheck run test lint bench clean clean-data help
+.PHONY: all extension relay demo install installcheck run test lint bench fuzz-yjs clean clean-data help

@@ -21,6 +21,9 @@ typedef struct Cleaning
 	uint32_t *types; /* whose first gap is cleaned */
 	size_t type_count;
 	size_t type_capacity;
+	CrdtRef *marks; /* redundant ones of the gap at hand, from right to left */
+	size_t mark_count;
+	size_t mark_capacity;
 	uint32_t *keys; /* seen in the gap at hand */
 	size_t key_count;
 	size_t key_capacity;
@@ -56,27 +59,26 @@ delete_mark(Cleaning *cleaning, CrdtRef ref)
 		crdt_item_delete(doc, ref);
 }
 
-/* Walks a gap from its last item leftwards; of the marks for one key the last one stays, unless
- * null goes and it is null. */
+/* Finds the redundant marks of a gap, from its last item leftwards: of those for one key the last
+ * one stays, unless null goes and it is null. */
 static void
-clean_gap(Cleaning *cleaning, CrdtRef ref, bool null_goes)
+find_redundant(Cleaning *cleaning, CrdtRef ref, bool null_goes)
 {
 	CrdtDoc *doc = cleaning->doc;
 
 	cleaning->key_count = 0;
-	while (ref != 0 && is_in_gap(crdt_item(doc, ref)))
+	cleaning->mark_count = 0;
+	for (; ref != 0 && is_in_gap(crdt_item(doc, ref)); ref = crdt_item(doc, ref)->left)
 	{
 		const CrdtItem *item = crdt_item(doc, ref);
-		CrdtRef left = item->left;
+		const CrdtPiece *mark = item->content.piece;
 
-		if (!item->deleted && item->kind == CRDT_FORMAT_MARK)
-		{
-			const CrdtPiece *mark = item->content.piece;
-
-			if (see_key(cleaning, mark->name) || (null_goes && mark->bytes[0] == CRDT_ANY_NULL))
-				delete_mark(cleaning, ref);
-		}
-		ref = left;
+		if (item->deleted || item->kind != CRDT_FORMAT_MARK)
+			continue;
+		if ((see_key(cleaning, mark->name) || (null_goes && mark->bytes[0] == CRDT_ANY_NULL)) &&
+			crdt_array_reserve(&doc->host, &cleaning->marks, &cleaning->mark_capacity,
+							   cleaning->mark_count + 1, sizeof(CrdtRef)))
+			cleaning->marks[cleaning->mark_count++] = ref;
 	}
 }
 
@@ -89,7 +91,9 @@ clean_around(Cleaning *cleaning, CrdtRef ref)
 
 	while ((right = crdt_item(doc, ref)->right) != 0 && is_in_gap(crdt_item(doc, right)))
 		ref = right;
-	clean_gap(cleaning, ref, false);
+	find_redundant(cleaning, ref, false);
+	for (size_t i = 0; i < cleaning->mark_count; i++)
+		delete_mark(cleaning, cleaning->marks[i]);
 }
 
 /* The gap before a text's first visible content, where nothing is in force yet. */
@@ -101,8 +105,12 @@ clean_start(Cleaning *cleaning, const CrdtType *type)
 
 	while (ref != 0 && is_in_gap(crdt_item(doc, ref)))
 		ref = crdt_item(doc, ref)->right;
-	if (ref != 0 && crdt_item(doc, ref)->left != 0)
-		clean_gap(cleaning, crdt_item(doc, ref)->left, true);
+	if (ref == 0 || crdt_item(doc, ref)->left == 0)
+		return;
+	/* Yjs deletes these from left to right: undo managers see which client's went first */
+	find_redundant(cleaning, crdt_item(doc, ref)->left, true);
+	for (size_t i = cleaning->mark_count; i-- > 0;)
+		delete_mark(cleaning, cleaning->marks[i]);
 }
 
 /* ---- which gaps ---- */
@@ -246,6 +254,7 @@ clean(CrdtDoc *doc, void *context)
 	}
 	crdt_array_free(&doc->host, &cleaning->types, &cleaning->type_capacity, sizeof(uint32_t));
 	crdt_array_free(&doc->host, &cleaning->keys, &cleaning->key_capacity, sizeof(uint32_t));
+	crdt_array_free(&doc->host, &cleaning->marks, &cleaning->mark_capacity, sizeof(CrdtRef));
 }
 
 void

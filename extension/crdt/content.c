@@ -58,6 +58,25 @@ take_piece(CrdtDoc *doc)
 	return piece;
 }
 
+/* Yjs takes any high surrogate before a cut for half of a pair: what is behind the cut loses its
+ * first unit, and has a U+FFFD instead. */
+static void
+drop_first_unit(CrdtPiece *piece)
+{
+	uint8_t *text = piece->bytes;
+	size_t size = text[0] < 0x80 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+
+	if (size == 4)
+	{
+		/* a pair itself: its second half stays */
+		crdt_utf8_put(text + 1, 0xdc00 | (uint32_t) (text[2] & 0x0f) << 6 | (text[3] & 0x3f));
+		size = 1;
+	}
+	piece->bytes += size;
+	piece->size -= size;
+	piece->begins_replaced = true;
+}
+
 /* ---- making ---- */
 
 /* The part of arrival's text from unit offset on. */
@@ -119,6 +138,10 @@ crdt_content_make(CrdtDoc *doc, CrdtItem *item, const CrdtStruct *arrival, uint6
 	piece->name = name;
 	piece->begins_replaced = begins_replaced;
 	item->content.piece = piece;
+	if (item->kind == CRDT_STRING && offset > 0 && !begins_replaced &&
+		crdt_utf8_ends_in_high_surrogate(
+			(CrdtBytes){arrival->content.data, arrival->content.size - bytes.size}))
+		drop_first_unit(piece);
 }
 
 /* ---- cutting ---- */
@@ -143,6 +166,11 @@ split_text(CrdtPiece *left, CrdtPiece *right, uint64_t at)
 		right->bytes += 4;
 		right->size -= 4;
 		right->begins_replaced = true;
+	}
+	else if (crdt_utf8_ends_in_high_surrogate((CrdtBytes){left->bytes, left->size}))
+	{
+		memcpy(left->bytes + left->size - 3, replacement_text, sizeof(replacement_text));
+		drop_first_unit(right);
 	}
 }
 

@@ -236,20 +236,34 @@ delete_one(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
 	{
 		CrdtType *type = crdt_type(doc, item->content.type);
 
+		type->at_child = doc->lists[type->sequence].first;
+		type->at_key = type->first_key;
 		type->next = *stack;
 		*stack = type->number;
 	}
 }
 
-static void
-delete_child(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
+/* The next child of a type that is being deleted, list before keys; 0: that was all. */
+static CrdtRef
+next_child(CrdtDoc *doc, CrdtType *type)
 {
-	if (!crdt_item(doc, ref)->deleted)
-		delete_one(doc, ref, stack);
-	else
-		crdt_transaction_merge_later(doc, crdt_item(doc, ref));
+	CrdtRef child = type->at_child;
+
+	if (child != 0)
+	{
+		type->at_child = crdt_item(doc, child)->right;
+		return child;
+	}
+	while (child == 0 && type->at_key != 0)
+	{
+		child = doc->lists[type->at_key].last;
+		type->at_key = doc->lists[type->at_key].next_key;
+	}
+	return child;
 }
 
+/* What is in a type goes depth first: undoing and cleaning depend on which client's structs were
+ * deleted first. */
 void
 crdt_item_delete(CrdtDoc *doc, CrdtRef ref)
 {
@@ -260,15 +274,14 @@ crdt_item_delete(CrdtDoc *doc, CrdtRef ref)
 	delete_one(doc, ref, &stack);
 	while (stack != 0)
 	{
-		const CrdtType *type = crdt_type(doc, stack);
-		CrdtRef child = doc->lists[type->sequence].first;
-		uint32_t key = type->first_key;
+		CrdtType *type = crdt_type(doc, stack);
+		CrdtRef child = next_child(doc, type);
 
-		stack = type->next;
-		for (; child != 0; child = crdt_item(doc, child)->right)
-			delete_child(doc, child, &stack);
-		for (; key != 0; key = doc->lists[key].next_key)
-			if (doc->lists[key].last != 0)
-				delete_child(doc, doc->lists[key].last, &stack);
+		if (child == 0)
+			stack = type->next;
+		else if (!crdt_item(doc, child)->deleted)
+			delete_one(doc, child, &stack);
+		else
+			crdt_transaction_merge_later(doc, crdt_item(doc, child));
 	}
 }

@@ -110,6 +110,8 @@ struct CrdtType
 	bool changed; /* is in transaction.types */
 	bool to_clean; /* clean.c: holds formatting that may be redundant now */
 	uint32_t next; /* the type below on a stack of types (integrate.c, transaction.c) */
+	CrdtRef at_child; /* integrate.c: next child to delete; 0: the keys follow */
+	uint32_t at_key; /* the list of the next key */
 };
 
 typedef struct CrdtLeaf CrdtLeaf;

@@ -324,9 +324,11 @@ cut_back(CrdtStruct *item, uint64_t units, CrdtArena *scratch)
 	if (!item->ascii)
 		place = crdt_utf16_place(item->content, units - item->begins_replaced);
 	item->content.size = place.offset;
-	if (!place.inside_pair)
+	if (!place.inside_pair && crdt_utf8_ends_in_high_surrogate(item->content))
+		place.offset -= 3;
+	else if (!place.inside_pair)
 		return true;
-	/* half of a pair is a U+FFFD */
+	/* half of a pair, or what Yjs takes for one, is a U+FFFD */
 	copy = crdt_arena_take_bytes(scratch, place.offset + 3);
 	if (copy == NULL)
 		return false;

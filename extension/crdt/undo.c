@@ -419,6 +419,15 @@ clean_start(CrdtEditing *edit, CrdtPlace place)
 	return crdt_editing_failed(edit) ? 0 : crdt_structs_get(doc, place);
 }
 
+/* The clock behind a struct.  A GC may begin before the range that it is in. */
+static uint64_t
+end_of(const CrdtDoc *doc, CrdtRef ref)
+{
+	const CrdtItem *item = crdt_item(doc, ref);
+
+	return crdt_unpack(doc, item->id).clock + crdt_item_length(item);
+}
+
 /* The next struct; 0 at the end, or if cutting failed. */
 static CrdtRef
 walk_next(Walk *walk)
@@ -442,12 +451,11 @@ walk_next(Walk *walk)
 	ref = clean_start(walk->edit, (CrdtPlace){walk->clock, walk->client});
 	if (ref == 0)
 		return 0;
-	if (walk->clock + crdt_item_length(crdt_item(doc, ref)) > walk->end)
+	if (end_of(doc, ref) > walk->end)
 		(void) clean_start(walk->edit, (CrdtPlace){walk->end, walk->client});
 	if (crdt_editing_failed(walk->edit))
 		return 0;
-	walk->clock =
-		crdt_unpack(doc, crdt_item(doc, ref)->id).clock + crdt_item_length(crdt_item(doc, ref));
+	walk->clock = end_of(doc, ref);
 	return ref;
 }
 

@@ -44,6 +44,7 @@ typedef struct Run
 static void run_path(Run *run, const char *path);
 static void run_directory(Run *run, const char *path);
 static void run_file(Run *run, const char *path);
+static void run_stream(Run *run);
 static void run_line(Run *run, const char *file, const char *line, size_t size);
 static Kind *kind_of(Run *run, const json_t *json);
 static int is_vector_file(const struct dirent *entry);
@@ -56,7 +57,8 @@ static char running[256];
 
 static const char usage[] =
 	"usage: conformance [--guard] [--verbose] [--only NAME] DIRECTORY_OR_FILE...\n"
-	"Runs the cases of vector files (.jsonl, .jsonl.gz; see test/data/README.md).\n"
+	"Runs the cases of vector files (.jsonl, .jsonl.gz; see test/data/README.md); - is standard\n"
+	"input, whose cases are run until one fails.\n"
 	"  --guard      put the end of every input against an unreadable page\n"
 	"  --verbose    name every case; show all mismatches, and bytes whole\n"
 	"  --only NAME  run only the case of that name\n"
@@ -118,6 +120,11 @@ run_path(Run *run, const char *path)
 {
 	struct stat info;
 
+	if (strcmp(path, "-") == 0)
+	{
+		run_stream(run);
+		return;
+	}
 	if (stat(path, &info) != 0)
 	{
 		perror(path);
@@ -176,6 +183,27 @@ run_file(Run *run, const char *path)
 		line = line_end + 1;
 	}
 	input_free(&input);
+}
+
+/* Cases from standard input, one after the other; the first failure ends the run. */
+static void
+run_stream(Run *run)
+{
+	char *line = NULL;
+	size_t capacity = 0;
+	ssize_t size;
+	size_t failed = 0;
+
+	while (failed == 0 && (size = getline(&line, &capacity, stdin)) > 0)
+	{
+		if (line[size - 1] == '\n')
+			size--;
+		if (size > 0)
+			run_line(run, "standard input", line, (size_t) size);
+		for (size_t i = 0; i < run->kind_count; i++)
+			failed += run->kinds[i].failed;
+	}
+	free(line);
 }
 
 static void

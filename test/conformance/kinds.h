@@ -64,6 +64,14 @@ void expect_roots(Case *c, CrdtDoc *doc, const json_t *expected, bool declared);
 void expect_delta(Case *c, CrdtDoc *doc, const CrdtType *root, const CrdtSnapshot *snapshot,
 				  const CrdtSnapshot *previous, const json_t *expected, CrdtError *error);
 
+#define SNAPSHOTS_MAX 16
+
+/* Compares what step says of the document after it (look.c).  Takes snapshots, or uses them. */
+void look_at(Case *c, CrdtDoc *doc, CrdtSnapshot *snapshots[SNAPSHOTS_MAX], const json_t *step);
+
+/* One position {at, index, assoc, bytes, json, resolved} (positions.c). */
+void look_at_position(Case *c, CrdtDoc *doc, const json_t *json);
+
 /* The type that `at` names: a root, then indices or keys. */
 const CrdtType *type_at(CrdtDoc *doc, const json_t *path);
 

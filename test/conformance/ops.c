@@ -2,6 +2,8 @@
  * ops.c: cases of kind `ops`: local operations of several clients, and undo, byte for byte.
  *
  * Every step's update events are compared in both formats, and in the end what each document holds.
+ * The histories of test/fuzz/yjs are of this kind too; they also look at documents on the way
+ * (look.c).
  */
 #include "kinds.h"
 
@@ -29,6 +31,7 @@ typedef struct Participant
 	CrdtDoc *doc;
 	CrdtUndo *undo;
 	uint64_t client;
+	CrdtSnapshot *snapshots[SNAPSHOTS_MAX];
 	Event *events; /* of the step at work */
 	size_t event_count;
 } Participant;
@@ -151,6 +154,15 @@ open_undo(Play *play, Participant *participant, const json_t *json)
 }
 
 static bool
+holds(const json_t *numbers, uint64_t number)
+{
+	for (size_t i = 0; i < json_array_size(numbers); i++)
+		if ((uint64_t) json_number_value(json_array_get(numbers, i)) == number)
+			return true;
+	return false;
+}
+
+static bool
 open_participants(Play *play)
 {
 	const json_t *clients = json_object_get(play->c->json, "clients");
@@ -167,6 +179,7 @@ open_participants(Play *play)
 
 		participant->c = play->c;
 		participant->client = (uint64_t) json_number_value(json_array_get(clients, i));
+		options.keep_deleted = holds(json_object_get(play->c->json, "gcOff"), participant->client);
 		participant->doc = crdt_doc_new(&play->c->world.host, &options);
 		crdt_doc_set_client(participant->doc, participant->client);
 		json_object_foreach((json_t *) play->roots, root, kind)
@@ -207,6 +220,8 @@ close_participants(Play *play)
 
 		forget_events(participant);
 		free(participant->events);
+		for (size_t at = 0; at < SNAPSHOTS_MAX; at++)
+			crdt_snapshot_free(participant->snapshots[at]);
 		crdt_undo_free(participant->undo);
 		crdt_doc_free(participant->doc);
 	}
@@ -255,6 +270,20 @@ run_transaction(Play *play, Participant *participant, const json_t *step)
 	crdt_doc_commit(participant->doc);
 }
 
+/* Applies updates that are given as such, in either format. */
+static void
+receive_updates(Play *play, Participant *participant, const json_t *updates)
+{
+	for (size_t i = 0; i < json_array_size(updates); i++)
+	{
+		const json_t *v1 = json_object_get(json_array_get(updates, i), "v1");
+		const json_t *v2 = json_object_get(json_array_get(updates, i), "v2");
+
+		receiver_apply(play->c, participant->doc, case_input(play->c, v1 != NULL ? v1 : v2),
+					   v1 != NULL ? CRDT_V1 : CRDT_V2, NULL);
+	}
+}
+
 /* Applies the updates that other clients emitted, as the case has them, in the steps named. */
 static void
 receive(Play *play, Participant *participant, const json_t *from)
@@ -287,8 +316,12 @@ run_step(Play *play, const json_t *step)
 
 	if (strcmp(what, "tx") == 0)
 		run_transaction(play, participant, step);
+	else if (strcmp(what, "recv") == 0 && json_object_get(step, "updates") != NULL)
+		receive_updates(play, participant, json_object_get(step, "updates"));
 	else if (strcmp(what, "recv") == 0)
 		receive(play, participant, json_object_get(step, "from"));
+	else if (strcmp(what, "look") == 0)
+		;
 	else if (strcmp(what, "undo") == 0)
 		case_expect_ok(play->c, "undo", crdt_undo(participant->undo, NULL, &error), &error);
 	else if (strcmp(what, "redo") == 0)
@@ -299,6 +332,7 @@ run_step(Play *play, const json_t *step)
 		case_fail(play->c, what, "is not a step that is known");
 	expect_events(play, participant, step);
 	forget_events(participant);
+	look_at(play->c, participant->doc, participant->snapshots, step);
 }
 
 /* ---- what is compared ---- */

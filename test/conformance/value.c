@@ -248,22 +248,44 @@ value_of_delta(CrdtDoc *doc, const CrdtType *type, const CrdtSnapshot *snapshot,
 						 error);
 }
 
+/* The members of an object, whatever their keys. */
+static json_t *
+members_without_types(const json_t *object)
+{
+	json_t *copy = json_object();
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *) object, key, value)
+	{
+		json_t *member = value_without_types(value);
+
+		if (member == NULL)
+		{
+			json_decref(copy);
+			return NULL;
+		}
+		json_object_set_new(copy, key, member);
+	}
+	return copy;
+}
+
 /* toJSON of a type of that kind in that state. */
 static json_t *
 json_of_state(const char *kind, const json_t *state)
 {
 	const json_t *xml = json_object_get(state, "xml");
+	const char *tag = json_string_value(json_object_get(xml, "$"));
+	json_t *entries;
 
 	if (strcmp(kind, "text") == 0)
 		return json_deep_copy(json_object_get(state, "text"));
 	if (xml != NULL)
-		return json_object_get(xml, "$") != NULL &&
-					   strcmp(json_string_value(json_object_get(xml, "$")), "throws") == 0
-				   ? NULL
-				   : json_deep_copy(xml);
+		return tag != NULL && strcmp(tag, "throws") == 0 ? NULL : json_deep_copy(xml);
 	if (strcmp(kind, "array") == 0)
 		return value_without_types(json_object_get(state, "items"));
-	return value_without_types(json_object_get(state, "entries"));
+	entries = members_without_types(json_object_get(state, "entries"));
+	return json_object_get(entries, "$") == NULL ? entries : tagged("obj", entries);
 }
 
 static json_t *
@@ -289,9 +311,6 @@ json_t *
 value_without_types(const json_t *report)
 {
 	const char *tag = json_string_value(json_object_get(report, "$"));
-	const char *key;
-	json_t *value;
-	json_t *copy;
 
 	if (json_is_array(report))
 		return array_without_types(report);
@@ -300,19 +319,7 @@ value_without_types(const json_t *report)
 	if (tag != NULL && strcmp(tag, "type") == 0)
 		return json_of_state(json_string_value(json_object_get(report, "kind")),
 							 json_object_get(report, "state"));
-	copy = json_object();
-	json_object_foreach((json_t *) report, key, value)
-	{
-		json_t *member = value_without_types(value);
-
-		if (member == NULL)
-		{
-			json_decref(copy);
-			return NULL;
-		}
-		json_object_set_new(copy, key, member);
-	}
-	return copy;
+	return members_without_types(report);
 }
 
 json_t *
