@@ -182,9 +182,13 @@ show_map(Showing *showing, const CrdtType *type)
 	for (size_t i = 0; i < count && showing->reading.status == CRDT_OK; i++)
 	{
 		show(showing, visitor->key(visitor->context, entries[i].key));
-		/* the value is the last element, should there be several */
-		if (showing->reading.status == CRDT_OK)
+		if (showing->reading.status != CRDT_OK)
+			break;
+		/* the value is the last element, should there be several; of a format mark there is none */
+		if (crdt_item_is_countable(entries[i].item))
 			show_item(showing, entries[i].item, crdt_item_length(entries[i].item) - 1);
+		else
+			show(showing, visitor->undefined(visitor->context));
 	}
 	if (showing->reading.status == CRDT_OK)
 		show(showing, visitor->end_object(visitor->context));
