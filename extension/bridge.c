@@ -86,6 +86,9 @@ bridge_report(const CrdtError *error, const char *what)
 						errdetail("The memory ran out while working on a %s.", what)));
 	if (error->status == CRDT_CANCELLED)
 		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement on request")));
+	if (error->status == CRDT_INVALID)
+		ereport(ERROR,
+				(errcode(bridge_sqlstate(error)), errmsg("invalid %s: %s", what, error->message)));
 	ereport(ERROR, (errcode(bridge_sqlstate(error)), errmsg("invalid %s: %s", what, error->message),
 					errdetail("The problem is at byte %zu.", error->offset)));
 }
@@ -154,6 +157,18 @@ bridge_require_utf8(void)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("text of documents needs a database in encoding UTF8"),
 						errdetail("This database is in encoding %s.", GetDatabaseEncodingName())));
+}
+
+CrdtFormat
+bridge_format_arg(FunctionCallInfo fcinfo, int number)
+{
+	int32 format = PG_NARGS() > number ? PG_GETARG_INT32(number) : 1;
+
+	if (format != 1 && format != 2)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("there is no update format %d", format),
+						errhint("Yjs writes formats 1 and 2.")));
+	return format == 1 ? CRDT_V1 : CRDT_V2;
 }
 
 /* ---- sets ---- */

@@ -48,6 +48,9 @@ void bridge_buffer(CrdtBuffer *buffer, CrdtHost *host);
 /* Text for text and jsonb, which lack U+0000: it becomes U+FFFD, as do lone surrogates. */
 CrdtBytes bridge_text(CrdtBytes internal);
 
+/* Argument number as an update format, 1 or 2; V1 if the call has not that many arguments. */
+CrdtFormat bridge_format_arg(FunctionCallInfo fcinfo, int number);
+
 /* Prepares a set-returning function for tuplestore_putvalues(resultinfo->setResult ...). */
 void bridge_materialize(FunctionCallInfo fcinfo);
 

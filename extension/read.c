@@ -1,5 +1,5 @@
 /*
- * read.c: roots, text and JSON of a document.
+ * read.c: roots, text, rich text, markup and JSON of a document.
  *
  * Roots of a Yjs document have no type on the wire; a reader says what it takes them for.  JSON asks
  * the core what the content suggests.
@@ -17,6 +17,7 @@
 #include "utils/numeric.h"
 
 #include "bridge.h"
+#include "crdt/value.h"
 #include "value.h"
 
 /* ---- text ---- */
@@ -306,6 +307,78 @@ ydoc_json(PG_FUNCTION_ARGS)
 	if (json == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(json);
+}
+
+Jsonb *
+read_value(CrdtBytes value)
+{
+	JsonbBuilder builder = {0};
+	CrdtVisitor visitor = JSONB_VISITOR(&builder);
+
+	if (!crdt_value_visit(value, &visitor))
+		elog(ERROR, "a value could not be shown");
+	return JsonbValueToJsonb(builder.result);
+}
+
+/* ---- rich text and markup ---- */
+
+Jsonb *
+read_delta(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
+		   const CrdtSnapshot *previous)
+{
+	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+	JsonbBuilder builder = {0};
+	CrdtVisitor visitor = JSONB_VISITOR(&builder);
+	CrdtError error;
+
+	bridge_require_utf8();
+	if (type == NULL)
+		return NULL;
+	if (crdt_doc_delta(doc, type, snapshot, previous, &visitor, &error) != CRDT_OK)
+		bridge_report(&error, "document");
+	return JsonbValueToJsonb(builder.result);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_delta);
+Datum
+ydoc_delta(PG_FUNCTION_ARGS)
+{
+	Jsonb *delta = read_delta(ydoc_value_arg(fcinfo, 0)->doc, PG_GETARG_TEXT_PP(1), NULL, NULL);
+
+	if (delta == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(delta);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_xml);
+Datum
+ydoc_xml(PG_FUNCTION_ARGS)
+{
+	const CrdtDoc *doc = ydoc_value_arg(fcinfo, 0)->doc;
+	text *root = PG_GETARG_TEXT_PP(1);
+	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+	CrdtKind kind;
+	CrdtBuffer out;
+	CrdtHost host;
+	CrdtError error;
+
+	bridge_require_utf8();
+	if (type == NULL)
+		PG_RETURN_NULL();
+	kind = crdt_doc_kind(doc, type);
+	if (kind == CRDT_TEXT)
+		kind = CRDT_XML_TEXT;
+	else if (kind == CRDT_UNTYPED)
+		kind = CRDT_XML_FRAGMENT; /* empty */
+	if (kind == CRDT_ARRAY || kind == CRDT_MAP)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("root \"%s\" is no XML but %s", text_to_cstring(root),
+							   kind == CRDT_ARRAY ? "an array" : "a map"),
+						errhint("Read it with ydoc_json.")));
+	bridge_buffer(&out, &host);
+	if (crdt_doc_xml(doc, type, kind, &out, &error) != CRDT_OK)
+		bridge_report(&error, "document");
+	PG_RETURN_TEXT_P(text_of(crdt_buffer_view(&out)));
 }
 
 /* ---- roots ---- */

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "crdt/document.h"
+#include "crdt/snapshot.h"
 #include "utils/jsonb.h"
 
 /* The root's visible text; "" if there is no such root. */
@@ -15,5 +16,13 @@ text *read_text(const CrdtDoc *doc, const text *root);
 /* The root as jsonb, by the kind its content suggests; NULL if there is no such root.  root NULL:
  * an object with all roots. */
 Jsonb *read_json(const CrdtDoc *doc, const text *root);
+
+/* One encoded value (crdt/value.h). */
+Jsonb *read_value(CrdtBytes value);
+
+/* The root's text as Quill's Delta; snapshots as in crdt/snapshot.h.  NULL if there is no such
+ * root. */
+Jsonb *read_delta(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
+				  const CrdtSnapshot *previous);
 
 #endif

@@ -14,7 +14,8 @@ ydoc_apply(PG_FUNCTION_ARGS)
 {
 	YdocValue *value = ydoc_value_writable(fcinfo, 0);
 
-	ydoc_value_apply(value, bridge_view(PG_GETARG_BYTEA_PP(1)), "update");
+	ydoc_value_apply_format(value, bridge_view(PG_GETARG_BYTEA_PP(1)), bridge_format_arg(fcinfo, 2),
+							"update");
 	PG_RETURN_DATUM(ydoc_value_datum(value));
 }
 
@@ -40,7 +41,8 @@ ydoc_diff(PG_FUNCTION_ARGS)
 	CrdtError error;
 
 	bridge_buffer(&update, &host);
-	if (crdt_doc_encode(value->doc, CRDT_V1, state_vector, &update, &error) != CRDT_OK)
+	if (crdt_doc_encode(value->doc, bridge_format_arg(fcinfo, 2), state_vector, &update, &error) !=
+		CRDT_OK)
 		bridge_report(&error, "state vector");
 	PG_RETURN_BYTEA_P(bridge_bytea(crdt_buffer_view(&update)));
 }

@@ -118,10 +118,16 @@ ydoc_value_new(MemoryContext parent)
 void
 ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what)
 {
+	ydoc_value_apply_format(value, update, CRDT_V1, what);
+}
+
+void
+ydoc_value_apply_format(YdocValue *value, CrdtBytes update, CrdtFormat format, const char *what)
+{
 	CrdtApplied applied;
 	CrdtError error;
 
-	if (crdt_doc_apply(value->doc, update, CRDT_V1, &applied, &error) != CRDT_OK)
+	if (crdt_doc_apply(value->doc, update, format, &applied, &error) != CRDT_OK)
 		bridge_report(&error, what);
 	if (applied.changed)
 		value->flat_is_current = false;

@@ -44,8 +44,10 @@ YdocValue *ydoc_value_writable(FunctionCallInfo fcinfo, int number);
 /* Decodes a stored value into a new document under parent. */
 YdocValue *ydoc_value_decode(struct varlena *flat, MemoryContext parent);
 
-/* Merges an update; malformed ones are reported.  what names it in the message. */
+/* Merges an update (V1); malformed ones are reported.  what names it in the message. */
 void ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what);
+void
+ydoc_value_apply_format(YdocValue *value, CrdtBytes update, CrdtFormat format, const char *what);
 
 /* The document's whole state as an update; lives as long as the value does not change. */
 CrdtBytes ydoc_value_update(YdocValue *value);

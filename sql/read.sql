@@ -13,3 +13,12 @@ SELECT ydoc_json(ydoc(:xml), 'x') AS xml, ydoc_json(ydoc(:xml), 'other') IS NULL
 SELECT ydoc_json(ydoc()) AS nothing;
 SELECT * FROM ydoc_roots(ydoc(:hello) || :values || :xml) ORDER BY name;
 SELECT count(*) FROM ydoc_roots(ydoc());
+
+-- ---- rich text and markup ----
+\set rich '''\\x01050100040101740b48656c6c6f20776f726c6446010004626f6c640474727565c60104010504626f6c64046e756c6cc40104010c012185010a117b22696d616765223a22612e706e67227d0101010506''::bytea'
+\set page '''\\x01060200070101780301702800020005636c617373017701610700020006040002020268694602030162027b7d8602040162046e756c6c00''::bytea'
+SELECT ydoc_delta(ydoc(:rich), 't') AS delta, ydoc_text(ydoc(:rich), 't') AS text, ydoc_xml(ydoc(:rich), 't') AS xml;
+SELECT ydoc_delta(ydoc(:rich), 'other') IS NULL AS no_such_root, ydoc_delta(ydoc(:page), 'x') AS no_text_in_it;
+SELECT ydoc_xml(ydoc(:page), 'x') AS xml, ydoc_xml(ydoc(:page), 'other') IS NULL AS no_such_root;
+SELECT ydoc_xml(ydoc(:values), 'm');
+\echo :LAST_ERROR_SQLSTATE

@@ -49,3 +49,17 @@ SELECT ydoc_diff(ydoc(:hello), '\x05');
 SELECT ydoc_diff(ydoc(:hello), '\x0101');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc_apply(NULL, :hello) IS NULL AS strict;
+
+-- ---- format 2 ----
+\set rich '''\\x01050100040101740b48656c6c6f20776f726c6446010004626f6c640474727565c60104010504626f6c64046e756c6cc40104010c012185010a117b22696d616765223a22612e706e67227d0101010506''::bytea'
+\set rich_v2 '''\\x000200020241050308000c03000a0e0904004600c600c400851b157448656c6c6f20776f726c64626f6c64626f6c6421010b44000101010000010500787e760105696d6167657705612e706e670101010505''::bytea'
+\set state_v2 '''\\x00020002024106040801000c03000a0e0b040081004600c600c40085150f7448656c6c6f626f6c64626f6c642101054400010101000106010600787e760105696d6167657705612e706e670101010505''::bytea'
+\set known '''\\x01010d''::bytea'
+\set diff_v2 '''\\x000002410202080c011803c400850301210100000001020d760105696d6167657705612e706e670101010505''::bytea'
+SELECT ydoc_apply(ydoc(), :rich_v2, 2) = ydoc(:rich) AS the_same_document;
+SELECT ydoc_diff(ydoc(:rich), '\x', 2) = :state_v2 AS as_yjs_encodes, ydoc_diff(ydoc(:rich), :known, 2) = :diff_v2 AS as_yjs_diffs,
+       ydoc_diff(ydoc(:rich), '\x', 1) = ydoc(:rich)::bytea AS format_1;
+SELECT ydoc_apply(ydoc(), '\x00020002', 2);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc_diff(ydoc(), '\x', 0);
+\echo :LAST_ERROR_SQLSTATE

@@ -6,9 +6,11 @@
  *     crdt_snapshot_restore(doc, then, CRDT_V1, &update, &error);   -- the document as it was
  *     crdt_doc_delta(doc, text, now, then, &visitor, &error);       -- what has changed since
  *
- * A snapshot is a state vector and a delete set: what was known, and what of it was deleted.  It
- * is only as good as the document's memory: deleted content must have been kept
- * (CrdtDocOptions.keep_deleted), else restoring is refused with CRDT_INVALID.
+ * A snapshot is a state vector and a delete set: what was known, and what of it was deleted.  It is
+ * only as good as the document's memory: deleted content must have been kept
+ * (CrdtDocOptions.keep_deleted), else restoring is refused with CRDT_INVALID.  Reading at a snapshot
+ * leaves the document as it is.  (Yjs cuts items at the borders and joins them again, unless they
+ * were undone and redone.)
  */
 #ifndef CRDT_SNAPSHOT_H
 #define CRDT_SNAPSHOT_H

@@ -28,3 +28,17 @@ CREATE FUNCTION @extschema@.ydoc_roots(doc @extschema@.ydoc, OUT name text, OUT 
     AS 'MODULE_PATHNAME', 'ydoc_roots';
 COMMENT ON FUNCTION @extschema@.ydoc_roots(@extschema@.ydoc) IS
     'The document''s roots and what their content suggests they are: text, array, map, xmlfragment; NULL if empty';
+
+CREATE FUNCTION @extschema@.ydoc_delta(doc @extschema@.ydoc, root text)
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_delta';
+COMMENT ON FUNCTION @extschema@.ydoc_delta(@extschema@.ydoc, text) IS
+    'A root''s text with its formatting, as Quill''s Delta: an array of {insert, attributes}; NULL if there is no such root';
+
+CREATE FUNCTION @extschema@.ydoc_xml(doc @extschema@.ydoc, root text)
+    RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_xml';
+COMMENT ON FUNCTION @extschema@.ydoc_xml(@extschema@.ydoc, text) IS
+    'A root''s markup as Yjs''s toString prints it, without any escaping; NULL if there is no such root; 22023 for arrays and maps';

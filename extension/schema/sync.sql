@@ -45,3 +45,20 @@ CREATE OPERATOR @extschema@.|| (
     FUNCTION = @extschema@.ydoc_apply
 );
 COMMENT ON OPERATOR @extschema@.|| (@extschema@.ydoc, bytea) IS 'merge a Yjs update into a document';
+
+-- ---- in a format of one's choice ----
+
+CREATE FUNCTION @extschema@.ydoc_apply(doc @extschema@.ydoc, update bytea, format integer)
+    RETURNS @extschema@.ydoc
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    SUPPORT @extschema@.ydoc_support
+    AS 'MODULE_PATHNAME', 'ydoc_apply';
+COMMENT ON FUNCTION @extschema@.ydoc_apply(@extschema@.ydoc, bytea, integer) IS
+    'The document with a Yjs update in that format, 1 or 2, merged in; 22P03 if it is malformed';
+
+CREATE FUNCTION @extschema@.ydoc_diff(doc @extschema@.ydoc, state_vector bytea, format integer)
+    RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_diff';
+COMMENT ON FUNCTION @extschema@.ydoc_diff(@extschema@.ydoc, bytea, integer) IS
+    'The Yjs update in that format, 1 or 2, that brings somebody from a state vector to this document';
