@@ -132,6 +132,9 @@ end_counting(CrdtEditing *edit)
 		edit->doc->clients[edit->clients[i]].coming_splits = 0;
 		edit->doc->clients[edit->clients[i]].coming_structs = 0;
 	}
+	/* it may not have got into the list, for lack of memory */
+	edit->doc->clients[edit->client].coming_splits = 0;
+	edit->doc->clients[edit->client].coming_structs = 0;
 	edit->client_count = 0;
 }
 

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../extension/crdt/edit.h"
+#include "../../extension/crdt/position.h"
+#include "../../extension/crdt/snapshot.h"
 #include "../core/input.h"
 #include "../core/trace.h"
 #include "examples.h"
@@ -218,6 +221,146 @@ see_whose_update_it_is(Desk *desk, CrdtBuffer *out, CrdtError *error)
 	return crdt_update_meta(&desk->world.host, BYTES(cats_state_v2), CRDT_V2, &visitor, error);
 }
 
+/* ---- edits ---- */
+
+/* "x", true, [1] ... as lib0 writes them */
+static const uint8_t word_value[] = {119, 4, 'w', 'o', 'r', 'd'};
+static const uint8_t true_value[] = {120};
+
+static const CrdtAttribute bold = {{(const uint8_t *) "bold", 4}, {true_value, 1}};
+
+static const CrdtType *
+root_of_desk(Desk *desk, CrdtBytes name)
+{
+	crdt_doc_set_client(desk->doc, 77);
+	return crdt_doc_find_root(desk->doc, name);
+}
+
+static CrdtStatus
+insert_text(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_text_insert(desk->doc, root_of_desk(desk, NAME("text")), 1, NAME("n\u00e9w"), NULL,
+							error);
+}
+
+static CrdtStatus
+format_text(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtAttributes attributes = {&bold, 1};
+
+	(void) out;
+	return crdt_text_format(desk->doc, root_of_desk(desk, NAME("text")), 0, 3, &attributes, error);
+}
+
+static CrdtStatus
+apply_delta(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtInput embed = {.bytes = BYTES(word_value)};
+	CrdtDeltaOp ops[] = {
+		{.kind = CRDT_DELTA_RETAIN, .length = 2, .attributes = {&bold, 1}},
+		{.kind = CRDT_DELTA_INSERT, .text = NAME("abc"), .attributes = {&bold, 1}},
+		{.kind = CRDT_DELTA_DELETE, .length = 1},
+		{.kind = CRDT_DELTA_EMBED, .embed = &embed},
+	};
+
+	(void) out;
+	return crdt_text_apply_delta(desk->doc, root_of_desk(desk, NAME("text")), ops, 4, true, error);
+}
+
+static CrdtStatus
+delete_text(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_text_delete(desk->doc, root_of_desk(desk, NAME("text")), 1, 4, error);
+}
+
+/* A map in which there is an array in which there is a text. */
+static CrdtStatus
+set_nested(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtInput items[] = {{.bytes = BYTES(word_value)},
+						 {.kind = CRDT_INPUT_SHARED, .shared = CRDT_TEXT, .text = NAME("deep")}};
+	CrdtEntry entry = {
+		NAME("list"),
+		{.kind = CRDT_INPUT_SHARED, .shared = CRDT_ARRAY, .items = items, .item_count = 2}};
+	CrdtInput map = {
+		.kind = CRDT_INPUT_SHARED, .shared = CRDT_MAP, .entries = &entry, .entry_count = 1};
+
+	(void) out;
+	return crdt_map_set(desk->doc, root_of_desk(desk, NAME("map")), NAME("nested"), &map, error);
+}
+
+static CrdtStatus
+delete_nested(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	(void) out;
+	return crdt_map_delete(desk->doc, root_of_desk(desk, NAME("map")), NAME("nested"), error);
+}
+
+static CrdtStatus
+insert_element(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtInput element = {.kind = CRDT_INPUT_SHARED, .shared = CRDT_XML_ELEMENT, .name = NAME("p")};
+
+	(void) out;
+	return crdt_list_insert(desk->doc, root_of_desk(desk, NAME("xml")), 0, &element, 1, error);
+}
+
+/* ---- looking back ---- */
+
+static CrdtStatus
+write_snapshot(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtSnapshot *snapshot = crdt_snapshot_take(desk->doc);
+	CrdtSnapshot *read = NULL;
+	CrdtStatus status =
+		snapshot == NULL ? CRDT_NO_MEMORY : crdt_snapshot_write(snapshot, CRDT_V1, out, error);
+
+	if (snapshot == NULL)
+		*error = (CrdtError){.status = CRDT_NO_MEMORY, .message = "out of memory"};
+	if (status == CRDT_OK)
+		status =
+			crdt_snapshot_read(&desk->world.host, crdt_buffer_view(out), CRDT_V1, &read, error);
+	if (status != CRDT_OK)
+		out->size = 0;
+	crdt_snapshot_free(read);
+	crdt_snapshot_free(snapshot);
+	return status;
+}
+
+static CrdtStatus
+restore_snapshot(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	static const uint8_t nothing_yet[] = {0, 0};
+	CrdtSnapshot *snapshot;
+	CrdtStatus status =
+		crdt_snapshot_read(&desk->world.host, BYTES(nothing_yet), CRDT_V1, &snapshot, error);
+
+	if (status == CRDT_OK)
+		status = crdt_snapshot_restore(desk->doc, snapshot, CRDT_V1, out, error);
+	crdt_snapshot_free(snapshot);
+	/* a document that lets go what is deleted restores nothing */
+	return status == CRDT_INVALID ? CRDT_OK : status;
+}
+
+static CrdtStatus
+read_delta(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	return crdt_doc_delta_json(desk->doc, crdt_doc_find_root(desk->doc, NAME("text")), NULL, NULL,
+							   out, error);
+}
+
+static CrdtStatus
+write_position(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtPosition position;
+	CrdtStatus status = crdt_position_find(desk->doc, crdt_doc_find_root(desk->doc, NAME("text")),
+										   1, 0, &position, error);
+
+	return status == CRDT_OK ? crdt_position_write(&position, out, error) : status;
+}
+
 static const Step day[] = {
 	declare_text,
 	apply_what_must_wait,
@@ -242,6 +385,17 @@ static const Step day[] = {
 	convert_to_v1,
 	look_into_update,
 	see_whose_update_it_is,
+	insert_text,
+	format_text,
+	apply_delta,
+	delete_text,
+	set_nested,
+	delete_nested,
+	insert_element,
+	write_snapshot,
+	restore_snapshot,
+	read_delta,
+	write_position,
 };
 
 #define DAY_STEPS (sizeof day / sizeof *day)

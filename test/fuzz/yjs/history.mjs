@@ -82,7 +82,7 @@ export class History {
     const { random } = this
     const step = { step: 'look', client: who.client }
     const texts = Object.keys(this.setting.roots).filter((name) => ['text', 'xmltext'].includes(this.setting.roots[name]))
-    if (!who.doc.gc) {
+    if (!who.doc.gc && !who.undo) { // README: what is not made
       const numbers = [...who.snapshots.keys()]
       if (random.chance(0.6)) step.take = { number: random.from(0, 7) }
       if (numbers.length > 0 && random.chance(0.7) && texts.length > 0) step.delta = { at: [random.pick(texts)], snapshot: random.pick(numbers), ...(random.chance(0.6) ? { previous: random.pick(numbers) } : {}) }
@@ -120,8 +120,17 @@ export class History {
     ])()
   }
 
-  // the whole case
+  // the whole case; undefined: Yjs threw, and its documents are in no state that means anything
   make () {
+    try {
+      return this.makeOrThrow()
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      return undefined
+    }
+  }
+
+  makeOrThrow () {
     const length = this.random.weighted([[this.random.from(5, 40), 6], [this.random.from(40, 200), 3], [this.random.from(500, 2500), 0.08]])
     for (let i = 0; i < length; i++) {
       this.run(this.chooseStep())
