@@ -178,7 +178,7 @@ set_ychange(Delta *delta, CrdtBytes value)
 static void
 show_text(Delta *delta, const Piece *piece)
 {
-	if (delta->snapshot != NULL && !is_visible(delta->snapshot, piece))
+	if (!is_visible(delta->snapshot, piece))
 		set_ychange(delta, (CrdtBytes){removed, sizeof(removed)});
 	else if (delta->previous != NULL && !is_visible(delta->previous, piece))
 		set_ychange(delta, (CrdtBytes){added, sizeof(added)});

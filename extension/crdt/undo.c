@@ -996,7 +996,10 @@ pop(CrdtUndo *undo, Steps *steps, bool *done, CrdtError *error)
 			take_back(&popping);
 			changed = popping.changed;
 			free_popping(&popping);
-			free_step(undo, &step);
+			if (crdt_editing_failed(&edit) && !changed)
+				steps->list[steps->count++] = step; /* it can be tried again */
+			else
+				free_step(undo, &step);
 		}
 	if (done != NULL)
 		*done = changed;

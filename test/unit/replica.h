@@ -65,6 +65,8 @@ void assert_good_error(const CrdtError *error, CrdtStatus status, size_t input_s
 /* The test groups (unit.c runs them). */
 int run_typing_tests(void);
 int run_reading_tests(void);
+int run_edit_tests(void);
+int run_lookback_tests(void);
 int run_update_tests(void);
 int run_format_tests(void);
 int run_hostile_tests(void);

@@ -22,6 +22,8 @@ main(int argc, char **argv)
 	data_directory = argv[1];
 	failed += run_typing_tests();
 	failed += run_reading_tests();
+	failed += run_edit_tests();
+	failed += run_lookback_tests();
 	failed += run_update_tests();
 	failed += run_format_tests();
 	failed += run_hostile_tests();
