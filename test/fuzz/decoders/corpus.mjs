@@ -55,6 +55,11 @@ for (const folder of ['vectors', 'found']) {
         for (let what = 3; what < 8; what++) asValue(what, decode(c.bytes))
         asValue(0, Buffer.from(JSON.stringify(c.value) ?? 'null'))
       }
+      for (const snapshot of c.snapshots ?? []) {
+        asValue(8, decode(snapshot.snapshot))
+        asValue(9, decode(snapshot.snapshotV2))
+      }
+      for (const position of c.positions ?? []) asValue(10, decode(position.bytes))
       const state = c.orders?.[0]?.expect
       if (state?.sv && isNew(file + 'sv')) asValue(1, decode(state.sv))
       if (state?.v1 && small(decode(state.v1)) && isNew(file + 'v1')) asUpdate(decode(state.v1), false)

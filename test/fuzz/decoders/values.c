@@ -1,12 +1,14 @@
 /*
- * values.c: any bytes as what else is decoded: JSON, encoded values as inputs of edits, delta
- * operations, state vectors.
+ * values.c: any bytes as what else is decoded: JSON, encoded values as inputs of edits, state
+ * vectors, snapshots, relative positions.
  *
  *     [what] [bytes]
  */
 #include <string.h>
 
 #include "../../../extension/crdt/edit.h"
+#include "../../../extension/crdt/position.h"
+#include "../../../extension/crdt/snapshot.h"
 #include "../../../extension/crdt/update.h"
 #include "../../../extension/crdt/value.h"
 #include "limits.h"
@@ -123,6 +125,53 @@ check_edit(const CrdtHost *host, uint8_t what, CrdtBytes bytes)
 	crdt_doc_free(copy);
 }
 
+/* A snapshot: what was read is written, and read again as the same. */
+static void
+check_snapshot(const CrdtHost *host, CrdtBytes bytes, CrdtFormat format)
+{
+	CrdtSnapshot *snapshot;
+	CrdtSnapshot *again = NULL;
+	CrdtBuffer out;
+	CrdtError error;
+
+	if (crdt_snapshot_read(host, bytes, format, &snapshot, &error) != CRDT_OK)
+	{
+		fuzz_require(snapshot == NULL && error.offset <= bytes.size, "a refusal left something");
+		return;
+	}
+	crdt_buffer_open(&out, host);
+	fuzz_require(crdt_snapshot_write(snapshot, CRDT_V1, &out, &error) == CRDT_OK &&
+					 crdt_snapshot_read(host, crdt_buffer_view(&out), CRDT_V1, &again, &error) ==
+						 CRDT_OK &&
+					 crdt_snapshots_equal(snapshot, again),
+				 "a snapshot that was written reads otherwise");
+	crdt_buffer_close(&out);
+	crdt_snapshot_free(snapshot);
+	crdt_snapshot_free(again);
+}
+
+/* A relative position: resolved in a document or not, and written again. */
+static void
+check_position(const CrdtHost *host, CrdtBytes bytes)
+{
+	CrdtDoc *doc = crdt_doc_new(host, NULL);
+	CrdtAbsolutePosition place;
+	CrdtPosition position;
+	CrdtBuffer out;
+	CrdtError error;
+
+	crdt_buffer_open(&out, host);
+	if (crdt_position_read(bytes, &position, &error) == CRDT_OK)
+	{
+		(void) !crdt_position_resolve(doc, &position, &place, &error);
+		(void) !crdt_position_write(&position, &out, &error);
+		fuzz_require(crdt_position_write_json(&position, &out, &error) == CRDT_OK,
+					 "a position has no JSON form");
+	}
+	crdt_buffer_close(&out);
+	crdt_doc_free(doc);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -133,12 +182,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	limits_open(&limits, 4 * size, false);
-	if (*data % 8 == 0)
-		check_json(&limits.host, bytes);
-	else if (*data % 8 == 1)
-		(void) !crdt_state_vector_check(&limits.host, bytes, &error);
-	else
-		check_edit(&limits.host, *data % 8 - 2, bytes);
+	switch (*data % 11)
+	{
+		case 0: check_json(&limits.host, bytes); break;
+		case 1: (void) !crdt_state_vector_check(&limits.host, bytes, &error); break;
+		case 8: check_snapshot(&limits.host, bytes, CRDT_V1); break;
+		case 9: check_snapshot(&limits.host, bytes, CRDT_V2); break;
+		case 10: check_position(&limits.host, bytes); break;
+		default: check_edit(&limits.host, *data % 11 - 2, bytes);
+	}
 	limits_close(&limits);
 	return 0;
 }
