@@ -5,7 +5,9 @@ import { base64, fromBase64, kindOf, report, root, tag, tagDelta, untag } from '
 
 const STATE_MOST_BYTES = 200000
 
-const at = (doc, roots, path) => path.slice(1).reduce((type, part) => type.get(part), root(doc, path[0], roots[path[0]]))
+// a key is not an index, though JavaScript would take "0" for one
+const child = (type, part) => (typeof part === 'string') === (type instanceof Y.Map) ? type.get(part) : undefined
+const at = (doc, roots, path) => path.slice(1).reduce(child, root(doc, path[0], roots[path[0]]))
 
 const run = {
   insert: (t, op) => {
