@@ -2,7 +2,8 @@
  * traces.c: people's editing sessions through the core.
  *
  * Of each trace: its updates one by one must end in Yjs's state and text; merged without a document
- * first, the same; the state, loaded and written again, must be the same bytes.
+ * first, the same; the state, loaded and written again, must be the same bytes.  Of one writer's:
+ * typed anew here, each edit must give the update that it gave there.
  */
 #include <getopt.h>
 #include <jansson.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../extension/crdt/document.h"
+#include "../../extension/crdt/edit.h"
 #include "../../extension/crdt/update.h"
 #include "../core/guard.h"
 #include "../core/host.h"
@@ -22,6 +23,8 @@ typedef struct TraceRun
 	const char *name;
 	const char *root;
 	const char *text_sha256;
+	const char *v2_sha256;
+	const char *directory;
 	Trace trace;
 	size_t failures;
 } TraceRun;
@@ -31,10 +34,12 @@ static void run_trace_of(const char *directory, const json_t *entry, size_t coun
 static void apply_one_by_one(TraceRun *run);
 static void apply_merged(TraceRun *run);
 static void load_state(TraceRun *run);
+static void type_it_anew(TraceRun *run);
 static void expect_end(TraceRun *run, const char *how, TestHost *world, CrdtDoc *doc);
 static void
 expect_bytes(TraceRun *run, const char *how, const char *what, CrdtBytes expected, CrdtBytes got);
-static void expect_sha256(TraceRun *run, const char *how, CrdtBytes text);
+static void expect_sha256(TraceRun *run, const char *how, const char *what, const char *expected,
+						  CrdtBytes bytes);
 static void fail(TraceRun *run, const char *how, const char *what, const char *why);
 static CrdtDoc *new_doc(TestHost *world);
 static void end_doc(TraceRun *run, const char *how, TestHost *world, CrdtDoc *doc);
@@ -109,7 +114,10 @@ run_trace_of(const char *directory, const json_t *entry, size_t counts[2])
 		.name = json_string_value(json_object_get(entry, "name")),
 		.root = json_string_value(json_object_get(entry, "root")),
 		.text_sha256 = json_string_value(json_object_get(entry, "textSha256")),
+		.v2_sha256 = json_string_value(json_object_get(entry, "v2Sha256")),
+		.directory = directory,
 	};
+	const char *kind = json_string_value(json_object_get(entry, "kind"));
 
 	trace_read(&run.trace, directory, run.name, update_count == 0);
 	if (run.trace.update_count != update_count)
@@ -120,6 +128,8 @@ run_trace_of(const char *directory, const json_t *entry, size_t counts[2])
 		apply_one_by_one(&run);
 		apply_merged(&run);
 	}
+	if (kind != NULL && strcmp(kind, "sequential") == 0)
+		type_it_anew(&run);
 	printf("%s %s: %zu updates, %zu bytes of state, %zu of text\n",
 		   run.failures == 0 ? "pass" : "FAIL", run.name, run.trace.update_count,
 		   run.trace.state.size, run.trace.text.size);
@@ -199,6 +209,105 @@ load_state(TraceRun *run)
 	end_doc(run, "loaded", &world, doc);
 }
 
+/* ---- typed anew ---- */
+
+/* The traces' agent 0. */
+#define TRACE_CLIENT 1000001
+
+/* What the document emits. */
+typedef struct Emitted
+{
+	CrdtBuffer update;
+	size_t count;
+} Emitted;
+
+static void
+note_update(void *context, CrdtDoc *doc, const CrdtChange *change)
+{
+	Emitted *emitted = context;
+	CrdtError error;
+
+	(void) change;
+	emitted->update.size = 0;
+	if (crdt_doc_encode_transaction(doc, CRDT_V1, &emitted->update, &error) == CRDT_OK)
+		emitted->count++;
+}
+
+/* One line of the patches: [index, units deleted, text inserted]. */
+static CrdtStatus
+type_patch(CrdtDoc *doc, const CrdtType *root, const json_t *patch, CrdtError *error)
+{
+	uint64_t index = (uint64_t) json_integer_value(json_array_get(patch, 0));
+	uint64_t deleted = (uint64_t) json_integer_value(json_array_get(patch, 1));
+	const json_t *text = json_array_get(patch, 2);
+	CrdtStatus status = CRDT_OK;
+
+	crdt_doc_begin(doc, NULL);
+	if (deleted > 0)
+		status = crdt_text_delete(doc, root, index, deleted, error);
+	if (status == CRDT_OK && json_string_length(text) > 0)
+		status = crdt_text_insert(
+			doc, root, index,
+			(CrdtBytes){(const uint8_t *) json_string_value(text), json_string_length(text)}, NULL,
+			error);
+	crdt_doc_commit(doc);
+	return status;
+}
+
+static void
+type_lines(TraceRun *run, CrdtDoc *doc, const CrdtType *root, Emitted *emitted, Input patches)
+{
+	const char *line = (const char *) patches.data;
+	const char *end = line + patches.size;
+
+	for (size_t i = 0; line < end && run->failures == 0; i++)
+	{
+		const char *newline = memchr(line, '\n', (size_t) (end - line));
+		json_t *patch = json_loadb(line, (size_t) (newline - line), 0, NULL);
+		CrdtError error = {0};
+
+		if (type_patch(doc, root, patch, &error) != CRDT_OK)
+			fail(run, "typed anew", "edit", error.message);
+		json_decref(patch);
+		if (emitted->count != i + 1 || i >= run->trace.update_count)
+			fail(run, "typed anew", "updates", "an edit gave none, or there are too many edits");
+		else
+			expect_bytes(run, "typed anew", "update", run->trace.updates[i],
+						 crdt_buffer_view(&emitted->update));
+		line = newline + 1;
+	}
+}
+
+static void
+type_it_anew(TraceRun *run)
+{
+	CrdtBytes name = {(const uint8_t *) run->root, strlen(run->root)};
+	char file[512];
+	TestHost world;
+	Emitted emitted = {.count = 0};
+	CrdtDocOptions options = {.after_transaction = note_update, .context = &emitted};
+	CrdtError error = {0};
+	const CrdtType *root;
+	CrdtDoc *doc;
+	Input patches;
+
+	snprintf(file, sizeof file, "%s.patches", run->name);
+	patches = input_read_in(run->directory, file);
+	test_host_open(&world);
+	doc = crdt_doc_new(&world.host, &options);
+	crdt_buffer_open(&emitted.update, &world.host);
+	crdt_doc_set_client(doc, TRACE_CLIENT);
+	root = crdt_doc_open_root(doc, name, CRDT_TEXT, &error);
+	if (root == NULL)
+		fail(run, "typed anew", "root", error.message);
+	else
+		type_lines(run, doc, root, &emitted, patches);
+	crdt_buffer_close(&emitted.update);
+	expect_end(run, "typed anew", &world, doc);
+	end_doc(run, "typed anew", &world, doc);
+	input_free(&patches);
+}
+
 /* Is the document what Yjs's was in the end? */
 static void
 expect_end(TraceRun *run, const char *how, TestHost *world, CrdtDoc *doc)
@@ -212,6 +321,10 @@ expect_end(TraceRun *run, const char *how, TestHost *world, CrdtDoc *doc)
 	if (crdt_doc_encode(doc, CRDT_V1, (CrdtBytes){NULL, 0}, &out, &error) != CRDT_OK)
 		fail(run, how, "encode", error.message);
 	expect_bytes(run, how, "state", input_view(&run->trace.state), crdt_buffer_view(&out));
+	out.size = 0;
+	if (crdt_doc_encode(doc, CRDT_V2, (CrdtBytes){NULL, 0}, &out, &error) != CRDT_OK)
+		fail(run, how, "encode", error.message);
+	expect_sha256(run, how, "SHA-256 of the state in V2", run->v2_sha256, crdt_buffer_view(&out));
 	crdt_buffer_close(&out);
 
 	crdt_buffer_open(&out, &world->host);
@@ -220,7 +333,7 @@ expect_end(TraceRun *run, const char *how, TestHost *world, CrdtDoc *doc)
 	else if (crdt_doc_text(doc, root, &out, &error) != CRDT_OK)
 		fail(run, how, "text", error.message);
 	expect_bytes(run, how, "text", input_view(&run->trace.text), crdt_buffer_view(&out));
-	expect_sha256(run, how, crdt_buffer_view(&out));
+	expect_sha256(run, how, "SHA-256 of the text", run->text_sha256, crdt_buffer_view(&out));
 	crdt_buffer_close(&out);
 }
 
@@ -240,18 +353,19 @@ expect_bytes(TraceRun *run, const char *how, const char *what, CrdtBytes expecte
 }
 
 static void
-expect_sha256(TraceRun *run, const char *how, CrdtBytes text)
+expect_sha256(TraceRun *run, const char *how, const char *what, const char *expected,
+			  CrdtBytes bytes)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
 	char printed[2 * EVP_MAX_MD_SIZE + 1] = "";
 
-	if (EVP_Digest(text.data, text.size, digest, &size, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(bytes.data, bytes.size, digest, &size, EVP_sha256(), NULL) != 1)
 		fail(run, how, "SHA-256", "cannot be computed");
 	for (unsigned i = 0; i < size; i++)
 		snprintf(printed + 2 * i, 3, "%02x", digest[i]);
-	if (strcmp(printed, run->text_sha256) != 0)
-		fail(run, how, "SHA-256 of the text", printed);
+	if (strcmp(printed, expected) != 0)
+		fail(run, how, what, printed);
 }
 
 static void
