@@ -49,16 +49,6 @@ find_list(CrdtDoc *doc, const CrdtArrival *arrival, const Surroundings *around)
 	return crdt_item(doc, around->left != 0 ? around->left : around->right)->list;
 }
 
-/* Last unit of a struct. */
-static CrdtPackedId
-last_id(CrdtDoc *doc, CrdtRef ref)
-{
-	const CrdtItem *item = crdt_item(doc, ref);
-	CrdtPlace place = crdt_unpack(doc, item->id);
-
-	return crdt_pack(doc, place.client, place.clock + crdt_item_length(item) - 1);
-}
-
 /* Also done for what is known already: Yjs looks up, and cuts, before it finds that out. */
 static Surroundings
 look_around(CrdtDoc *doc, const CrdtArrival *arrival)
@@ -102,7 +92,7 @@ integrate_arrival(CrdtDoc *doc, const CrdtArrival *arrival, uint64_t offset)
 		CrdtPlace before = {wire->clock + offset - 1, arrival->client};
 
 		around.left = crdt_structs_clean_end(doc, before);
-		around.origin = last_id(doc, around.left);
+		around.origin = crdt_item_last_id(doc, around.left);
 		if (crdt_item(doc, around.left)->kind == CRDT_GC)
 			around.list = 0;
 	}

@@ -222,15 +222,6 @@ ask_for_item(CrdtEditing *edit, const CrdtStruct *wire)
 	return crdt_editing_reserve(edit);
 }
 
-static CrdtPackedId
-last_id(CrdtDoc *doc, CrdtRef ref)
-{
-	const CrdtItem *item = crdt_item(doc, ref);
-	CrdtPlace place = crdt_unpack(doc, item->id);
-
-	return crdt_pack(doc, place.client, place.clock + crdt_item_length(item) - 1);
-}
-
 /* An item without content at the end of the own client's structs. */
 static CrdtItem *
 new_item(CrdtEditing *edit, uint32_t list, CrdtRef left, CrdtRef right, CrdtRef *ref)
@@ -241,7 +232,7 @@ new_item(CrdtEditing *edit, uint32_t list, CrdtRef left, CrdtRef right, CrdtRef 
 	*ref = crdt_pool_take(&doc->items);
 	item = crdt_item(doc, *ref);
 	*item = (CrdtItem){.id = crdt_pack(doc, edit->client, doc->clients[edit->client].state),
-					   .origin = left != 0 ? last_id(doc, left) : CRDT_PACKED_NONE,
+					   .origin = left != 0 ? crdt_item_last_id(doc, left) : CRDT_PACKED_NONE,
 					   .right_origin = right != 0 ? crdt_item(doc, right)->id : CRDT_PACKED_NONE,
 					   .left = left,
 					   .right = right,

@@ -70,36 +70,13 @@ write_client(CrdtDoc *doc, const EncodedClient *encoded, CrdtUpdateWriter *write
 	} while (crdt_structs_next(client, &cursor));
 }
 
-/* Everything deleted, as maximal runs of structs. */
+/* Everything deleted. */
 static bool
 collect_deletes(const CrdtDoc *doc, const EncodedClient *clients, size_t count, CrdtIdSet *deletes)
 {
 	for (size_t i = 0; i < count; i++)
-	{
-		const CrdtClient *client = &doc->clients[clients[i].number];
-		CrdtCursor cursor = {0, 0};
-		CrdtIdRange range = {client->id, 0, 0};
-
-		do
-		{
-			const CrdtItem *item = crdt_item(doc, crdt_structs_at(client, cursor));
-
-			if (item->deleted)
-			{
-				if (range.length == 0)
-					range.clock = crdt_structs_clock_at(client, cursor);
-				range.length += crdt_item_length(item);
-			}
-			else if (range.length > 0)
-			{
-				if (!crdt_idset_add(deletes, range))
-					return false;
-				range.length = 0;
-			}
-		} while (crdt_structs_next(client, &cursor));
-		if (range.length > 0 && !crdt_idset_add(deletes, range))
+		if (!crdt_structs_collect_deleted(doc, &doc->clients[clients[i].number], deletes))
 			return false;
-	}
 	return true;
 }
 

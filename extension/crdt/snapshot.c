@@ -63,31 +63,6 @@ sort_deletes(CrdtSnapshot *snapshot, CrdtFormat format)
 
 /* ---- taking ---- */
 
-/* A client's deleted runs. */
-static bool
-take_deletes(const CrdtDoc *doc, const CrdtClient *client, CrdtIdSet *deletes)
-{
-	CrdtIdRange run = {client->id, 0, 0};
-	CrdtCursor cursor = {0, 0};
-
-	do
-	{
-		const CrdtItem *item = crdt_item(doc, crdt_structs_at(client, cursor));
-
-		if (item->deleted && run.length == 0)
-			run.clock = crdt_structs_clock_at(client, cursor);
-		if (item->deleted)
-			run.length += crdt_item_length(item);
-		else if (run.length > 0)
-		{
-			if (!crdt_idset_add(deletes, run))
-				return false;
-			run.length = 0;
-		}
-	} while (crdt_structs_next(client, &cursor));
-	return run.length == 0 || crdt_idset_add(deletes, run);
-}
-
 static bool
 entry_is_before(const void *a, const void *b)
 {
@@ -113,7 +88,7 @@ crdt_snapshot_take(CrdtDoc *doc)
 		if (client->state == 0)
 			continue;
 		vector->entries[vector->count++] = (CrdtStateVectorEntry){client->id, client->state};
-		done = take_deletes(doc, client, &snapshot->deletes);
+		done = crdt_structs_collect_deleted(doc, client, &snapshot->deletes);
 	}
 	if (done && sort_deletes(snapshot, CRDT_V1))
 	{

@@ -244,6 +244,30 @@ crdt_structs_get(CrdtDoc *doc, CrdtPlace place)
 	return crdt_structs_at(client, crdt_structs_find(client, place.clock));
 }
 
+bool
+crdt_structs_collect_deleted(const CrdtDoc *doc, const CrdtClient *client, CrdtIdSet *deletes)
+{
+	CrdtIdRange run = {client->id, 0, 0};
+	CrdtCursor cursor = {0, 0};
+
+	do
+	{
+		const CrdtItem *item = crdt_item(doc, crdt_structs_at(client, cursor));
+
+		if (item->deleted && run.length == 0)
+			run.clock = crdt_structs_clock_at(client, cursor);
+		if (item->deleted)
+			run.length += crdt_item_length(item);
+		else if (run.length > 0)
+		{
+			if (!crdt_idset_add(deletes, run))
+				return false;
+			run.length = 0;
+		}
+	} while (crdt_structs_next(client, &cursor));
+	return run.length == 0 || crdt_idset_add(deletes, run);
+}
+
 /* ---- adding and removing ---- */
 
 /* Puts a leaf into the directory. */

@@ -88,6 +88,10 @@ uint64_t crdt_structs_count(CrdtClient *client, uint64_t first, uint64_t last);
 /* The item or GC that contains the place; 0 if it is unknown. */
 CrdtRef crdt_structs_get(CrdtDoc *doc, CrdtPlace place);
 
+/* Adds what is deleted of a client that has structs to deletes, as maximal runs.  False: no memory. */
+CRDT_MUST_CHECK bool
+crdt_structs_collect_deleted(const CrdtDoc *doc, const CrdtClient *client, CrdtIdSet *deletes);
+
 /* Adds a struct at the client's state.  Reserved. */
 void crdt_structs_append(CrdtDoc *doc, uint32_t client, CrdtRef ref, uint64_t length);
 

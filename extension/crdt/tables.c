@@ -245,6 +245,15 @@ crdt_pack(CrdtDoc *doc, uint32_t client, uint64_t clock)
 	return CRDT_PACKED_WIDE << CRDT_PACKED_CLOCK_BITS | doc->wide_count++;
 }
 
+CrdtPackedId
+crdt_item_last_id(CrdtDoc *doc, CrdtRef ref)
+{
+	const CrdtItem *item = crdt_item(doc, ref);
+	CrdtPlace place = crdt_unpack(doc, item->id);
+
+	return crdt_pack(doc, place.client, place.clock + crdt_item_length(item) - 1);
+}
+
 /* ---- names ---- */
 
 uint32_t

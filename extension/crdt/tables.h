@@ -39,6 +39,9 @@ CRDT_MUST_CHECK bool crdt_client_add(CrdtDoc *doc, uint64_t id, uint32_t *number
 CrdtPackedId crdt_pack(CrdtDoc *doc, uint32_t client, uint64_t clock);
 bool crdt_id_is_wide(uint32_t client, uint64_t clock);
 
+/* The last unit of a struct. */
+CrdtPackedId crdt_item_last_id(CrdtDoc *doc, CrdtRef ref);
+
 /* ---- names ---- */
 
 CRDT_MUST_CHECK bool crdt_name_add(CrdtDoc *doc, CrdtBytes name, uint32_t *number);
