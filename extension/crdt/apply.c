@@ -222,9 +222,9 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 	}
 	changed = doc->transaction.changed;
 	if (plan->is_late)
-		crdt_pending_add_late(&doc->pending, plan);
-	changed |= plan->is_late;
-	changed |= swap_pending(doc, plan);
+		crdt_plan_add_late(plan);
+	changed |= plan->is_late && !plan->rest_is_known;
+	changed |= swap_pending(doc, plan) && !plan->rest_is_known;
 	changed |= swap_deletes(doc, plan);
 	crdt_plan_clear(plan);
 	crdt_transaction_end(doc);

@@ -226,6 +226,8 @@ typedef struct CrdtPending
 	uint64_t late_structs;
 	CrdtStateVector missing;
 	CrdtIdSet deletes; /* normalized */
+	CrdtIdSet ranges; /* of clocks that wait, normalized, if is_tracked (pending.h) */
+	bool is_tracked;
 } CrdtPending;
 
 struct CrdtDoc

@@ -22,33 +22,7 @@
 /* Larger arrays than this are given back after use. */
 #define ARRAY_KEPT_BYTES 4096
 #define CANCEL_CHECK_INTERVAL 4096
-/* Below this, what waits is one update, so that the same waiting again is seen to be no news. */
-#define LATE_LEAST_COST 16384
-/* Merging costs as much as so many bytes, for each struct. */
-#define STRUCT_COST 16
-
 /* ---- life ---- */
-
-void
-crdt_pending_open(CrdtPending *pending, const CrdtHost *host)
-{
-	crdt_buffer_open(&pending->update, host);
-	crdt_buffer_open(&pending->late, host);
-	pending->late_count = 0;
-	pending->update_structs = 0;
-	pending->late_structs = 0;
-	pending->missing = (CrdtStateVector){.host = host};
-	crdt_idset_open(&pending->deletes, host);
-}
-
-void
-crdt_pending_close(CrdtPending *pending)
-{
-	crdt_buffer_close(&pending->update);
-	crdt_buffer_close(&pending->late);
-	crdt_state_vector_close(&pending->missing);
-	crdt_idset_close(&pending->deletes);
-}
 
 CrdtPlan *
 crdt_plan_new(CrdtDoc *doc)
@@ -67,6 +41,7 @@ crdt_plan_new(CrdtDoc *doc)
 	crdt_buffer_open(&plan->late, host);
 	plan->late_missing.host = host;
 	crdt_idset_open(&plan->waiting_deletes, host);
+	crdt_idset_open(&plan->late_ranges, host);
 	return plan;
 }
 
@@ -112,6 +87,8 @@ crdt_plan_clear(CrdtPlan *plan)
 		crdt_pending_close(&plan->pending);
 	plan->pending_changed = false;
 	plan->is_late = false;
+	plan->rest_is_known = false;
+	crdt_idset_close(&plan->late_ranges);
 	if (plan->deletes_changed)
 		crdt_idset_close(&plan->waiting_deletes);
 	plan->deletes_changed = false;
@@ -379,38 +356,6 @@ missing_client(const CrdtPlan *plan, const CrdtArrival *arrival)
 	return CRDT_NO_CLIENT;
 }
 
-/* Notes the smallest clock that a client lacks. */
-static bool
-note_missing(CrdtStateVector *missing, uint64_t client, uint64_t clock)
-{
-	size_t at = 0;
-	size_t end = missing->count;
-
-	while (at < end)
-	{
-		size_t middle = at + (end - at) / 2;
-
-		if (missing->entries[middle].client < client)
-			at = middle + 1;
-		else
-			end = middle;
-	}
-	if (at < missing->count && missing->entries[at].client == client)
-	{
-		if (clock < missing->entries[at].clock)
-			missing->entries[at].clock = clock;
-		return true;
-	}
-	if (!crdt_array_reserve(missing->host, &missing->entries, &missing->capacity,
-							missing->count + 1, sizeof(CrdtStateVectorEntry)))
-		return false;
-	memmove(missing->entries + at + 1, missing->entries + at,
-			(missing->count - at) * sizeof(CrdtStateVectorEntry));
-	missing->entries[at] = (CrdtStateVectorEntry){client, clock};
-	missing->count++;
-	return true;
-}
-
 /* All suspended structs, and what follows them of their clients, have to wait. */
 static void
 stack_to_rest(CrdtPlan *plan)
@@ -467,7 +412,7 @@ order_head(CrdtPlan *plan, size_t head, CrdtStateVector *missing, CrdtArrivalRun
 	if (arrival->wire.clock > client->planned_state)
 	{
 		plan->stack[plan->stack_count++] = head;
-		if (!note_missing(missing, client->id, arrival->wire.clock - 1))
+		if (!crdt_note_missing(missing, client->id, arrival->wire.clock - 1))
 			return false;
 		stack_to_rest(plan);
 		return true;
@@ -484,7 +429,7 @@ order_head(CrdtPlan *plan, size_t head, CrdtStateVector *missing, CrdtArrivalRun
 			*next = run;
 			return true;
 		}
-		if (!note_missing(missing, other->id, other->planned_state))
+		if (!crdt_note_missing(missing, other->id, other->planned_state))
 			return false;
 		stack_to_rest(plan);
 		return true;
@@ -527,47 +472,26 @@ order_structs(CrdtPlan *plan, CrdtStateVector *missing)
 
 /* ---- what waits ---- */
 
-CrdtStatus
-crdt_pending_merge(const CrdtPending *pending, CrdtBytes more, CrdtBuffer *out,
-				   uint64_t *struct_count, CrdtError *error)
-{
-	const CrdtHost *host = pending->update.host;
-	size_t most = pending->late_count + 2;
-	CrdtBytes *parts = host->resize(host->context, NULL, 0, most * sizeof(CrdtBytes));
-	size_t count = 0;
-	CrdtReader late;
-	CrdtStatus status;
-
-	if (parts == NULL)
-		return crdt_error_no_memory(error);
-	if (pending->update.size > 0)
-		parts[count++] = crdt_buffer_view(&pending->update);
-	crdt_reader_open(&late, crdt_buffer_view(&pending->late));
-	for (size_t i = 0; i < pending->late_count; i++)
-		parts[count++] = crdt_read_byte_array(&late);
-	if (more.size > 0)
-		parts[count++] = more;
-	status = crdt_update_merge_counted(host, parts, count, CRDT_V2, out, struct_count, error);
-	host->resize(host->context, parts, most * sizeof(CrdtBytes), 0);
-	return status;
-}
-
 void
-crdt_pending_add_late(CrdtPending *pending, const CrdtPlan *plan)
+crdt_plan_add_late(CrdtPlan *plan)
 {
+	CrdtPending *pending = &plan->doc->pending;
+
 	crdt_write_byte_array(&pending->late, crdt_buffer_view(&plan->late));
 	pending->late_count++;
 	pending->late_structs += plan->late_structs;
 	for (size_t i = 0; i < plan->late_missing.count; i++)
-		(void) note_missing(&pending->missing, plan->late_missing.entries[i].client,
-							plan->late_missing.entries[i].clock);
+		(void) !crdt_note_missing(&pending->missing, plan->late_missing.entries[i].client,
+								  plan->late_missing.entries[i].clock);
+	for (size_t i = 0; i < plan->late_ranges.count; i++)
+		crdt_pending_note(pending, plan->late_ranges.ranges[i]);
 }
 
 static bool
 copy_missing(CrdtStateVector *to, const CrdtStateVector *from)
 {
 	for (size_t i = 0; i < from->count; i++)
-		if (!note_missing(to, from->entries[i].client, from->entries[i].clock))
+		if (!crdt_note_missing(to, from->entries[i].client, from->entries[i].clock))
 			return false;
 	return true;
 }
@@ -655,25 +579,52 @@ encode_rest(CrdtPlan *plan, CrdtBuffer *out, uint64_t *struct_count)
 	return done;
 }
 
-/* What reading and writing structs takes, in bytes. */
-static uint64_t
-merging_cost(const CrdtBuffer *bytes, uint64_t struct_count)
-{
-	return bytes->size + STRUCT_COST * struct_count;
-}
-
 /* Is so much waiting that another update is better kept beside it than merged into it? */
 static bool
 comes_late(const CrdtPlan *plan)
 {
 	const CrdtPending *pending = &plan->doc->pending;
-	uint64_t cost = merging_cost(&pending->update, pending->update_structs);
+	uint64_t cost = crdt_pending_cost(pending);
 
-	return !plan->pending_changed && plan->pass_count == 0 && cost >= LATE_LEAST_COST &&
-		   merging_cost(&pending->late, pending->late_structs) < cost;
+	return !plan->pending_changed && plan->pass_count == 0 && cost >= CRDT_PENDING_LATE_COST &&
+		   crdt_pending_late_cost(pending) < cost;
 }
 
-/* Keeps the rest for the document's late updates; whether it is news is not looked at. */
+/* The ranges of the rest, and whether all of them wait already. */
+static CrdtStatus
+look_for_news(CrdtPlan *plan)
+{
+	CrdtPending *pending = &plan->doc->pending;
+
+	plan->rest_is_known = false;
+	plan->late_ranges.count = 0;
+	/* little is compared as bytes when it is swapped */
+	if (plan->pass_count > 0 || crdt_pending_cost(pending) < CRDT_PENDING_LATE_COST)
+		return CRDT_OK;
+	plan->rest_is_known = true;
+	for (size_t i = 0; i < plan->run_count; i++)
+		for (size_t at = plan->runs[i].rest_start; at < plan->runs[i].rest_end; at++)
+		{
+			const CrdtStruct *wire = &plan->arrivals[at].wire;
+			CrdtIdRange *last = plan->late_ranges.ranges + plan->late_ranges.count - 1;
+
+			if (wire->kind == CRDT_SKIP)
+				continue;
+			if (plan->late_ranges.count > 0 && last->client == wire->client &&
+				last->clock + last->length == wire->clock)
+				last->length += wire->length;
+			else if (!crdt_idset_add(&plan->late_ranges,
+									 (CrdtIdRange){wire->client, wire->clock, wire->length}))
+				return no_memory(plan);
+		}
+	if (!crdt_pending_track(pending, plan->late_ranges.count))
+		return no_memory(plan);
+	for (size_t i = 0; i < plan->late_ranges.count; i++)
+		plan->rest_is_known &= crdt_pending_holds(pending, plan->late_ranges.ranges[i]);
+	return CRDT_OK;
+}
+
+/* Keeps the rest for the document's late updates. */
 static CrdtStatus
 park_late(CrdtPlan *plan, const CrdtStateVector *missing)
 {
@@ -729,6 +680,10 @@ park_merged(CrdtPlan *plan, const CrdtStateVector *missing)
 static CrdtStatus
 park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
 {
+	CrdtStatus status = look_for_news(plan);
+
+	if (status != CRDT_OK)
+		return status;
 	return comes_late(plan) ? park_late(plan, missing) : park_merged(plan, missing);
 }
 

@@ -12,6 +12,7 @@
 #define CRDT_PLAN_H
 
 #include "item.h"
+#include "pending.h"
 
 /* A struct of the update, with the document's numbers for what it names. */
 typedef struct CrdtArrival
@@ -86,11 +87,13 @@ typedef struct CrdtPlan
 	CrdtBuffer late; /* if is_late: what joins the document's late updates */
 	uint64_t late_structs;
 	CrdtStateVector late_missing;
+	CrdtIdSet late_ranges; /* of what has to wait, if much waits already */
 	CrdtIdSet waiting_deletes; /* if deletes_changed: what the document's are going to be */
 	CrdtIdSet fresh_deletes; /* of the pass being planned */
 	CrdtUpdateWriter writer; /* of structs that have to wait */
 	bool pending_changed;
 	bool is_late;
+	bool rest_is_known; /* much waits, and what joins it does so already: no news */
 	bool deletes_changed;
 } CrdtPlan;
 
@@ -106,16 +109,7 @@ CRDT_MUST_CHECK CrdtStatus crdt_plan_make(CrdtPlan *plan, CrdtBytes update, Crdt
 /* Forgets the plan; keeps a little memory for the next one. */
 void crdt_plan_clear(CrdtPlan *plan);
 
-void crdt_pending_open(CrdtPending *pending, const CrdtHost *host);
-void crdt_pending_close(CrdtPending *pending);
-
-/* All structs that wait, and more (size 0: nothing), as one V2 update, appended to out; how many
- * they are.  There must be two updates at least. */
-CRDT_MUST_CHECK CrdtStatus crdt_pending_merge(const CrdtPending *pending, CrdtBytes more,
-											  CrdtBuffer *out, uint64_t *struct_count,
-											  CrdtError *error);
-
-/* Adds the plan's late update to what waits.  Reserved. */
-void crdt_pending_add_late(CrdtPending *pending, const CrdtPlan *plan);
+/* Adds the plan's late update to what waits in the document.  Reserved. */
+void crdt_plan_add_late(CrdtPlan *plan);
 
 #endif

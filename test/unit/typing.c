@@ -3,6 +3,8 @@
  */
 #include "replica.h"
 
+#include <string.h>
+
 #include "examples.h"
 
 static void
@@ -238,6 +240,45 @@ deleted_content_stays_only_where_that_is_asked_for(void **state)
 	replica_close(&archive);
 }
 
+/* Client 5 wrote a hundred letters at a time; the first hundred is lost.  Update i, in room. */
+static CrdtBytes
+page_of_a_lost_letter(uint8_t room[static 128], unsigned i)
+{
+	unsigned clock = 100 * (i + 1);
+	uint8_t *at = room;
+
+	*at++ = 1; /* clients */
+	*at++ = 1; /* structs */
+	*at++ = 5;
+	*at++ = (uint8_t) (0x80 | (clock & 0x7f));
+	*at++ = (uint8_t) (clock >> 7);
+	*at++ = 0x84; /* a string with an origin: the unit before */
+	*at++ = 5;
+	*at++ = (uint8_t) (0x80 | ((clock - 1) & 0x7f));
+	*at++ = (uint8_t) ((clock - 1) >> 7);
+	*at++ = 100;
+	memset(at, 'a' + (int) (i % 26), 100);
+	at += 100;
+	*at++ = 0; /* deletes */
+	return (CrdtBytes){room, (size_t) (at - room)};
+}
+
+/* So much that it is not kept as one update. */
+static void
+much_that_waits_is_news_once(void **state)
+{
+	Replica ann = replica_new();
+	uint8_t room[128];
+
+	(void) state;
+	for (unsigned i = 0; i < 160; i++)
+		assert_true(receive(&ann, page_of_a_lost_letter(room, i)).changed);
+	for (unsigned i = 0; i < 160; i++)
+		assert_false(receive(&ann, page_of_a_lost_letter(room, i)).changed);
+	assert_true(receive(&ann, page_of_a_lost_letter(room, 160)).changed);
+	replica_close(&ann);
+}
+
 int
 run_typing_tests(void)
 {
@@ -247,6 +288,7 @@ run_typing_tests(void)
 		cmocka_unit_test(an_update_is_news_once),
 		cmocka_unit_test(an_empty_update_is_no_news),
 		cmocka_unit_test(what_comes_too_early_waits_and_is_not_lost),
+		cmocka_unit_test(much_that_waits_is_news_once),
 		cmocka_unit_test(what_waited_may_come_again_inside_of_something_longer),
 		cmocka_unit_test(a_deletion_that_comes_before_its_text_waits),
 		cmocka_unit_test(a_state_vector_says_what_one_has),
