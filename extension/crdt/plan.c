@@ -606,11 +606,12 @@ look_for_news(CrdtPlan *plan)
 		for (size_t at = plan->runs[i].rest_start; at < plan->runs[i].rest_end; at++)
 		{
 			const CrdtStruct *wire = &plan->arrivals[at].wire;
-			CrdtIdRange *last = plan->late_ranges.ranges + plan->late_ranges.count - 1;
+			size_t count = plan->late_ranges.count;
+			CrdtIdRange *last = count == 0 ? NULL : &plan->late_ranges.ranges[count - 1];
 
 			if (wire->kind == CRDT_SKIP)
 				continue;
-			if (plan->late_ranges.count > 0 && last->client == wire->client &&
+			if (last != NULL && last->client == wire->client &&
 				last->clock + last->length == wire->clock)
 				last->length += wire->length;
 			else if (!crdt_idset_add(&plan->late_ranges,
