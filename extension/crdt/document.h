@@ -167,7 +167,8 @@ typedef struct CrdtVisitor
 } CrdtVisitor;
 
 /* Yjs's toJSON of a type read as kind: a Text is a string, XML its markup (maps for hooks),
- * arrays and maps hold their nested types' toJSON. */
+ * arrays and maps hold their nested types' toJSON.  The attributes of a text or element are what
+ * it holds as a map. */
 CRDT_MUST_CHECK CrdtStatus crdt_doc_visit(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind,
 										  const CrdtVisitor *visitor, CrdtError *error);
 

@@ -27,6 +27,7 @@ static void expect_root(Case *c, CrdtDoc *doc, const CrdtType *root, const json_
 static void
 expect_json_text(Case *c, CrdtDoc *doc, const CrdtType *root, CrdtKind kind, const json_t *json);
 static void expect_text_state(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *state);
+static void expect_attributes(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *expected);
 static void expect_string(Case *c, const char *field, CrdtStatus status, const CrdtError *error,
 						  const json_t *expected, CrdtBuffer *got);
 static bool is_empty(const json_t *json);
@@ -286,6 +287,23 @@ expect_text_state(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *sta
 						 (double) crdt_doc_length(doc, root) == json_number_value(length),
 						 "not as in Yjs");
 	expect_delta(c, doc, root, NULL, NULL, json_object_get(state, "delta"), &error);
+	if (json_object_get(state, "delta") != NULL)
+		expect_attributes(c, doc, root, json_object_get(state, "attrs"));
+}
+
+/* Attributes are what the type holds when it is read as a map; expected NULL: none. */
+static void
+expect_attributes(Case *c, CrdtDoc *doc, const CrdtType *root, const json_t *expected)
+{
+	CrdtError error = {0};
+	json_t *plain = expected == NULL ? json_object() : value_without_types(expected);
+	json_t *got = value_of_type(doc, root, CRDT_MAP, &error);
+
+	if (got == NULL)
+		case_fail(c, "attributes", "%s", error.message);
+	else
+		case_expect_json(c, "attributes", plain, got);
+	json_decref(plain);
 }
 
 void

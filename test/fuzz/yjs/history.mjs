@@ -109,7 +109,7 @@ export class History {
     const who = this.world.participants.get(random.pick(this.setting.clients))
     const client = who.client
     const size = who.doc.store.clients.size === 0 ? 0 : [...who.doc.store.clients.values()].reduce((sum, structs) => sum + structs.length, 0)
-    const state = random.chance(size < 150 ? 0.35 : 0.05) ? (random.chance(0.3) ? 'snapshot' : true) : undefined
+    const state = random.chance(size < 40 ? 1 : size < 150 ? 0.35 : 0.05) ? (random.chance(0.3) ? 'snapshot' : true) : undefined
     return random.weighted([
       [() => ({ step: 'tx', client, ops: this.chooseOps(who), origin: random.weighted([[null, 4], ['one', 1], ['two', 0.5]]), state }), 10],
       [() => ({ step: 'recv', client, updates: this.chooseUpdates(who), state }), this.setting.clients.length > 1 ? 5 : 0],

@@ -95,10 +95,15 @@ const safely = (read) => {
 }
 export const tagDelta = (delta) => delta.map((op) => ({ insert: tag(op.insert), ...(op.attributes ? { attributes: tag(op.attributes) } : {}) }))
 
+const attributesOf = (type) => {
+  const attributes = type.getAttributes()
+  return Object.keys(attributes).length > 0 ? { attrs: tag(attributes) } : {}
+}
+
 export const stateOf = (type) => {
   switch (kindOf(type)) {
-    case 'text': return { text: tag(type.toString()), delta: tagDelta(type.toDelta()), length: type.length }
-    case 'xmltext': return { xml: tag(type.toString()), delta: tagDelta(type.toDelta()), length: type.length }
+    case 'text': return { text: tag(type.toString()), delta: tagDelta(type.toDelta()), length: type.length, ...attributesOf(type) }
+    case 'xmltext': return { xml: tag(type.toString()), delta: tagDelta(type.toDelta()), length: type.length, ...attributesOf(type) }
     case 'array': return { items: type.toArray().map(tag), length: type.length }
     case 'map': return { entries: Object.fromEntries([...type.entries()].map(([key, value]) => [key, tag(value)])) }
     default: return { xml: safely(() => tag(type.toString())) }
