@@ -37,6 +37,7 @@ typedef struct BatchItem
 	int64 epoch;
 	int64 seq; /* that contains it; 0: refused */
 	bytea *logged; /* the log row that it closes, or NULL */
+	int64 logged_from; /* the first seq of that row */
 	int sqlstate;
 	const char *message;
 } BatchItem;
@@ -289,6 +290,7 @@ close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int
 	if (crdt_update_merge(&host, updates, count, CRDT_V1, &merged, &error) != CRDT_OK)
 		bridge_report(&error, "update");
 	last->logged = bridge_bytea(crdt_buffer_view(&merged));
+	last->logged_from = seq_from;
 	batch->rows[batch->row_count++] = (LogRow){.document = document->name,
 											   .seq_from = seq_from,
 											   .seq = last->seq,
@@ -515,14 +517,20 @@ put_item(FunctionCallInfo fcinfo, const BatchItem *item)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	bool refused = item->message != NULL;
-	Datum values[6] = {Int32GetDatum(item->ordinal + 1), Int64GetDatum(item->epoch),
-					   Int64GetDatum(item->seq), PointerGetDatum(item->logged)};
-	bool nulls[6] = {false, refused, refused, item->logged == NULL, !refused, !refused};
+	bool closes = item->logged != NULL;
+	Datum values[] = {Int32GetDatum(item->ordinal + 1),
+					  Int64GetDatum(item->epoch),
+					  Int64GetDatum(item->seq),
+					  Int64GetDatum(item->logged_from),
+					  PointerGetDatum(item->logged),
+					  (Datum) 0,
+					  (Datum) 0};
+	bool nulls[] = {false, refused, refused, !closes, !closes, !refused, !refused};
 
 	if (refused)
 	{
-		values[4] = CStringGetTextDatum(unpack_sql_state(item->sqlstate));
-		values[5] = CStringGetTextDatum(item->message);
+		values[5] = CStringGetTextDatum(unpack_sql_state(item->sqlstate));
+		values[6] = CStringGetTextDatum(item->message);
 	}
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

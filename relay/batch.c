@@ -51,6 +51,7 @@ enum
 	COLUMN_ORDINAL,
 	COLUMN_EPOCH,
 	COLUMN_SEQ,
+	COLUMN_LOGGED_FROM,
 	COLUMN_LOGGED,
 	COLUMN_SQLSTATE,
 	COLUMN_MESSAGE
@@ -284,7 +285,8 @@ read_rows(Batch *batch, const DatabaseAnswer *answer)
 						   : database_bytes(answer, row, COLUMN_LOGGED);
 
 		room_committed(item->room, database_number(answer, row, COLUMN_EPOCH),
-					   database_number(answer, row, COLUMN_SEQ), logged);
+					   database_number(answer, row, COLUMN_SEQ),
+					   database_number(answer, row, COLUMN_LOGGED_FROM), logged);
 	}
 }
 

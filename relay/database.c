@@ -85,7 +85,7 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 						 ROLE_WRITER,
 						 3,
 						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY},
-						 "SELECT ordinal, epoch, seq, logged, sqlstate, message"
+						 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
 						 " FROM ydoc.apply_batch($1, $2, $3)"},
 	[STATEMENT_SYNC] = {"sync",
 						ROLE_READER,

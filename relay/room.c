@@ -41,7 +41,6 @@ struct Room
 	bool knows_seq; /* the next two are known */
 	int64_t epoch; /* 0: the document does not exist yet */
 	int64_t seq; /* published completely up to here */
-	int64_t committed; /* by us, without a gap after seq; the log row is about to be published */
 	int64_t announced; /* heard of; what lies between is fetched */
 	int64_t seq_at_check; /* when its head was asked for; UNCHECKED: not asked */
 	bool is_fetching, is_resyncing;
@@ -237,25 +236,16 @@ room_take_update(Connection *connection, Bytes update)
 }
 
 void
-room_committed(Room *room, int64_t epoch, int64_t seq, Bytes logged)
+room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged)
 {
-	bool is_known = room->knows_seq && (room->epoch == epoch || room->epoch == 0);
-
-	/* a log row holds several updates of a batch, each with its seq: count them up to the row's */
-	if (room->committed < room->seq)
-		room->committed = room->seq;
-	if (is_known && seq == room->committed + 1)
-		room->committed = seq;
 	if (logged.size > 0)
 		publish_update(room, logged);
-	if (is_known && seq <= room->committed)
-	{
-		room->epoch = epoch;
-		if (logged.size > 0 && seq > room->seq)
-			room->seq = seq;
-	}
-	else if (learn_epoch(room, epoch) && seq > room->announced)
-		room->announced = seq;
+	if (!learn_epoch(room, epoch))
+		return;
+	if (room->knows_seq && logged.size > 0 && logged_from <= room->seq + 1 && seq > room->seq)
+		room->seq = seq;
+	else if (seq > room->announced)
+		room->announced = seq; /* a row of the same batch closes the gap, or it is fetched */
 }
 
 void
@@ -767,7 +757,7 @@ begin_anew(Room *room, int64_t epoch, int64_t seq, const DatabaseAnswer *answer)
 			  "epoch", (json_int_t) epoch, "seq", (json_int_t) seq);
 	metrics_add(METRIC_EPOCH_CHANGES, 1);
 	room->epoch = epoch;
-	room->seq = room->announced = room->committed = seq;
+	room->seq = room->announced = seq;
 	room->knows_seq = true;
 	publish_update(room, database_bytes(answer, 0, 2));
 	ywebsocket_write_step1(&scratch, database_bytes(answer, 0, 3));

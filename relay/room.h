@@ -4,7 +4,7 @@
  *     room_join("notes/7", connection);             upgraded
  *     room_take_sync(connection, state_vector);     -> WANT_SYNC -> ydoc.sync -> step 2, step 1
  *     room_take_update(connection, update);         -> batch -> ydoc.apply_batch
- *     room_committed(room, epoch, seq, logged);     <- the batch's row: into the room's log
+ *     room_committed(room, epoch, seq, from, logged);   <- the batch's row: into the room's log
  *     room_announced("notes/7", epoch, seq);        <- NOTIFY: fetched unless it is known already
  *
  * (epoch, seq) is what the room has published completely.  Own commits that follow on it
@@ -50,9 +50,11 @@ void room_release(Room *room);
 int room_take_sync(Connection *connection, Bytes state_vector);
 int room_take_update(Connection *connection, Bytes update);
 
-/* An update of ours was committed, in the order of a batch.  logged: the log row that it closes,
- * to be sent to members; empty if the row goes on, or if the update added nothing. */
-void room_committed(Room *room, int64_t epoch, int64_t seq, Bytes logged);
+/* An update of ours is in the database, in the order of a batch.  logged: the log row that it closes,
+ * which holds the seqs from logged_from to seq and is to be sent to members; empty if the row goes
+ * on, or if the update added nothing: then seq may be somebody else's, or the trace of an earlier
+ * attempt whose answer was lost. */
+void room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged);
 void room_count_uncommitted(Room *room, int change);
 
 /* Somebody committed; a hint that may be late, doubled or missing. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 
-import { closeAll, open, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 
 let database
 
@@ -123,6 +123,35 @@ test('kill -9 of PostgreSQL while two type loses nothing', { timeout: 90000 }, a
   } finally {
     closeAll()
     await relay.stop()
+  }
+})
+
+test('a commit whose answer was lost reaches the others', { timeout: 60000 }, async () => {
+  const detour = await startDetour(database)
+  const relay = await startRelay(detour)
+  try {
+    for (let i = 0; i < 3; i++) {
+      const ann = open(relay, `unanswered-${i}`)
+      const ben = open(relay, `unanswered-${i}`)
+      await Promise.all([ann.synced(), ben.synced()])
+      ann.text.insert(0, 'first ')
+      await until(() => ben.text.toString() === 'first ')
+      detour.swallow()
+      let text = 'first '
+      for (let word = 0; word <= i; word++) { // each a round, and all but the first a batch, of their own
+        ann.text.insert(text.length, `lost${word} `)
+        text += `lost${word} `
+        await sleep(20)
+      }
+      await until(async () => (await database.text(`unanswered-${i}`)).includes('lost0'))
+      detour.cut()
+      ann.text.insert(text.length, 'last')
+      await until(() => ben.text.toString() === text + 'last', 10000)
+    }
+  } finally {
+    closeAll()
+    await relay.stop()
+    await detour.stop()
   }
 })
 

@@ -5,6 +5,7 @@
 // latest when this process ends, also when it ends by a signal.
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -102,6 +103,48 @@ export async function startDatabase () {
         await run(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop'], options)
       } catch {} // it was not running
       rmSync(directory, { recursive: true, force: true })
+      leftovers.delete(abandon)
+    }
+  }
+}
+
+// A way to the database that can swallow its answers, and break.
+export async function startDetour (database) {
+  const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-detour-'))
+  const socketOf = host => join(host, '.s.PGSQL.5432')
+  const pairs = new Set()
+  let isSwallowing = false
+  leftovers.add(abandon)
+  function abandon () {
+    rmSync(directory, { recursive: true, force: true })
+  }
+  const server = createServer(near => {
+    const far = connect(socketOf(database.conninfo.match(/host=(\S+)/)[1]))
+    const pair = [near, far]
+    const end = () => {
+      for (const socket of pair) socket.destroy()
+      pairs.delete(pair)
+    }
+    pairs.add(pair)
+    near.on('data', data => far.write(data))
+    far.on('data', data => isSwallowing || near.write(data))
+    for (const socket of pair) socket.on('close', end).on('error', end)
+  })
+  await new Promise(resolve => server.listen(socketOf(directory), resolve))
+
+  const cut = () => {
+    for (const pair of pairs) for (const socket of pair) socket.destroy()
+    isSwallowing = false
+  }
+  return {
+    ...database,
+    conninfo: database.conninfo.replace(/host=\S+/, `host=${directory}`),
+    swallow () { isSwallowing = true }, // statements arrive, their answers do not
+    cut, // all connections; new ones work
+    async stop () {
+      cut()
+      await new Promise(resolve => server.close(resolve))
+      abandon()
       leftovers.delete(abandon)
     }
   }
