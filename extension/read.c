@@ -297,6 +297,15 @@ read_json(const CrdtDoc *doc, const text *root)
 	return JsonbValueToJsonb(builder.result);
 }
 
+Jsonb *
+read_type(const CrdtDoc *doc, const CrdtType *type)
+{
+	JsonbBuilder builder = {0};
+
+	build_type(&builder, doc, type);
+	return JsonbValueToJsonb(builder.result);
+}
+
 PG_FUNCTION_INFO_V1(ydoc_json);
 Datum
 ydoc_json(PG_FUNCTION_ARGS)

@@ -17,6 +17,9 @@ text *read_text(const CrdtDoc *doc, const text *root);
  * an object with all roots. */
 Jsonb *read_json(const CrdtDoc *doc, const text *root);
 
+/* One shared type. */
+Jsonb *read_type(const CrdtDoc *doc, const CrdtType *type);
+
 /* One encoded value (crdt/value.h). */
 Jsonb *read_value(CrdtBytes value);
 

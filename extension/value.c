@@ -6,13 +6,17 @@
 #include "access/detoast.h"
 #include "common/hashfn.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "nodes/primnodes.h"
 #include "nodes/supportnodes.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "bridge.h"
+#include "crdt/edit.h"
+#include "crdt/update.h"
 
+#define LINEAGE_BYTES (1024 * 1024) /* of updates that a lineage may always keep */
 #define YDOC_MAGIC 0x79646f63 /* "ydoc" */
 
 /* ---- flat values ---- */
@@ -47,7 +51,207 @@ ydoc_flat_make(CrdtBytes update)
 	return flat;
 }
 
+/* ---- lineages ---- */
+
+struct YdocLineage
+{
+	MemoryContext context; /* under none of the values', which come and go in any order */
+	int references; /* values */
+	CrdtHost host;
+	CrdtDoc *doc; /* at version */
+	uint64 version;
+	uint64 base_version;
+	CrdtBuffer base; /* the encoded state at base_version, if it is needed */
+	bool has_base;
+	MemoryContext log; /* the updates that led from there to version */
+	CrdtBytes *updates;
+	size_t update_capacity;
+	size_t update_bytes;
+	CrdtBuffer edit; /* the update of the edit that has just been committed */
+	CrdtStatus edit_status;
+	bool has_client; /* edits may go on with the document's client id */
+	bool is_torn; /* an edit was begun and did not end */
+};
+
+/* Hears of each transaction of the document. */
+static void
+record_edit(void *context, CrdtDoc *doc, const CrdtChange *change)
+{
+	YdocLineage *lineage = context;
+	CrdtError error;
+
+	if (change->local)
+		lineage->edit_status = crdt_doc_encode_transaction(doc, CRDT_V1, &lineage->edit, &error);
+}
+
+static pg_noreturn void
+report_no_memory(void)
+{
+	CrdtError error = {.status = CRDT_NO_MEMORY};
+
+	bridge_report(&error, "document");
+}
+
+/* A lineage of an empty document, in a context under parent. */
+static YdocLineage *
+lineage_new(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "ydoc lineage", ALLOCSET_SMALL_SIZES);
+	YdocLineage *lineage = MemoryContextAllocZero(context, sizeof(YdocLineage));
+	CrdtDocOptions options = {.after_transaction = record_edit, .context = lineage};
+
+	lineage->context = context;
+	lineage->log = AllocSetContextCreate(context, "ydoc updates", ALLOCSET_SMALL_SIZES);
+	bridge_host(&lineage->host, context);
+	crdt_buffer_open(&lineage->base, &lineage->host);
+	crdt_buffer_open(&lineage->edit, &lineage->host);
+	lineage->doc = crdt_doc_new(&lineage->host, &options);
+	if (lineage->doc == NULL)
+		report_no_memory();
+	return lineage;
+}
+
+/* Merges an update into the document; true if it was news. */
+static bool
+lineage_apply(YdocLineage *lineage, CrdtBytes update, CrdtFormat format, const char *what)
+{
+	CrdtApplied applied;
+	CrdtError error;
+
+	if (crdt_doc_apply(lineage->doc, update, format, &applied, &error) != CRDT_OK)
+		bridge_report(&error, what);
+	if (applied.client_taken)
+		lineage->has_client = false;
+	return applied.changed;
+}
+
+static size_t
+lineage_count(const YdocLineage *lineage)
+{
+	return lineage->version - lineage->base_version;
+}
+
+/* Makes the present version the base, and forgets what led to it. */
+static void
+lineage_rebase(YdocLineage *lineage)
+{
+	CrdtError error;
+
+	lineage->base.size = 0;
+	lineage->has_base = false;
+	if (crdt_doc_encode(lineage->doc, CRDT_V1, (CrdtBytes){NULL, 0}, &lineage->base, &error) !=
+		CRDT_OK)
+		bridge_report(&error, "document");
+	MemoryContextReset(lineage->log);
+	lineage->updates = NULL;
+	lineage->update_capacity = 0;
+	lineage->update_bytes = 0;
+	lineage->base_version = lineage->version;
+	lineage->has_base = true;
+}
+
+/* Takes down the update that leads to the next version, before the document goes there. */
+static void
+lineage_note(YdocLineage *lineage, CrdtBytes update)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(lineage->log);
+	size_t count = lineage_count(lineage);
+	uint8_t *copy = MemoryContextAllocHuge(lineage->log, Max(update.size, 1));
+
+	if (count == lineage->update_capacity)
+	{
+		size_t capacity = Max(2 * count, 16);
+
+		lineage->updates = lineage->updates == NULL
+							   ? palloc(capacity * sizeof(CrdtBytes))
+							   : repalloc_huge(lineage->updates, capacity * sizeof(CrdtBytes));
+		lineage->update_capacity = capacity;
+	}
+	memcpy(copy, update.data, update.size);
+	lineage->updates[count] = (CrdtBytes){copy, update.size};
+	lineage->update_bytes += update.size + sizeof(CrdtBytes);
+	MemoryContextSwitchTo(old_context);
+}
+
+/* A new lineage whose document is another's at an older version, or at its last whole one. */
+static YdocLineage *
+lineage_fork(const YdocLineage *lineage, uint64 version, MemoryContext parent)
+{
+	YdocLineage *fork = lineage_new(parent);
+
+	if (lineage->base.size > 0)
+		(void) lineage_apply(fork, crdt_buffer_view(&lineage->base), CRDT_V1, "document");
+	for (size_t i = 0; i < version - lineage->base_version; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) lineage_apply(fork, lineage->updates[i], CRDT_V1, "document");
+	}
+	return fork;
+}
+
 /* ---- the expanded form ---- */
+
+/* A value may be changed: what leads on from its version is noted. */
+static void
+prepare_change(YdocValue *value)
+{
+	YdocLineage *lineage = value->lineage;
+	bool is_long = lineage->update_bytes > LINEAGE_BYTES + 2 * lineage->base.size;
+
+	if (!lineage->has_base || (is_long && lineage->references == 1))
+		lineage_rebase(lineage);
+}
+
+static void
+release_lineage(void *argument)
+{
+	YdocLineage *lineage = ((YdocValue *) argument)->lineage;
+
+	if (lineage != NULL && --lineage->references == 0)
+		MemoryContextDelete(lineage->context);
+}
+
+/* Puts the value into a lineage, at its newest version; a new one becomes nobody's child. */
+static void
+join_lineage(YdocValue *value, YdocLineage *lineage)
+{
+	release_lineage(value);
+	if (lineage->references++ == 0)
+		MemoryContextSetParent(lineage->context, TopMemoryContext);
+	value->lineage = lineage;
+	value->version = lineage->version;
+	value->doc = lineage->doc;
+}
+
+/* The document at the value's version: a value that was overtaken, or left in the middle of an
+ * edit, gets one of its own. */
+static YdocValue *
+settle(YdocValue *value)
+{
+	YdocLineage *lineage = value->lineage;
+
+	if (lineage->is_torn || value->version != lineage->version)
+		join_lineage(value, lineage_fork(lineage, value->version, CurrentMemoryContext));
+	return value;
+}
+
+static const ExpandedObjectMethods value_methods;
+
+static YdocValue *
+value_new_in(MemoryContext parent, YdocLineage *lineage)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "ydoc value", ALLOCSET_SMALL_SIZES);
+	YdocValue *value = MemoryContextAllocZero(context, sizeof(YdocValue));
+
+	EOH_init_header(&value->header, &value_methods, context);
+	value->magic = YDOC_MAGIC;
+	bridge_host(&value->host, context);
+	crdt_buffer_open(&value->flat, &value->host);
+	value->at_end = (MemoryContextCallback){.func = release_lineage, .arg = value};
+	MemoryContextRegisterResetCallback(context, &value->at_end);
+	join_lineage(value, lineage == NULL ? lineage_new(context) : lineage);
+	return value;
+}
 
 CrdtBytes
 ydoc_value_update(YdocValue *value)
@@ -57,8 +261,8 @@ ydoc_value_update(YdocValue *value)
 	if (!value->flat_is_current)
 	{
 		value->flat.size = 0;
-		if (crdt_doc_encode(value->doc, CRDT_V1, (CrdtBytes){NULL, 0}, &value->flat, &error) !=
-			CRDT_OK)
+		if (crdt_doc_encode(settle(value)->doc, CRDT_V1, (CrdtBytes){NULL, 0}, &value->flat,
+							&error) != CRDT_OK)
 			bridge_report(&error, "document");
 		value->flat_is_current = true;
 	}
@@ -98,21 +302,7 @@ static const ExpandedObjectMethods value_methods = {
 YdocValue *
 ydoc_value_new(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "ydoc value", ALLOCSET_SMALL_SIZES);
-	YdocValue *value = MemoryContextAllocZero(context, sizeof(YdocValue));
-	CrdtError error;
-
-	EOH_init_header(&value->header, &value_methods, context);
-	value->magic = YDOC_MAGIC;
-	bridge_host(&value->host, context);
-	crdt_buffer_open(&value->flat, &value->host);
-	value->doc = crdt_doc_new(&value->host, NULL);
-	if (value->doc == NULL)
-	{
-		error.status = CRDT_NO_MEMORY;
-		bridge_report(&error, "document");
-	}
-	return value;
+	return value_new_in(parent, NULL);
 }
 
 void
@@ -124,13 +314,30 @@ ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what)
 void
 ydoc_value_apply_format(YdocValue *value, CrdtBytes update, CrdtFormat format, const char *what)
 {
-	CrdtApplied applied;
-	CrdtError error;
+	YdocLineage *lineage = settle(value)->lineage;
 
-	if (crdt_doc_apply(value->doc, update, format, &applied, &error) != CRDT_OK)
-		bridge_report(&error, what);
-	if (applied.changed)
-		value->flat_is_current = false;
+	if (lineage->has_base)
+	{
+		CrdtBuffer converted;
+		CrdtHost host;
+		CrdtError error;
+
+		bridge_buffer(&converted, &host);
+		if (format != CRDT_V1)
+		{
+			if (crdt_update_convert(&host, update, format, CRDT_V1, &converted, &error) != CRDT_OK)
+				bridge_report(&error, what);
+			update = crdt_buffer_view(&converted);
+		}
+		prepare_change(value);
+		lineage_note(lineage, update);
+		if (!lineage_apply(lineage, update, CRDT_V1, what))
+			return;
+		value->version = ++lineage->version;
+	}
+	else if (!lineage_apply(lineage, update, format, what))
+		return;
+	value->flat_is_current = false;
 }
 
 YdocValue *
@@ -140,6 +347,53 @@ ydoc_value_decode(struct varlena *flat, MemoryContext parent)
 
 	ydoc_value_apply(value, ydoc_flat_update(flat), "document");
 	return value;
+}
+
+uint64
+ydoc_random_client(void)
+{
+	uint64 client;
+
+	do
+	{
+		if (!pg_strong_random(&client, sizeof(client)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not make a random client id")));
+		client >>= 11;
+	} while (client == 0);
+	return client;
+}
+
+void
+ydoc_value_edit_begin(YdocValue *value)
+{
+	YdocLineage *lineage = settle(value)->lineage;
+
+	prepare_change(value);
+	if (!lineage->has_client)
+		crdt_doc_set_client(lineage->doc, ydoc_random_client());
+	lineage->has_client = true;
+	lineage->edit.size = 0;
+	lineage->edit_status = CRDT_OK;
+	lineage->is_torn = true;
+	crdt_doc_begin(lineage->doc, NULL);
+}
+
+void
+ydoc_value_edit_end(YdocValue *value)
+{
+	YdocLineage *lineage = value->lineage;
+
+	crdt_doc_commit(lineage->doc);
+	if (lineage->edit_status != CRDT_OK)
+		report_no_memory();
+	if (lineage->edit.size > 0)
+	{
+		lineage_note(lineage, crdt_buffer_view(&lineage->edit));
+		value->version = ++lineage->version;
+		value->flat_is_current = false;
+	}
+	lineage->is_torn = false;
 }
 
 /* The value behind an expanded datum. */
@@ -165,25 +419,39 @@ ydoc_value_arg(FunctionCallInfo fcinfo, int number)
 	Datum datum = PG_GETARG_DATUM(number);
 
 	if (is_expanded(datum))
-		return expanded_value(datum);
+		return settle(expanded_value(datum));
 	return ydoc_value_decode(PG_DETOAST_DATUM_PACKED(datum), CurrentMemoryContext);
+}
+
+/* A flat value, decoded, whose bytes are kept as the base of what is to come. */
+static YdocValue *
+decode_to_change(struct varlena *flat)
+{
+	YdocValue *value = ydoc_value_decode(flat, CurrentMemoryContext);
+	YdocLineage *lineage = value->lineage;
+	CrdtBytes update = ydoc_flat_update(flat);
+
+	lineage->base.data = MemoryContextAllocHuge(lineage->context, Max(update.size, 1));
+	lineage->base.capacity = Max(update.size, 1);
+	memcpy(lineage->base.data, update.data, update.size);
+	lineage->base.size = update.size;
+	lineage->has_base = true;
+	return value;
 }
 
 YdocValue *
 ydoc_value_writable(FunctionCallInfo fcinfo, int number)
 {
 	Datum datum = PG_GETARG_DATUM(number);
+	YdocValue *value;
 
-	if (is_expanded(datum) && VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(datum)))
-		return expanded_value(datum);
-	if (is_expanded(datum))
-	{
-		YdocValue *copy = ydoc_value_new(CurrentMemoryContext);
-
-		ydoc_value_apply(copy, ydoc_value_update(expanded_value(datum)), "document");
-		return copy;
-	}
-	return ydoc_value_decode(PG_DETOAST_DATUM_PACKED(datum), CurrentMemoryContext);
+	if (!is_expanded(datum))
+		return decode_to_change(PG_DETOAST_DATUM_PACKED(datum));
+	value = settle(expanded_value(datum));
+	if (VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(datum)))
+		return value;
+	prepare_change(value);
+	return value_new_in(CurrentMemoryContext, value->lineage);
 }
 
 Datum

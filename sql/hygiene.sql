@@ -17,9 +17,12 @@ WHERE prosecdef AND (proacl IS NULL OR has_function_privilege('public', oid, 'EX
 SELECT proname AS runs_sql_without_path FROM members
 WHERE pronamespace = 'ydoc'::regnamespace
   AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp'];
+-- what edits takes a client id by chance, so it gives another document each time
 SELECT proname AS value_function_not_parallel FROM members
-WHERE pronamespace <> 'ydoc'::regnamespace AND (proparallel <> 's' OR provolatile <> 'i');
-SELECT proname AS writes_but_parallel FROM members WHERE provolatile = 'v' AND proparallel <> 'u';
+WHERE pronamespace <> 'ydoc'::regnamespace
+  AND (proparallel <> 's' OR (provolatile = 'v') <> (prosrc = 'ydoc_edit' OR prosrc ~ '^ydoc_(text|array|map|xml)_.' OR prosrc ~ '^ydoc_(set|unset|patch|from_(text|delta|json|prosemirror))$'));
+SELECT proname AS writes_but_parallel FROM members
+WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 'v' AND proparallel <> 'u';
 SELECT castsource::regtype, casttarget::regtype FROM pg_cast
 WHERE (castsource = 'ydoc'::regtype OR casttarget = 'ydoc'::regtype) AND castcontext <> 'e';
 SELECT extrelocatable AS relocatable, extconfig IS NULL AS owns_no_data FROM pg_extension WHERE extname = 'pg_ydoc';

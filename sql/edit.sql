@@ -1,0 +1,117 @@
+-- Editing values: texts, arrays, maps, whole JSON, patches, paths; bad arguments.
+\set VERBOSITY default
+-- ---- texts ----
+SELECT ydoc_text(ydoc_text_insert(ydoc_text_insert(ydoc(), 't', 0, 'world'), 't', 0, 'hello '), 't');
+SELECT ydoc_delta(ydoc_text_insert(ydoc_from_text('plain', 't'), 't', 5, ' bold', '{"bold": true}'), 't');
+SELECT ydoc_delta(ydoc_text_append(ydoc_text_append(ydoc(), 't', 'a', '{"bold": true}'), 't', 'b'), 't') AS goes_on_bold;
+SELECT ydoc_text(ydoc_text_delete(ydoc_from_text('hello world', 't'), 't', 5, 6), 't');
+SELECT ydoc_delta(ydoc_text_format(ydoc_from_text('hello world', 't'), 't', 0, 5, '{"bold": true}'), 't');
+SELECT ydoc_delta(ydoc_text_insert_embed(ydoc_from_text('ab', 't'), 't', 1, '{"image": "a.png"}', '{"width": 10}'), 't');
+SELECT ydoc_delta(ydoc_text_apply_delta(ydoc_from_text('hello world', 't'), 't', '[{"retain": 6, "attributes": {"italic": true}}, {"delete": 5}, {"insert": "you"}, {"insert": {"image": "b"}}]'), 't');
+SELECT ydoc_delta(ydoc_from_delta('{"ops": [{"insert": "a", "attributes": {"link": "x"}}, {"insert": "\n", "attributes": {"header": 1}}]}', 't'), 't');
+-- UTF-16 units are what Yjs counts
+SELECT ydoc_text(ydoc_text_insert(ydoc_from_text(U&'\+01F600!', 't'), 't', 2, 'x'), 't') = U&'\+01F600x!' AS behind_the_pair;
+
+-- ---- replacing by the smallest edit ----
+SELECT ydoc_text(ydoc_text_replace(ydoc_from_text('the quick brown fox', 't'), 't', 'the quick red fox jumps'), 't');
+-- formatting and embeds stay
+SELECT ydoc_delta(ydoc_text_replace(ydoc_from_delta('[{"insert": "one "}, {"insert": "two", "attributes": {"bold": true}}, {"insert": {"image": "a"}}, {"insert": " three"}]', 't'), 't', 'One twofold three!'), 't');
+SELECT ydoc_text(ydoc_text_replace(ydoc_from_text('', 't'), 't', 'new'), 't') AS from_nothing, ydoc_text(ydoc_text_replace(ydoc_from_text('old', 't'), 't', ''), 't') AS to_nothing;
+-- a small change of a long text is a small update
+SELECT octet_length(ydoc_diff(ydoc_text_replace(doc, 't', replace(ydoc_text(doc, 't'), 'line 500 ', 'line five hundred ')), ydoc_state_vector(doc))) < 100 AS small
+FROM (SELECT ydoc_from_text(string_agg(format('line %s of many', i), E'\n'), 't') AS doc FROM generate_series(1, 1000) i) d;
+
+-- ---- arrays and maps ----
+SELECT ydoc_json(ydoc_array_delete(ydoc_array_insert(ydoc_array_push(ydoc(), 'a', '[1, {"b": [true, null]}]'), 'a', 1, '["x", "y"]'), 'a', 0));
+SELECT ydoc_json(ydoc_map_delete(ydoc_map_set(ydoc_map_set(ydoc(), 'm', 'k', '{"x": 1.5}'), 'm', 'gone', '"v"'), 'm', 'gone'));
+SELECT ydoc_json(ydoc_map_clear(ydoc_map_set(ydoc(), 'm', 'k', '1'), 'm'));
+
+-- ---- whole JSON, and paths into it ----
+SELECT ydoc_from_json('{"title": "Plan", "board": {"cards": [{"name": "one", "tags": []}, {"name": "two"}], "n": 1}}') AS board \gset
+SELECT ydoc_json(:'board');
+SELECT ydoc_json(ydoc_set(:'board', ARRAY['board', 'cards', '0', 'name'], '"first"'), 'board');
+SELECT ydoc_json(ydoc_set(:'board', ARRAY['board', 'cards', '2'], '{"name": "three"}'), 'board') AS appended;
+SELECT ydoc_json(ydoc_map_set(:'board', ARRAY['board', 'cards', '1'], 'done', 'true'), 'board') AS a_map_at_a_path;
+SELECT ydoc_json(ydoc_unset(ydoc_unset(:'board', ARRAY['board', 'cards', '0']), 'title'));
+-- equal JSON is no edit; a small difference is a small edit
+SELECT ydoc_set(:'board', 'board', '{"cards": [{"name": "one", "tags": []}, {"name": "two"}], "n": 1}') = :'board'::ydoc AS nothing_to_do;
+SELECT octet_length(ydoc_diff(ydoc_set(:'board', 'board', '{"cards": [{"name": "one", "tags": []}, {"name": "2"}], "n": 1}'), ydoc_state_vector(:'board'))) < 50 AS small;
+-- what comes back is what went in
+SELECT j = ydoc_json(ydoc_from_json(j)) AS same FROM (VALUES ('{"a": [1, -2.5, 1e300, 0.1, true, null, "\u00e9\ud83d\ude00", [], {}, [[[]]], {"b": {"c": [{}]}}], "s": "text", "m": {"": {"k": "v"}}}'::jsonb)) v (j);
+
+-- ---- patches ----
+SELECT ydoc_json(ydoc_patch(:'board', '[
+    {"op": "test", "path": "/board/n", "value": 1},
+    {"op": "replace", "path": "/title", "value": "Plan B"},
+    {"op": "add", "path": "/board/cards/1", "value": {"name": "between"}},
+    {"op": "add", "path": "/board/cards/-", "value": {"name": "last"}},
+    {"op": "move", "from": "/board/n", "path": "/board/moved"},
+    {"op": "copy", "from": "/board/cards/0/name", "path": "/board/a~1b~0c"},
+    {"op": "remove", "path": "/board/cards/0"}]'));
+SELECT ydoc_json(ydoc_patch(:'board', '{"title": "Merged", "board": {"n": null, "new": {"x": null, "y": 2}, "cards": [1]}}'));
+
+-- ---- several at once ----
+SELECT ydoc_json(ydoc_edit(ydoc(), '[
+    {"op": "text_insert", "path": "t", "index": 0, "text": "hello"},
+    {"op": "text_format", "path": "t", "index": 0, "length": 5, "attributes": {"bold": true}},
+    {"op": "array_push", "path": ["a"], "elements": [1, 2]},
+    {"op": "set", "path": ["m", "k"], "value": {"deep": [1]}},
+    {"op": "array_push", "path": ["m", "k", "deep"], "elements": [2]}]'));
+
+-- ---- bad arguments change nothing and say what to do ----
+SELECT ydoc_text_insert(ydoc(), 't', 1, 'x');
+SELECT ydoc_text_insert(ydoc(), 't', -1, 'x');
+SELECT ydoc_text_insert(ydoc(), 't', 0, NULL);
+SELECT ydoc_text_insert(NULL, 't', 0, 'x') IS NULL AS of_no_document;
+SELECT ydoc_text_delete(ydoc_from_text('abc', 't'), 't', 2, 2);
+SELECT ydoc_array_push(ydoc_from_text('abc', 't'), 't', '[1]');
+SELECT ydoc_array_push(ydoc(), 'a', '1');
+SELECT ydoc_map_set(ydoc(), ARRAY['m', 'x'], 'k', '1');
+SELECT ydoc_map_set(:'board', ARRAY['board', 'n'], 'k', '1');
+SELECT ydoc_set(:'board', ARRAY['board', 'cards', '7'], '1');
+SELECT ydoc_unset(:'board', ARRAY['board', 'nothing']);
+SELECT ydoc_map_set(ydoc(), 'm', 'k', '12345678901234567890');
+SELECT ydoc_map_set(ydoc(), '{}'::text[], 'k', '1');
+SELECT ydoc_from_json('{"a": 1}');
+SELECT ydoc_from_json('[1]');
+SELECT ydoc_text_apply_delta(ydoc(), 't', '[{"insert": "a"}, {"keep": 1}]');
+SELECT ydoc_patch(:'board', '[{"op": "test", "path": "/board/n", "value": 2}]');
+SELECT ydoc_patch(:'board', '[{"op": "add", "path": "/board/x", "value": 1}, {"op": "remove", "path": "/board/y"}]');
+SELECT ydoc_edit(ydoc(), '[{"op": "text_insert", "path": "t", "index": 0, "text": "x"}, {"op": "text_isnert"}]');
+SELECT ydoc_edit(ydoc(), '[{"op": "text_insert", "path": "t", "index": 0}]');
+
+-- ---- who edits ----
+-- edits that do not descend from one another have different clients; those that do have the same
+SELECT ydoc_text_insert(ydoc(), 't', 0, 'x') <> ydoc_text_insert(ydoc(), 't', 0, 'x') AS two_clients;
+SELECT count(DISTINCT client) FROM yupdate_inspect(ydoc_text_append(ydoc_text_append(ydoc_text_append(ydoc(), 't', 'a'), 't', 'b'), 't', 'c')::bytea);
+CREATE TEMPORARY TABLE rows AS SELECT ydoc_text_insert(ydoc(), 't', 0, 'x') AS doc FROM generate_series(1, 100);
+SELECT count(DISTINCT client) FROM rows, yupdate_inspect(doc::bytea);
+-- forks of one variable merge: nothing collides
+DO $$
+DECLARE
+    base ydoc := ydoc_from_text('base', 't');
+    one ydoc;
+    two ydoc;
+    failed boolean := false;
+BEGIN
+    base := ydoc_text_append(base, 't', '.');
+    one := ydoc_text_append(base, 't', ' one');
+    two := ydoc_text_append(base, 't', ' two');
+    one := ydoc_text_append(one, 't', '!');
+    BEGIN
+        two := ydoc_edit(ydoc_text_append(two, 't', '?'), '[{"op": "text_append", "path": "t", "text": "lost"}, {"op": "no"}]');
+    EXCEPTION WHEN invalid_parameter_value THEN failed := true;
+    END;
+    two := ydoc_text_append(two, 't', '.');
+    RAISE NOTICE 'base "%", one "%", two "%", failed %, merged % characters', ydoc_text(base, 't'), ydoc_text(one, 't'), ydoc_text(two, 't'), failed, length(ydoc_text(one || two, 't'));
+END $$;
+-- ten thousand keystrokes on a variable
+DO $$
+DECLARE
+    doc ydoc := ydoc();
+BEGIN
+    FOR i IN 1 .. 10000 LOOP
+        doc := ydoc_text_insert(doc, 't', i / 2, chr(97 + i % 26));
+    END LOOP;
+    RAISE NOTICE '% characters of % client', length(ydoc_text(doc, 't')), (SELECT count(DISTINCT client) FROM yupdate_inspect(doc::bytea));
+END $$;
