@@ -26,6 +26,7 @@
 #include "notify.h"
 #include "pg_ydoc.h"
 #include "store.h"
+#include "store_edit.h"
 
 /* One update of a batch, and what became of it. */
 typedef struct BatchItem
@@ -326,6 +327,8 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 		refuse(item, &error);
 		return false;
 	}
+	if (applied.client_taken)
+		cached->client_was_taken = true;
 	if (applied.changed)
 		cached->seq = ++document->head.seq;
 	item->seq = document->head.seq;
@@ -462,6 +465,7 @@ run_batch(Batch *batch)
 {
 	ArrayType *names;
 
+	store_edit_flush(); /* log rows stand in the order in which they were made */
 	group_items(batch);
 	answer_empty_updates(batch);
 	if (batch->document_count == 0)

@@ -91,11 +91,23 @@ cache_take(const char *name, Oid store, int64 epoch, int64 seq)
 	return document;
 }
 
+/* Hears of each transaction of the document: edits are to be logged. */
+static void
+record_edit(void *context, CrdtDoc *doc, const CrdtChange *change)
+{
+	CachedDocument *document = context;
+	CrdtError error;
+
+	if (change->local)
+		document->edit_status = crdt_doc_encode_transaction(doc, CRDT_V1, &document->edit, &error);
+}
+
 CachedDocument *
 cache_new(const char *name, Oid store, int64 epoch)
 {
 	MemoryContext context;
 	CachedDocument *document;
+	CrdtDocOptions options = {.after_transaction = record_edit};
 
 	if (slots == NULL)
 		make_table();
@@ -107,7 +119,9 @@ cache_new(const char *name, Oid store, int64 epoch)
 	document->epoch = epoch;
 	document->context = context;
 	bridge_host(&document->host, context);
-	document->doc = crdt_doc_new(&document->host, NULL);
+	crdt_buffer_open(&document->edit, &document->host);
+	options.context = document;
+	document->doc = crdt_doc_new(&document->host, &options);
 	if (document->doc == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	return document;

@@ -30,6 +30,10 @@ typedef struct CachedDocument
 	MemoryContext context; /* holds all of it, this struct included */
 	CrdtHost host;
 	CrdtDoc *doc;
+	int edits; /* of the transaction's own that it holds beyond seq (store_edit.h) */
+	bool client_was_taken; /* somebody else writes as its client: a new id is due */
+	CrdtBuffer edit; /* the update of the last edit */
+	CrdtStatus edit_status;
 	size_t bytes; /* counted when it was put in */
 	SubTransactionId changed_in; /* that must not roll back; invalid: none */
 	dlist_node by_use;

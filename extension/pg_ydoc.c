@@ -11,12 +11,14 @@
 #include "cache.h"
 #include "notify.h"
 #include "pg_ydoc.h"
+#include "store_edit.h"
 
 PG_MODULE_MAGIC;
 
 int ydoc_cache_size_kb = 16 * 1024;
 int ydoc_max_update_size_kb = 64 * 1024;
 bool ydoc_notify_enabled = true;
+char *ydoc_actor = NULL;
 
 void _PG_init(void);
 
@@ -34,6 +36,9 @@ define_settings(void)
 							 "Notify channel ydoc of the documents that a transaction changed.",
 							 "Off for bulk work: relays then learn of it at their next check.",
 							 &ydoc_notify_enabled, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("ydoc.actor", "Who is answerable for edits of stored documents.",
+							   "Written into the log beside them; empty: nobody is named.",
+							   &ydoc_actor, "", PGC_USERSET, 0, NULL, NULL, NULL);
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("ydoc");
 #else
@@ -47,4 +52,5 @@ _PG_init(void)
 	define_settings();
 	cache_register();
 	notify_register();
+	store_edit_register();
 }

@@ -12,5 +12,6 @@ extern int ydoc_max_update_size_kb;
 
 /* ydoc.notify: whether commits tell listeners */
 extern bool ydoc_notify_enabled;
+extern char *ydoc_actor; /* never NULL; empty: nobody is named */
 
 #endif

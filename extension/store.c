@@ -23,6 +23,7 @@
 #include "bridge.h"
 #include "crdt/update.h"
 #include "read.h"
+#include "store_edit.h"
 #include "value.h"
 
 #define NAME_BYTES_MAX 1024
@@ -60,6 +61,13 @@ static const char create_tables_sql[] =
 	"  seq bigint NOT NULL,"
 	"  state %1$s NOT NULL"
 	");"
+	"CREATE UNLOGGED TABLE ydoc_data.client ("
+	"  document text COLLATE \"C\" PRIMARY KEY"
+	"    REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,"
+	"  epoch bigint NOT NULL,"
+	"  node text NOT NULL,"
+	"  client bigint NOT NULL"
+	");"
 	"COMMENT ON SCHEMA ydoc_data IS 'Documents kept by pg_ydoc';"
 	"COMMENT ON TABLE ydoc_data.document IS"
 	"  'A narrow row for each document; its lock orders the document''s updates';"
@@ -76,6 +84,8 @@ static const char create_tables_sql[] =
 	"  'Every update that was accepted; a row holds the updates seq_from to seq, merged';"
 	"COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';"
 	"COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';"
+	"COMMENT ON TABLE ydoc_data.client IS"
+	"  'The Yjs client id that edits in SQL have; unlogged, because no other node may have it';"
 	"COMMENT ON TABLE ydoc_data.state IS"
 	"  'The merged document up to seq: where decoding begins; the log goes on from there';";
 
@@ -236,6 +246,53 @@ store_read_head(const char *name, StoreHead *head)
 	return true;
 }
 
+/* The row as the latest statement sees it, locked; false: there is none. */
+static bool
+lock_row(const char *name, StoreHead *head)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(name)};
+
+	store_prepare(&plan,
+				  "SELECT d.epoch, d.seq, d.state_seq FROM ydoc_data.document d WHERE d.name = $1"
+				  " FOR NO KEY UPDATE",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock a document's row");
+	if (SPI_processed == 0)
+		return false;
+	*head = (StoreHead){.name = name,
+						.store = store_oid(),
+						.epoch = get_int64(0, 1),
+						.seq = get_int64(0, 2),
+						.state_seq = get_int64(0, 3),
+						.for_writing = true};
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+void
+store_lock_head(const char *name, StoreHead *head)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(name)};
+
+	if (lock_row(name, head))
+		return;
+	store_prepare(&plan,
+				  "INSERT INTO ydoc_data.document (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not create a document's row");
+	if (!lock_row(name, head))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("document \"%s\" may not be written", name),
+						errdetail("A policy of table ydoc_data.document hides its row, or it was "
+								  "deleted just now.")));
+}
+
 /* ---- decoding ---- */
 
 /* Applies the stored state to a new document. */
@@ -311,6 +368,19 @@ apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 	return true;
 }
 
+/* Applies what this transaction has edited beyond its rows. */
+static bool
+apply_edits(const StoreHead *head, CachedDocument *document, CrdtError *error)
+{
+	int count = store_edit_count(head);
+
+	for (; document->edits < count; document->edits++)
+		if (crdt_doc_apply(document->doc, store_edit_update(head, document->edits), CRDT_V1, NULL,
+						   error) != CRDT_OK)
+			return false;
+	return true;
+}
+
 /* May the caller see all of a table's rows?  If not, what was decoded for another is not for him. */
 static bool
 is_readable(const char *table)
@@ -345,7 +415,7 @@ store_get(const StoreHead *head, CrdtError *error)
 {
 	CachedDocument *document = take_cached(head);
 
-	if (document != NULL && document->seq == head->seq)
+	if (document != NULL && document->seq == head->seq && document->edits == store_edit_count(head))
 		return document;
 	if (document == NULL)
 	{
@@ -356,12 +426,14 @@ store_get(const StoreHead *head, CrdtError *error)
 	}
 	/* what is read may be of this transaction, and roll back with it */
 	cache_touch(document);
-	return apply_log(head, document, error) ? document : give_up(document, error);
+	return apply_log(head, document, error) && apply_edits(head, document, error)
+			   ? document
+			   : give_up(document, error);
 }
 
 /* The document as of head, for reading; an error if it cannot be decoded. */
-static CachedDocument *
-get_or_report(const StoreHead *head)
+CachedDocument *
+store_get_or_report(const StoreHead *head)
 {
 	CrdtError error;
 	CachedDocument *document = store_get(head, &error);
@@ -383,7 +455,7 @@ open_argument(FunctionCallInfo fcinfo, StoreHead *head)
 {
 	head->name = store_check_name(PG_GETARG_TEXT_PP(0));
 	store_open();
-	return store_read_head(head->name, head) ? get_or_report(head) : NULL;
+	return store_read_head(head->name, head) ? store_get_or_report(head) : NULL;
 }
 
 /* Copies a result out of SPI's memory. */
@@ -513,7 +585,7 @@ ydoc_store_changes(PG_FUNCTION_ARGS)
 			update = merge_log_after(&head, since);
 		if (update == NULL)
 		{
-			CachedDocument *document = get_or_report(&head);
+			CachedDocument *document = store_get_or_report(&head);
 
 			update = encode_for(document, (CrdtBytes){NULL, 0});
 			cache_release(document);

@@ -2,7 +2,8 @@
  * store.h: stored documents: a narrow row each, a log of updates, a stored state.
  *
  * Everything goes through SPI as the caller, so row security decides what is seen.  A document's
- * content is its stored state merged with the log rows of greater seq; the cache spares the decoding.
+ * content is its stored state merged with the log rows of greater seq and what this transaction has edited
+ * (store_edit.h); the cache spares the decoding.
  *
  *     store_open();                                  -- SPI
  *     if (store_read_head(name, &head))
@@ -41,12 +42,18 @@ char *store_check_name(const text *name);
 /* The document's row as this statement's snapshot has it; false: there is none to be seen. */
 bool store_read_head(const char *name, StoreHead *head);
 
+/* The same, locked until the transaction ends, and made if there is none. */
+void store_lock_head(const char *name, StoreHead *head);
+
 /* Oid of table ydoc_data.document. */
 Oid store_oid(void);
 
 /* The document as of head, decoded, for the caller to release; NULL and error if its rows are
  * damaged or not all to be seen. */
 CachedDocument *store_get(const StoreHead *head, CrdtError *error);
+
+/* The same, or an error. */
+CachedDocument *store_get_or_report(const StoreHead *head);
 
 /* Prepares a statement once per session. */
 SPIPlanPtr store_prepare(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types);

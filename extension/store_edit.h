@@ -1,0 +1,29 @@
+/*
+ * store_edit.h: edits of stored documents that wait for the transaction's end.
+ *
+ * However many edits a transaction makes to a document, it holds one row lock, writes one log row and
+ * sends one notification: the edits are kept here until it commits.  Whoever decodes a document in
+ * the meantime gets them on top of its rows (store_get).
+ *
+ *     store_edit_count(&head)                  -- how many there are for the document as of head
+ *     store_edit_update(&head, 0)              -- the first of them, a Yjs update (V1)
+ *     store_edit_flush()                       -- writes them now: somebody is about to add log rows
+ */
+#ifndef YDOC_STORE_EDIT_H
+#define YDOC_STORE_EDIT_H
+
+#include "postgres.h"
+
+#include "store.h"
+
+int store_edit_count(const StoreHead *head);
+CrdtBytes store_edit_update(const StoreHead *head, int index);
+
+/* Between store_open and store_close. */
+void store_edit_flush(void);
+
+/* Called once, when the module is loaded, after notify_register: callbacks run last one first, and
+ * what is written at the end of a transaction is to be notified. */
+void store_edit_register(void);
+
+#endif
