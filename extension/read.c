@@ -18,6 +18,8 @@
 
 #include "bridge.h"
 #include "crdt/value.h"
+#include "edit.h"
+#include "path.h"
 #include "value.h"
 
 /* ---- text ---- */
@@ -316,6 +318,48 @@ ydoc_json(PG_FUNCTION_ARGS)
 	if (json == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(json);
+}
+
+static Jsonb *
+json_at(FunctionCallInfo fcinfo)
+{
+	Path path = path_of_argument(fcinfo, 1);
+
+	bridge_require_utf8();
+	return get_path(ydoc_value_arg(fcinfo, 0)->doc, &path);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_json_at);
+Datum
+ydoc_json_at(PG_FUNCTION_ARGS)
+{
+	Jsonb *json = json_at(fcinfo);
+
+	if (json == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(json);
+}
+
+/* A string as it is, without quotes; null as NULL; anything else as JSON. */
+PG_FUNCTION_INFO_V1(ydoc_json_text_at);
+Datum
+ydoc_json_text_at(PG_FUNCTION_ARGS)
+{
+	Jsonb *json = json_at(fcinfo);
+	JsonbValue *scalar;
+
+	if (json == NULL)
+		PG_RETURN_NULL();
+	if (JB_ROOT_IS_SCALAR(json))
+	{
+		scalar = getIthJsonbValueFromContainer(&json->root, 0);
+		if (scalar->type == jbvNull)
+			PG_RETURN_NULL();
+		if (scalar->type == jbvString)
+			PG_RETURN_TEXT_P(
+				cstring_to_text_with_len(scalar->val.string.val, scalar->val.string.len));
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &json->root, VARSIZE(json))));
 }
 
 Jsonb *

@@ -416,8 +416,12 @@ is_expanded(Datum datum)
 YdocValue *
 ydoc_value_arg(FunctionCallInfo fcinfo, int number)
 {
-	Datum datum = PG_GETARG_DATUM(number);
+	return ydoc_value_of(PG_GETARG_DATUM(number));
+}
 
+YdocValue *
+ydoc_value_of(Datum datum)
+{
 	if (is_expanded(datum))
 		return settle(expanded_value(datum));
 	return ydoc_value_decode(PG_DETOAST_DATUM_PACKED(datum), CurrentMemoryContext);

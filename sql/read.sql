@@ -22,3 +22,13 @@ SELECT ydoc_delta(ydoc(:rich), 'other') IS NULL AS no_such_root, ydoc_delta(ydoc
 SELECT ydoc_xml(ydoc(:page), 'x') AS xml, ydoc_xml(ydoc(:page), 'other') IS NULL AS no_such_root;
 SELECT ydoc_xml(ydoc(:values), 'm');
 \echo :LAST_ERROR_SQLSTATE
+
+-- ---- by path: operators and subscripts ----
+SELECT ydoc_from_json('{"title": "Plan", "board": {"cards": [{"name": "one"}, {"name": "two", "plain": null}]}}') AS board \gset
+SELECT :'board'::ydoc -> 'board' AS root, :'board'::ydoc ->> 'title' AS text, :'board'::ydoc -> 'other' IS NULL AS none;
+SELECT :'board'::ydoc #> '{board,cards,1}' AS path, :'board'::ydoc #>> '{board,cards,1,name}' AS text, :'board'::ydoc #>> '{board,cards,1,plain}' IS NULL AS "null";
+CREATE TEMPORARY TABLE boards AS SELECT :'board'::ydoc AS doc;
+SELECT doc['board']['cards'][0]['name'], doc['title'], doc['board']['cards'][7] IS NULL AS beyond, doc['board'][NULL::text] IS NULL AS unknown FROM boards;
+SELECT doc['board']['cards'][0:1] FROM boards;
+UPDATE boards SET doc['title'] = '"x"';
+SELECT ydoc_json(doc, ARRAY['board', 'cards']), ydoc_json_text(doc, ARRAY['board', 'cards', '0', 'name']) FROM boards;

@@ -42,3 +42,42 @@ CREATE FUNCTION @extschema@.ydoc_xml(doc @extschema@.ydoc, root text)
     AS 'MODULE_PATHNAME', 'ydoc_xml';
 COMMENT ON FUNCTION @extschema@.ydoc_xml(@extschema@.ydoc, text) IS
     'A root''s markup as Yjs''s toString prints it, without any escaping; NULL if there is no such root; 22023 for arrays and maps';
+
+-- ---- by path ----
+
+CREATE FUNCTION @extschema@.ydoc_json(doc @extschema@.ydoc, path text[])
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_json_at';
+COMMENT ON FUNCTION @extschema@.ydoc_json(@extschema@.ydoc, text[]) IS
+    'What is at a path (a root, then keys and indices from 0) as jsonb; NULL if there is nothing';
+
+CREATE FUNCTION @extschema@.ydoc_json_text(doc @extschema@.ydoc, root text)
+    RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_json_text_at';
+COMMENT ON FUNCTION @extschema@.ydoc_json_text(@extschema@.ydoc, text) IS
+    'A root as text: a text as it is, anything else as JSON; NULL if there is no such root';
+
+CREATE FUNCTION @extschema@.ydoc_json_text(doc @extschema@.ydoc, path text[])
+    RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_json_text_at';
+COMMENT ON FUNCTION @extschema@.ydoc_json_text(@extschema@.ydoc, text[]) IS
+    'What is at a path as text: a string as it is, null as NULL, anything else as JSON';
+
+CREATE OPERATOR @extschema@.-> (
+    LEFTARG = @extschema@.ydoc, RIGHTARG = text, FUNCTION = @extschema@.ydoc_json);
+COMMENT ON OPERATOR @extschema@.-> (@extschema@.ydoc, text) IS 'a root as jsonb';
+
+CREATE OPERATOR @extschema@.->> (
+    LEFTARG = @extschema@.ydoc, RIGHTARG = text, FUNCTION = @extschema@.ydoc_json_text);
+COMMENT ON OPERATOR @extschema@.->> (@extschema@.ydoc, text) IS 'a root as text';
+
+CREATE OPERATOR @extschema@.#> (
+    LEFTARG = @extschema@.ydoc, RIGHTARG = text[], FUNCTION = @extschema@.ydoc_json);
+COMMENT ON OPERATOR @extschema@.#> (@extschema@.ydoc, text[]) IS 'what is at a path, as jsonb';
+
+CREATE OPERATOR @extschema@.#>> (
+    LEFTARG = @extschema@.ydoc, RIGHTARG = text[], FUNCTION = @extschema@.ydoc_json_text);
+COMMENT ON OPERATOR @extschema@.#>> (@extschema@.ydoc, text[]) IS 'what is at a path, as text';

@@ -35,7 +35,15 @@ CREATE FUNCTION @extschema@.ydoc_send(@extschema@.ydoc)
 COMMENT ON FUNCTION @extschema@.ydoc_send(@extschema@.ydoc) IS
     'Writes a document in binary form, the Yjs update (V1) of its whole state';
 
+CREATE FUNCTION @extschema@.ydoc_subscript(request internal)
+    RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1
+    AS 'MODULE_PATHNAME', 'ydoc_subscript';
+COMMENT ON FUNCTION @extschema@.ydoc_subscript(internal) IS
+    'Makes doc[''root''][''key''][0] read what is at that path, as jsonb';
+
 CREATE TYPE @extschema@.ydoc (
+    SUBSCRIPT = @extschema@.ydoc_subscript,
     INPUT = @extschema@.ydoc_in,
     OUTPUT = @extschema@.ydoc_out,
     RECEIVE = @extschema@.ydoc_recv,

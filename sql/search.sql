@@ -1,0 +1,49 @@
+-- Full-text search over values and stored documents; change events of tables.
+SELECT ydoc_search_text(ydoc_from_json('{"title": "Green apples", "board": {"cards": [{"name": "pears", "n": 5}, ["plums"]]}}'));
+SELECT ydoc_search_text(ydoc('\x01060200070101780301702800020005636c617373017701610700020006040002020268694602030162027b7d8602040162046e756c6c00')) AS text_in_xml, ydoc_search_text(ydoc()) = '' AS nothing;
+SELECT ydoc_tsvector('english', ydoc_from_text('Running dogs', 't'));
+-- more text than a tsvector takes is cut, never an error
+SELECT length(ydoc_search_text(ydoc_from_text(repeat('word ', 200000), 't'))), length(ydoc_tsvector('simple', ydoc_from_text((SELECT string_agg(i::text, ' ') FROM generate_series(1, 300000) i), 't'))) > 10000 AS many;
+
+-- ---- a generated column and its index ----
+CREATE TABLE articles (id integer PRIMARY KEY, doc ydoc NOT NULL,
+    words tsvector GENERATED ALWAYS AS (ydoc_tsvector('english', doc)) STORED);
+INSERT INTO articles SELECT i, ydoc_from_text(format('article %s about %s', i, CASE WHEN i % 1000 = 0 THEN 'elephants' ELSE 'nothing' END), 't') FROM generate_series(1, 10000) i;
+CREATE INDEX ON articles USING gin (words);
+ANALYZE articles;
+EXPLAIN (COSTS OFF) SELECT id FROM articles WHERE words @@ to_tsquery('english', 'elephant');
+SELECT array_agg(id ORDER BY id) FROM articles WHERE words @@ to_tsquery('english', 'elephant');
+UPDATE articles SET doc = ydoc_text_replace(doc, 't', 'a giraffe') WHERE id = 1;
+SELECT id FROM articles WHERE words @@ to_tsquery('english', 'giraffes');
+-- or an index on the expression
+CREATE INDEX ON articles USING gin (ydoc_tsvector('simple', doc));
+ANALYZE articles;
+EXPLAIN (COSTS OFF) SELECT id FROM articles WHERE ydoc_tsvector('simple', doc) @@ to_tsquery('simple', 'elephants');
+-- aggregates are parallel
+SET max_parallel_workers_per_gather = 2;
+SET min_parallel_table_scan_size = 0;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+EXPLAIN (COSTS OFF) SELECT ydoc_merge(doc) FROM articles;
+RESET ALL;
+
+-- ---- stored documents ----
+SELECT ydoc.update_search();
+SELECT ydoc.create_search('english');
+SELECT count(ydoc.text_append('search/' || i, 't', 'the ' || CASE WHEN i = 3 THEN 'walrus' ELSE 'carpenters' END)) FROM generate_series(1, 5) i;
+SELECT ydoc.update_search(3) AS some, ydoc.update_search() > 0 AS "the rest", ydoc.update_search() AS none;
+SELECT document FROM ydoc.search('walruses OR nobody');
+SELECT ydoc.text_replace('search/3', 't', 'the oyster');
+SELECT count(*) AS still_found FROM ydoc.search('walrus');
+SELECT ydoc.update_search();
+SELECT count(*) AS no_longer FROM ydoc.search('walrus');
+SELECT document FROM ydoc.search('carpenter -oyster') ORDER BY 1;
+
+-- ---- change events ----
+CREATE TRIGGER articles_changed AFTER INSERT OR UPDATE OR DELETE ON articles FOR EACH ROW EXECUTE FUNCTION ydoc.notify_trigger('id');
+UPDATE articles SET doc = doc WHERE id = 2;
+DELETE FROM articles WHERE id = 3;
+CREATE TRIGGER articles_wrong AFTER UPDATE ON articles FOR EACH ROW EXECUTE FUNCTION ydoc.notify_trigger();
+UPDATE articles SET doc = doc WHERE id = 2;
+DROP TABLE articles;
+DROP TABLE ydoc_data.search, ydoc_data.search_config;
