@@ -65,7 +65,7 @@ write_js_value(CrdtBuffer *out, CrdtReader *values, const char *nothing)
 		case CRDT_ANY_NULL: write_chars(out, nothing != NULL ? nothing : "null"); break;
 		case CRDT_ANY_FALSE: write_chars(out, "false"); break;
 		case CRDT_ANY_TRUE: write_chars(out, "true"); break;
-		case CRDT_ANY_STRING: crdt_write_text(out, crdt_read_byte_array(values)); break;
+		case CRDT_ANY_STRING: crdt_write_joined(out, crdt_read_byte_array(values)); break;
 		case CRDT_ANY_BYTES: write_joined_bytes(out, crdt_read_byte_array(values)); break;
 		case CRDT_ANY_ARRAY: write_joined_array(out, values); return;
 		case CRDT_ANY_OBJECT: write_chars(out, "[object Object]"); break;
@@ -162,7 +162,7 @@ write_item_value(CrdtReading *reading, const CrdtItem *item, CrdtBuffer *out)
 			crdt_write_markup(reading, type, (CrdtKind) type->kind, out);
 			break;
 		}
-		case CRDT_STRING: crdt_write_text(out, crdt_text_unit(item, item->length - 1, unit)); break;
+		case CRDT_STRING: crdt_write_joined(out, crdt_text_unit(item, item->length - 1, unit)); break;
 		case CRDT_BINARY: write_joined_bytes(out, crdt_item_bytes(item, &begins_replaced)); break;
 		case CRDT_ANY:
 		case CRDT_JSON:
@@ -197,7 +197,7 @@ write_element_attributes(CrdtReading *reading, const CrdtType *type, CrdtBuffer 
 	for (size_t i = 0; i < attributes.count; i++)
 	{
 		crdt_write_u8(out, ' ');
-		crdt_write_text(out, attributes.entries[i].key);
+		crdt_write_joined(out, attributes.entries[i].key);
 		write_chars(out, "=\"");
 		write_item_value(reading, attributes.entries[i].item, out);
 		crdt_write_u8(out, '"');
@@ -375,7 +375,7 @@ write_value_members(CrdtReading *reading, CrdtBytes value, CrdtBuffer *out)
 	for (size_t i = 0; i < members.count; i++)
 	{
 		crdt_write_u8(out, ' ');
-		crdt_write_text(out, members.entries[i].key);
+		crdt_write_joined(out, members.entries[i].key);
 		write_chars(out, "=\"");
 		write_value(out, members.entries[i].value);
 		crdt_write_u8(out, '"');
@@ -391,7 +391,7 @@ open_tags(CrdtReading *reading, Attributes *attributes, CrdtBuffer *out)
 	for (size_t i = 0; i < attributes->count; i++)
 	{
 		crdt_write_u8(out, '<');
-		crdt_write_text(out, attributes->entries[i].key);
+		crdt_write_joined(out, attributes->entries[i].key);
 		write_value_members(reading, attributes->entries[i].value, out);
 		crdt_write_u8(out, '>');
 	}
@@ -403,7 +403,7 @@ close_tags(const Attributes *attributes, CrdtBuffer *out)
 	for (size_t i = attributes->count; i-- > 0;)
 	{
 		write_chars(out, "</");
-		crdt_write_text(out, attributes->entries[i].key);
+		crdt_write_joined(out, attributes->entries[i].key);
 		crdt_write_u8(out, '>');
 	}
 }
