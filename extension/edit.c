@@ -181,6 +181,50 @@ run_map_clear(CrdtDoc *doc, const EditArguments *arguments)
 	edit_check(crdt_map_clear(doc, type, &error), &error);
 }
 
+/* ---- XML ---- */
+
+static void
+run_xml_insert(CrdtDoc *doc, const EditArguments *arguments)
+{
+	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_XML_FRAGMENT);
+	JsonbValue whole = input_whole(arguments->json);
+	size_t count;
+	CrdtInput *nodes = prosemirror_nodes(&whole, &count);
+	CrdtError error;
+
+	edit_check(crdt_list_insert(doc, type, arguments->index, nodes, count, &error), &error);
+}
+
+static void
+run_xml_delete(CrdtDoc *doc, const EditArguments *arguments)
+{
+	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_XML_FRAGMENT);
+	CrdtError error;
+
+	check_range(doc, type, arguments);
+	edit_check(crdt_list_delete(doc, type, arguments->index, arguments->length, &error), &error);
+}
+
+static void
+run_xml_set_attribute(CrdtDoc *doc, const EditArguments *arguments)
+{
+	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_XML_ELEMENT);
+	JsonbValue whole = input_whole(arguments->json);
+	CrdtInput value = input_value(&whole);
+	CrdtError error;
+
+	edit_check(crdt_map_set(doc, type, arguments->key, &value, &error), &error);
+}
+
+static void
+run_xml_remove_attribute(CrdtDoc *doc, const EditArguments *arguments)
+{
+	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_XML_ELEMENT);
+	CrdtError error;
+
+	edit_check(crdt_map_delete(doc, type, arguments->key, &error), &error);
+}
+
 /* ---- JSON as a whole ---- */
 
 static void
@@ -220,6 +264,10 @@ static const EditVerb verbs[] = {
 	{"map_set", run_map_set, {EDIT_PATH, EDIT_KEY, EDIT_JSON}, "value"},
 	{"map_delete", run_map_delete, {EDIT_PATH, EDIT_KEY}, NULL},
 	{"map_clear", run_map_clear, {EDIT_PATH}, NULL},
+	{"xml_insert", run_xml_insert, {EDIT_PATH, EDIT_INDEX, EDIT_JSON}, "content"},
+	{"xml_delete", run_xml_delete, {EDIT_PATH, EDIT_INDEX, EDIT_LENGTH}, NULL},
+	{"xml_set_attribute", run_xml_set_attribute, {EDIT_PATH, EDIT_KEY, EDIT_JSON}, "value"},
+	{"xml_remove_attribute", run_xml_remove_attribute, {EDIT_PATH, EDIT_KEY}, NULL},
 	{"set", run_set, {EDIT_PATH, EDIT_JSON}, "value"},
 	{"unset", run_unset, {EDIT_PATH}, NULL},
 	{"patch", run_patch, {EDIT_JSON}, "patch"},
@@ -437,6 +485,10 @@ EDIT_FUNCTION(array_delete)
 EDIT_FUNCTION(map_set)
 EDIT_FUNCTION(map_delete)
 EDIT_FUNCTION(map_clear)
+EDIT_FUNCTION(xml_insert)
+EDIT_FUNCTION(xml_delete)
+EDIT_FUNCTION(xml_set_attribute)
+EDIT_FUNCTION(xml_remove_attribute)
 EDIT_FUNCTION(set)
 EDIT_FUNCTION(unset)
 EDIT_FUNCTION(patch)

@@ -80,6 +80,9 @@ Jsonb *get_path(CrdtDoc *doc, const Path *path); /* NULL: there is nothing */
 void patch_document(CrdtDoc *doc, const Jsonb *patch);
 void set_root(CrdtDoc *doc, CrdtBytes name, const JsonbValue *value);
 
+/* A node, or an array of nodes, of ProseMirror's JSON as children of an XML type (prosemirror.c). */
+CrdtInput *prosemirror_nodes(const JsonbValue *content, size_t *count);
+
 /* For functions: reports a status of the core as a failed edit. */
 void edit_check(CrdtStatus status, const CrdtError *error);
 

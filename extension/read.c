@@ -261,13 +261,19 @@ jsonb_document(void *context, CrdtBytes guid)
 /* ---- jsonb of a document ---- */
 
 static void
-build_type(JsonbBuilder *builder, const CrdtDoc *doc, const CrdtType *type)
+build_as(JsonbBuilder *builder, const CrdtDoc *doc, const CrdtType *type, CrdtKind kind)
 {
 	CrdtVisitor visitor = JSONB_VISITOR(builder);
 	CrdtError error;
 
-	if (crdt_doc_visit(doc, type, crdt_doc_kind(doc, type), &visitor, &error) != CRDT_OK)
+	if (crdt_doc_visit(doc, type, kind, &visitor, &error) != CRDT_OK)
 		bridge_report(&error, "document");
+}
+
+static void
+build_type(JsonbBuilder *builder, const CrdtDoc *doc, const CrdtType *type)
+{
+	build_as(builder, doc, type, crdt_doc_kind(doc, type));
 }
 
 Jsonb *
@@ -305,6 +311,15 @@ read_type(const CrdtDoc *doc, const CrdtType *type)
 	JsonbBuilder builder = {0};
 
 	build_type(&builder, doc, type);
+	return JsonbValueToJsonb(builder.result);
+}
+
+Jsonb *
+read_attributes(const CrdtDoc *doc, const CrdtType *type)
+{
+	JsonbBuilder builder = {0};
+
+	build_as(&builder, doc, type, CRDT_MAP);
 	return JsonbValueToJsonb(builder.result);
 }
 
@@ -375,21 +390,33 @@ read_value(CrdtBytes value)
 
 /* ---- rich text and markup ---- */
 
+static Jsonb *
+delta_of(CrdtDoc *doc, const CrdtType *type, const CrdtSnapshot *snapshot,
+		 const CrdtSnapshot *previous)
+{
+	JsonbBuilder builder = {0};
+	CrdtVisitor visitor = JSONB_VISITOR(&builder);
+	CrdtError error;
+
+	if (crdt_doc_delta(doc, type, snapshot, previous, &visitor, &error) != CRDT_OK)
+		bridge_report(&error, "document");
+	return JsonbValueToJsonb(builder.result);
+}
+
 Jsonb *
 read_delta(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
 		   const CrdtSnapshot *previous)
 {
 	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
-	JsonbBuilder builder = {0};
-	CrdtVisitor visitor = JSONB_VISITOR(&builder);
-	CrdtError error;
 
 	bridge_require_utf8();
-	if (type == NULL)
-		return NULL;
-	if (crdt_doc_delta(doc, type, snapshot, previous, &visitor, &error) != CRDT_OK)
-		bridge_report(&error, "document");
-	return JsonbValueToJsonb(builder.result);
+	return type == NULL ? NULL : delta_of(doc, type, snapshot, previous);
+}
+
+Jsonb *
+read_type_delta(CrdtDoc *doc, const CrdtType *type)
+{
+	return delta_of(doc, type, NULL, NULL);
 }
 
 PG_FUNCTION_INFO_V1(ydoc_delta);

@@ -20,6 +20,10 @@ Jsonb *read_json(const CrdtDoc *doc, const text *root);
 /* One shared type. */
 Jsonb *read_type(const CrdtDoc *doc, const CrdtType *type);
 
+/* What the type holds as a map (attributes of an element); its rich text as a Delta. */
+Jsonb *read_attributes(const CrdtDoc *doc, const CrdtType *type);
+Jsonb *read_type_delta(CrdtDoc *doc, const CrdtType *type);
+
 /* One encoded value (crdt/value.h). */
 Jsonb *read_value(CrdtBytes value);
 

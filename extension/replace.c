@@ -2,9 +2,9 @@
  * replace.c: the smallest edit that turns a text into another one.
  *
  * The difference is Myers's ("An O(ND) Difference Algorithm and Its Variations", 1986), in linear
- * space by its middle snake, over characters after a first pass over lines: a long text in which a
- * few lines changed costs those lines.  Where texts have little in common (more than COST_MAX
- * differences in a piece) the piece is replaced as a whole.  Characters that stay keep their
+ * space by its middle snake, over characters: a shortest edit script.  Texts with more than COST_MAX
+ * differences are compared by lines first, which is not always shortest, and then by characters
+ * between the lines that stay; a piece that is still too different is replaced as a whole.  Characters that stay keep their
  * identity, so cursors and concurrent edits in them survive; inserted ones take the formatting of
  * their place; embedded objects stay.
  */
@@ -261,9 +261,11 @@ find_middle(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1, int6
 	return false;
 }
 
-static void
+/* False if a piece was too different to be looked into. */
+static bool
 compare(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1)
 {
+	bool is_small = true;
 	int64 x;
 	int64 y;
 
@@ -272,17 +274,16 @@ compare(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1)
 		x0++, y0++;
 	while (x0 < x1 && y0 < y1 && difference->before[x1 - 1] == difference->after[y1 - 1])
 		x1--, y1--;
-	if (x0 < x1 && y0 < y1 && find_middle(difference, x0, x1, y0, y1, &x, &y) &&
-		(x > x0 || y > y0) && (x < x1 || y < y1))
+	if (x0 < x1 && y0 < y1)
 	{
-		compare(difference, x0, x, y0, y);
-		compare(difference, x, x1, y, y1);
-		return;
+		if (find_middle(difference, x0, x1, y0, y1, &x, &y) && (x > x0 || y > y0) &&
+			(x < x1 || y < y1))
+			return compare(difference, x0, x, y0, y) & compare(difference, x, x1, y, y1);
+		is_small = (x1 - x0) + (y1 - y0) <= COST_MAX;
 	}
-	if (x0 < x1)
-		memset(difference->deleted + x0, true, x1 - x0);
-	if (y0 < y1)
-		memset(difference->inserted + y0, true, y1 - y0);
+	memset(difference->deleted + x0, true, x1 - x0);
+	memset(difference->inserted + y0, true, y1 - y0);
+	return is_small;
 }
 
 static Difference
@@ -321,17 +322,16 @@ lines_of(const Tokens *characters)
 }
 
 /* Lines first, then the characters of what lies between lines that stay. */
-static Difference
-compare_texts(const Tokens *before, const Tokens *after)
+static void
+compare_by_lines(Difference *characters, const Tokens *before, const Tokens *after)
 {
-	Difference characters = difference_new(before, after);
 	Tokens old_lines = lines_of(before);
 	Tokens new_lines = lines_of(after);
 	Difference lines = difference_new(&old_lines, &new_lines);
 	size_t x = 0;
 	size_t y = 0;
 
-	compare(&lines, 0, old_lines.count, 0, new_lines.count);
+	(void) compare(&lines, 0, old_lines.count, 0, new_lines.count);
 	while (x < old_lines.count || y < new_lines.count)
 	{
 		size_t x0 = x;
@@ -343,10 +343,23 @@ compare_texts(const Tokens *before, const Tokens *after)
 			y++;
 		if (x == x0 && y == y0) /* one that stays, if its hash tells the truth */
 			x++, y++;
-		compare(&characters, old_lines.starts[x0], old_lines.starts[x], new_lines.starts[y0],
-				new_lines.starts[y]);
+		(void) compare(characters, old_lines.starts[x0], old_lines.starts[x], new_lines.starts[y0],
+					   new_lines.starts[y]);
 	}
-	return characters;
+}
+
+static Difference
+compare_texts(const Tokens *before, const Tokens *after)
+{
+	Difference difference = difference_new(before, after);
+
+	if (!compare(&difference, 0, before->count, 0, after->count))
+	{
+		memset(difference.deleted, false, before->count);
+		memset(difference.inserted, false, after->count);
+		compare_by_lines(&difference, before, after);
+	}
+	return difference;
 }
 
 /* ---- the edit ---- */

@@ -115,3 +115,22 @@ BEGIN
     END LOOP;
     RAISE NOTICE '% characters of % client', length(ydoc_text(doc, 't')), (SELECT count(DISTINCT client) FROM yupdate_inspect(doc::bytea));
 END $$;
+
+-- ---- XML, and ProseMirror's JSON both ways ----
+SELECT ydoc_from_prosemirror('{"type": "doc", "content": [
+    {"type": "heading", "attrs": {"level": 2, "textAlign": null}, "content": [{"type": "text", "text": "Title"}]},
+    {"type": "paragraph", "content": [{"type": "text", "text": "plain "}, {"type": "text", "text": "bold", "marks": [{"type": "bold"}]},
+        {"type": "text", "text": "link", "marks": [{"type": "link", "attrs": {"href": "https://example.org"}}]}, {"type": "hardBreak"}, {"type": "text", "text": "end"}]},
+    {"type": "bulletList", "content": [{"type": "listItem", "content": [{"type": "paragraph"}]}]}]}', 'default') AS page \gset
+SELECT ydoc_prosemirror(:'page', 'default');
+SELECT ydoc_xml(:'page', 'default');
+SELECT ydoc_xml(ydoc_xml_insert(:'page', 'default', 1, '{"type": "paragraph", "content": [{"type": "text", "text": "new"}]}'), 'default') AS a_node;
+SELECT ydoc_xml(ydoc_xml_insert(:'page', ARRAY['default', '2'], 1, '[{"type": "listItem"}, {"type": "listItem", "attrs": {"n": 3}}]'), 'default') AS nodes_in_an_element;
+SELECT ydoc_xml(ydoc_xml_delete(:'page', 'default', 1, 2), 'default') AS deleted;
+SELECT ydoc_prosemirror(ydoc_xml_remove_attribute(ydoc_xml_set_attribute(:'page', ARRAY['default', '0'], 'id', '"x"'), ARRAY['default', '0'], 'level'), 'default') #> '{content,0}' AS attributes;
+SELECT ydoc_xml(ydoc_text_insert(:'page', ARRAY['default', '0', '0'], 5, '!', '{"italic": {}}'), 'default') AS text_in_an_element;
+SELECT ydoc_prosemirror(:'page', 'other') IS NULL AS no_such_root, ydoc_prosemirror(ydoc_xml_delete(:'page', 'default', 0, 3), 'default') AS empty;
+SELECT ydoc_prosemirror(ydoc_from_text('x', 't'), 't');
+SELECT ydoc_xml_insert(ydoc(), 'x', 0, '{"typ": "paragraph"}');
+SELECT ydoc_xml_insert(ydoc(), 'x', 0, '[1]');
+SELECT ydoc_xml_set_attribute(:'page', 'default', 'id', '1');

@@ -134,6 +134,9 @@ uint64_t crdt_doc_length(const CrdtDoc *doc, const CrdtType *type);
 const CrdtType *crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index);
 const CrdtType *crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key);
 
+/* The name of an XML element or hook (Yjs's nodeName); empty for everything else. */
+CrdtBytes crdt_doc_element_name(const CrdtDoc *doc, const CrdtType *type);
+
 /* A type's visible text (Yjs's toString of a Text), UTF-8, appended to out. */
 CRDT_MUST_CHECK CrdtStatus crdt_doc_text(const CrdtDoc *doc, const CrdtType *type, CrdtBuffer *out,
 										 CrdtError *error);

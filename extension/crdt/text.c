@@ -172,6 +172,12 @@ held_type(const CrdtDoc *doc, const CrdtItem *item)
 																	 : NULL;
 }
 
+CrdtBytes
+crdt_doc_element_name(const CrdtDoc *doc, const CrdtType *type)
+{
+	return type->item == 0 || type->name == 0 ? (CrdtBytes){NULL, 0} : crdt_name(doc, type->name);
+}
+
 const CrdtType *
 crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index)
 {

@@ -162,7 +162,9 @@ write_item_value(CrdtReading *reading, const CrdtItem *item, CrdtBuffer *out)
 			crdt_write_markup(reading, type, (CrdtKind) type->kind, out);
 			break;
 		}
-		case CRDT_STRING: crdt_write_joined(out, crdt_text_unit(item, item->length - 1, unit)); break;
+		case CRDT_STRING:
+			crdt_write_joined(out, crdt_text_unit(item, item->length - 1, unit));
+			break;
 		case CRDT_BINARY: write_joined_bytes(out, crdt_item_bytes(item, &begins_replaced)); break;
 		case CRDT_ANY:
 		case CRDT_JSON:

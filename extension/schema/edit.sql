@@ -53,6 +53,14 @@ BEGIN
              'Deletes a map''s key, if it is there'),
             ('map_clear', '',
              'Deletes all keys of a map'),
+            ('xml_insert', 'index integer, content jsonb',
+             'Inserts a node, or an array of nodes, of ProseMirror''s JSON into an XML fragment or element at an index'),
+            ('xml_delete', 'index integer, length integer DEFAULT 1',
+             'Deletes length children of an XML fragment or element from an index on; 22023 beyond its end'),
+            ('xml_set_attribute', 'key text, value jsonb',
+             'Sets an attribute of an XML element'),
+            ('xml_remove_attribute', 'key text',
+             'Removes an attribute of an XML element, if it is there'),
             ('set', 'value jsonb',
              'Makes what is there equal to the JSON value by a small edit; objects and arrays become shared maps and arrays; an index at the end of an array appends'),
             ('unset', '',
@@ -104,3 +112,17 @@ CREATE FUNCTION @extschema@.ydoc_from_json("json" jsonb, root text)
     AS 'MODULE_PATHNAME', 'ydoc_from_json';
 COMMENT ON FUNCTION @extschema@.ydoc_from_json(jsonb, text) IS
     'A new document whose root of that name is an object, array or string';
+
+CREATE FUNCTION @extschema@.ydoc_from_prosemirror("json" jsonb, root text)
+    RETURNS @extschema@.ydoc
+    LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_from_prosemirror';
+COMMENT ON FUNCTION @extschema@.ydoc_from_prosemirror(jsonb, text) IS
+    'A new document whose root of that name is a ProseMirror or Tiptap document, as y-prosemirror keeps it: {"type": "doc", "content": [...]}';
+
+CREATE FUNCTION @extschema@.ydoc_prosemirror(doc @extschema@.ydoc, root text)
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_prosemirror';
+COMMENT ON FUNCTION @extschema@.ydoc_prosemirror(@extschema@.ydoc, text) IS
+    'An XML root as ProseMirror''s JSON; NULL if there is no such root; 22023 if it is no XML';

@@ -1,0 +1,357 @@
+/*
+ * prosemirror.c: XML roots as ProseMirror's JSON, both ways, in the form that y-prosemirror gives
+ * them: a node is an element of its type's name, attrs are attributes (null ones are left out), runs of
+ * text nodes are one XML text whose formatting are their marks.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "bridge.h"
+#include "crdt/value.h"
+#include "edit.h"
+#include "input.h"
+#include "read.h"
+#include "value.h"
+
+/* ---- from JSON ---- */
+
+static pg_noreturn void
+refuse_node(const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("not a node of ProseMirror: %s", why),
+			 errhint("{\"type\": \"paragraph\", \"content\": [{\"type\": \"text\", \"text\": "
+					 "\"hi\"}]}")));
+}
+
+static CrdtBytes
+type_of_node(const JsonbValue *node)
+{
+	JsonbValue *type = input_is_object(node) ? input_member(node, "type") : NULL;
+
+	if (type == NULL || type->type != jbvString || type->val.string.len == 0)
+		refuse_node("it is an object with a string \"type\"");
+	return input_string(type);
+}
+
+static bool
+is_text_node(const JsonbValue *node)
+{
+	CrdtBytes type = type_of_node(node);
+
+	return type.size == 4 && memcmp(type.data, "text", 4) == 0;
+}
+
+/* {"type": "link", "attrs": {...}} is the attribute link: {...}. */
+static CrdtAttributes
+attributes_of_marks(const JsonbValue *node)
+{
+	JsonbValue *marks = input_member(node, "marks");
+	CrdtAttributes attributes = {NULL, 0};
+	CrdtAttribute *list;
+
+	if (marks == NULL || marks->type == jbvNull)
+		return attributes;
+	if (!input_is_array(marks))
+		refuse_node("marks are an array");
+	attributes.count = JsonContainerSize(marks->val.binary.data);
+	list = palloc(sizeof(CrdtAttribute) * Max(attributes.count, 1));
+	for (size_t i = 0; i < attributes.count; i++)
+	{
+		JsonbValue *mark = getIthJsonbValueFromContainer(marks->val.binary.data, i);
+		CrdtBytes type = type_of_node(mark);
+		JsonbValue *attrs = input_member(mark, "attrs");
+
+		list[i].key = type;
+		if (attrs != NULL && attrs->type != jbvNull)
+			list[i].value = input_value(attrs).bytes;
+		else
+			list[i].value = CRDT_LITERAL("\x76\x00"); /* an object without members */
+	}
+	attributes.list = list;
+	return attributes;
+}
+
+/* Text nodes from first on, as many as follow one another, as one XML text. */
+static CrdtInput
+text_of_nodes(JsonbContainer *nodes, uint32 first, uint32 end)
+{
+	CrdtDeltaOp *ops = palloc(sizeof(CrdtDeltaOp) * (end - first));
+
+	for (uint32 i = first; i < end; i++)
+	{
+		JsonbValue *node = getIthJsonbValueFromContainer(nodes, i);
+		JsonbValue *text = input_member(node, "text");
+
+		if (text == NULL || text->type != jbvString)
+			refuse_node("a text node has a string \"text\"");
+		ops[i - first] = (CrdtDeltaOp){.kind = CRDT_DELTA_INSERT,
+									   .text = input_string(text),
+									   .attributes = attributes_of_marks(node)};
+	}
+	return (CrdtInput){.kind = CRDT_INPUT_SHARED,
+					   .shared = CRDT_XML_TEXT,
+					   .delta = ops,
+					   .delta_count = end - first};
+}
+
+static void
+take_attributes(CrdtInput *element, const JsonbValue *attrs)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue value;
+	CrdtEntry *entries;
+	CrdtBytes key = {NULL, 0};
+
+	if (attrs == NULL || attrs->type == jbvNull)
+		return;
+	if (!input_is_object(attrs))
+		refuse_node("attrs are an object");
+	entries = palloc(sizeof(CrdtEntry) * Max(JsonContainerSize(attrs->val.binary.data), 1));
+	iterator = JsonbIteratorInit(attrs->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = input_string(&value);
+		else if (token == WJB_VALUE && value.type != jbvNull)
+			entries[element->entry_count++] = (CrdtEntry){key, input_value(&value)};
+	}
+	element->entries = entries;
+}
+
+static CrdtInput
+element_of_node(const JsonbValue *node)
+{
+	CrdtInput element = {.kind = CRDT_INPUT_SHARED, .shared = CRDT_XML_ELEMENT};
+	JsonbValue *content = input_member(node, "content");
+
+	element.name = type_of_node(node);
+	take_attributes(&element, input_member(node, "attrs"));
+	if (content != NULL && content->type != jbvNull)
+	{
+		if (!input_is_array(content))
+			refuse_node("content is an array");
+		element.items = prosemirror_nodes(content, &element.item_count);
+	}
+	return element;
+}
+
+CrdtInput *
+prosemirror_nodes(const JsonbValue *content, size_t *count)
+{
+	JsonbContainer *nodes = content->type == jbvBinary ? content->val.binary.data : NULL;
+	CrdtInput *inputs;
+	uint32 size;
+
+	check_stack_depth();
+	*count = 0;
+	if (nodes == NULL || !JsonContainerIsArray(nodes))
+	{
+		JsonbParseState *state = NULL;
+
+		/* one node is an array of one */
+		(void) type_of_node(content);
+		pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+		pushJsonbValue(&state, WJB_ELEM, (JsonbValue *) content);
+		nodes = &JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL))->root;
+	}
+	size = JsonContainerSize(nodes);
+	inputs = palloc(sizeof(CrdtInput) * Max(size, 1));
+	for (uint32 i = 0; i < size;)
+	{
+		JsonbValue *node = getIthJsonbValueFromContainer(nodes, i);
+		uint32 end = i;
+
+		while (end < size && is_text_node(getIthJsonbValueFromContainer(nodes, end)))
+			end++;
+		inputs[(*count)++] = end > i ? text_of_nodes(nodes, i, end) : element_of_node(node);
+		i = Max(end, i + 1);
+	}
+	return inputs;
+}
+
+PG_FUNCTION_INFO_V1(ydoc_from_prosemirror);
+Datum
+ydoc_from_prosemirror(PG_FUNCTION_ARGS)
+{
+	YdocValue *value = ydoc_value_new(CurrentMemoryContext);
+	JsonbValue whole = input_whole(PG_GETARG_JSONB_P(0));
+	CrdtInput top;
+	const CrdtType *type;
+	CrdtError error;
+
+	bridge_require_utf8();
+	(void) type_of_node(&whole);
+	top = element_of_node(&whole);
+	ydoc_value_edit_begin(value);
+	type = crdt_doc_open_root(value->doc, bridge_view(PG_GETARG_TEXT_PP(1)), CRDT_XML_FRAGMENT,
+							  &error);
+	if (type == NULL)
+		bridge_report(&error, "root");
+	edit_check(crdt_list_insert(value->doc, type, 0, top.items, top.item_count, &error), &error);
+	ydoc_value_edit_end(value);
+	PG_RETURN_DATUM(ydoc_value_datum(value));
+}
+
+/* ---- to JSON ---- */
+
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, CrdtBytes string)
+{
+	CrdtBytes clean = bridge_text(string);
+	JsonbValue value = {.type = jbvString};
+
+	value.val.string.val = pnstrdup((const char *) clean.data, clean.size);
+	value.val.string.len = (int) clean.size;
+	pushJsonbValue(state, token, &value);
+}
+
+static void
+push_key(JsonbParseState **state, const char *key)
+{
+	push_string(state, WJB_KEY, (CrdtBytes){(const uint8_t *) key, strlen(key)});
+}
+
+/* y-prosemirror names marks that may overlap themselves "name--hash". */
+static CrdtBytes
+name_of_mark(CrdtBytes key)
+{
+	static const char separator[] = "--";
+
+	if (key.size > 10 && memcmp(key.data + key.size - 10, separator, 2) == 0)
+		key.size -= 10;
+	return key;
+}
+
+static bool
+is_empty_object(const JsonbValue *value)
+{
+	return input_is_object(value) && JsonContainerSize(value->val.binary.data) == 0;
+}
+
+static void
+push_marks(JsonbParseState **state, const JsonbValue *attributes)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(attributes->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	CrdtBytes key = {NULL, 0};
+
+	push_key(state, "marks");
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = input_string(&value);
+		if (token != WJB_VALUE)
+			continue;
+		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+		push_key(state, "type");
+		push_string(state, WJB_VALUE, name_of_mark(key));
+		if (input_is_object(&value) && !is_empty_object(&value))
+		{
+			push_key(state, "attrs");
+			pushJsonbValue(state, WJB_VALUE, &value);
+		}
+		pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	}
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+/* Each run of an XML text is a node; what is embedded in one is no node of ProseMirror's. */
+static void
+push_text(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
+{
+	JsonbValue delta = input_whole(read_type_delta(doc, type));
+
+	for (uint32 i = 0; i < JsonContainerSize(delta.val.binary.data); i++)
+	{
+		JsonbValue *run = getIthJsonbValueFromContainer(delta.val.binary.data, i);
+		JsonbValue *text = input_member(run, "insert");
+		JsonbValue *attributes = input_member(run, "attributes");
+
+		if (text == NULL || text->type != jbvString)
+			continue;
+		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+		push_key(state, "type");
+		push_string(state, WJB_VALUE, CRDT_LITERAL("text"));
+		push_key(state, "text");
+		pushJsonbValue(state, WJB_VALUE, text);
+		if (attributes != NULL && !is_empty_object(attributes))
+			push_marks(state, attributes);
+		pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	}
+}
+
+static void push_children(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type);
+
+static void
+push_element(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
+{
+	JsonbValue attributes = input_whole(read_attributes(doc, type));
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	push_key(state, "type");
+	push_string(state, WJB_VALUE, crdt_doc_element_name(doc, type));
+	if (!is_empty_object(&attributes))
+	{
+		push_key(state, "attrs");
+		pushJsonbValue(state, WJB_VALUE, &attributes);
+	}
+	if (crdt_doc_length(doc, type) > 0)
+	{
+		push_key(state, "content");
+		push_children(state, doc, type);
+	}
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+static void
+push_children(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
+{
+	uint64 length = crdt_doc_length(doc, type);
+
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	for (uint64 i = 0; i < length; i++)
+	{
+		const CrdtType *child = crdt_doc_child(doc, type, i);
+		CrdtKind kind = child == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, child);
+
+		if (kind == CRDT_XML_TEXT)
+			push_text(state, doc, child);
+		else if (kind == CRDT_XML_ELEMENT)
+			push_element(state, doc, child);
+	}
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_prosemirror);
+Datum
+ydoc_prosemirror(PG_FUNCTION_ARGS)
+{
+	CrdtDoc *doc = ydoc_value_arg(fcinfo, 0)->doc;
+	text *root = PG_GETARG_TEXT_PP(1);
+	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+	CrdtKind kind = type == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, type);
+	JsonbParseState *state = NULL;
+
+	bridge_require_utf8();
+	if (type == NULL)
+		PG_RETURN_NULL();
+	if (kind != CRDT_XML_FRAGMENT && kind != CRDT_UNTYPED)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("root \"%s\" is no XML fragment but a shared %s",
+							   text_to_cstring(root), path_kind_name(kind))));
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_key(&state, "type");
+	push_string(&state, WJB_VALUE, CRDT_LITERAL("doc"));
+	push_key(&state, "content");
+	push_children(&state, doc, type);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
