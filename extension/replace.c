@@ -2,11 +2,13 @@
  * replace.c: the smallest edit that turns a text into another one.
  *
  * The difference is Myers's ("An O(ND) Difference Algorithm and Its Variations", 1986), in linear
- * space by its middle snake, over characters: a shortest edit script.  Texts with more than COST_MAX
- * differences are compared by lines first, which is not always shortest, and then by characters
- * between the lines that stay; a piece that is still too different is replaced as a whole.  Characters that stay keep their
- * identity, so cursors and concurrent edits in them survive; inserted ones take the formatting of
- * their place; embedded objects stay.
+ * space by its middle snake, over characters: a shortest edit script.  Of the shortest, the one with
+ * the smallest update is wanted, which has few insertions: so pieces up to CELLS_MAX are aligned with
+ * gap costs (Gotoh, "An improved algorithm for matching biological sequences", 1982).  Texts with
+ * more than COST_MAX differences are compared by lines first, which is not always shortest, and then
+ * by characters between the lines that stay; a piece that is still too different is replaced as a
+ * whole.  Characters that stay keep their identity, so cursors and concurrent edits in them survive;
+ * inserted ones take the formatting of their place; embedded objects stay.
  */
 #include "postgres.h"
 
@@ -19,6 +21,13 @@
 #include "edit.h"
 
 #define COST_MAX 2000
+#define CELLS_MAX (1 << 20)
+
+/* A character that goes or comes costs most, for identity is what all this is about; then count the
+ * bytes of another item or deleted range. */
+#define CHARACTER_COST 200
+#define INSERTION_COST 14
+#define DELETION_COST 3
 
 /* A text as tokens: its characters, or its lines. */
 typedef struct Tokens
@@ -261,6 +270,103 @@ find_middle(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1, int6
 	return false;
 }
 
+/* ---- small pieces: the cheapest alignment ---- */
+
+typedef enum Step
+{
+	STEP_KEEP,
+	STEP_DELETE,
+	STEP_INSERT,
+	STEP_COUNT
+} Step;
+
+#define UNREACHABLE (1 << 29)
+
+/* The cheapest way to come to a cell by a step, and by which step one came before. */
+static int
+cheapest(const int *costs, const int *extra, Step *from)
+{
+	int least = UNREACHABLE;
+
+	for (Step step = STEP_KEEP; step < STEP_COUNT; step++)
+		if (costs[step] + extra[step] < least)
+		{
+			least = costs[step] + extra[step];
+			*from = step;
+		}
+	return least;
+}
+
+/* Marks what the steps back from the last cell delete and insert. */
+static void
+trace_back(Difference *difference, const uint8 *came_from, int64 x0, int64 x1, int64 y0, int64 y1,
+		   Step step)
+{
+	int64 width = y1 - y0 + 1;
+	int64 x = x1 - x0;
+	int64 y = y1 - y0;
+
+	while (x > 0 || y > 0)
+	{
+		uint8 from = came_from[x * width + y];
+
+		if (step == STEP_DELETE)
+			difference->deleted[x0 + --x] = true;
+		else if (step == STEP_INSERT)
+			difference->inserted[y0 + --y] = true;
+		else
+			x--, y--;
+		step = (Step) (from >> (2 * step) & 3);
+	}
+}
+
+static void
+align(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1)
+{
+	static const int keep[STEP_COUNT] = {0, 0, 0};
+	static const int delete[STEP_COUNT] = {DELETION_COST, 0, UNREACHABLE};
+	static const int insert[STEP_COUNT] = {INSERTION_COST, INSERTION_COST, 0};
+	int64 width = y1 - y0 + 1;
+	uint8 *came_from = palloc0((x1 - x0 + 1) * width);
+	int(*above)[STEP_COUNT] = palloc(sizeof(*above) * width);
+	int(*row)[STEP_COUNT] = palloc(sizeof(*row) * width);
+	Step last = STEP_KEEP;
+
+	for (int64 x = 0; x <= x1 - x0; x++)
+	{
+		int(*swap)[STEP_COUNT] = above;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int64 y = 0; y < width; y++)
+		{
+			Step from[STEP_COUNT] = {STEP_KEEP, STEP_KEEP, STEP_KEEP};
+			bool are_equal =
+				x > 0 && y > 0 && difference->before[x0 + x - 1] == difference->after[y0 + y - 1];
+
+			row[y][STEP_KEEP] = are_equal          ? cheapest(above[y - 1], keep, &from[STEP_KEEP])
+								: x == 0 && y == 0 ? 0
+												   : UNREACHABLE;
+			row[y][STEP_DELETE] =
+				x > 0 ? cheapest(above[y], delete, &from[STEP_DELETE]) + CHARACTER_COST
+					  : UNREACHABLE;
+			row[y][STEP_INSERT] =
+				y > 0 ? cheapest(row[y - 1], insert, &from[STEP_INSERT]) + CHARACTER_COST
+					  : UNREACHABLE;
+			came_from[x * width + y] =
+				(uint8) (from[STEP_KEEP] | from[STEP_DELETE] << 2 | from[STEP_INSERT] << 4);
+		}
+		above = row;
+		row = swap;
+	}
+	(void) cheapest(above[width - 1], keep, &last);
+	trace_back(difference, came_from, x0, x1, y0, y1, last);
+	pfree(came_from);
+	pfree(above);
+	pfree(row);
+}
+
+/* ---- large pieces, and all of it ---- */
+
 /* False if a piece was too different to be looked into. */
 static bool
 compare(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1)
@@ -276,6 +382,11 @@ compare(Difference *difference, int64 x0, int64 x1, int64 y0, int64 y1)
 		x1--, y1--;
 	if (x0 < x1 && y0 < y1)
 	{
+		if ((x1 - x0 + 1) * (y1 - y0 + 1) <= CELLS_MAX)
+		{
+			align(difference, x0, x1, y0, y1);
+			return true;
+		}
 		if (find_middle(difference, x0, x1, y0, y1, &x, &y) && (x > x0 || y > y0) &&
 			(x < x1 || y < y1))
 			return compare(difference, x0, x, y0, y) & compare(difference, x, x1, y, y1);
