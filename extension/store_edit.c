@@ -51,9 +51,10 @@ typedef struct EditedDocument
 	int64 epoch;
 	int64 seq; /* of the row */
 	SubTransactionId locked_in;
-	Oid user; /* who edited first, and so writes */
+	SubTransactionId written_in; /* whose roll-back takes its log row away again; invalid: none */
+	Oid user; /* who edited, and so writes */
 	int security_context;
-	char *actor; /* NULL: nobody named */
+	char *actor; /* empty: nobody named */
 	uint64 client; /* 0: not found yet */
 	KeptUpdate *updates;
 	int count;
@@ -99,7 +100,7 @@ new_edited(const StoreHead *head)
 	document->epoch = head->epoch;
 	document->seq = head->seq;
 	document->locked_in = GetCurrentSubTransactionId();
-	document->actor = ydoc_actor[0] != '\0' ? pstrdup(ydoc_actor) : NULL;
+	document->actor = pstrdup(ydoc_actor);
 	GetUserIdAndSecContext(&document->user, &document->security_context);
 	MemoryContextSwitchTo(old_context);
 	document->next = edited;
@@ -152,9 +153,8 @@ write_rows(const EditedDocument *document, bytea *update)
 	static SPIPlanPtr update_plan = NULL;
 	Oid types[] = {TEXTOID, INT8OID, BYTEAOID, TEXTOID};
 	Datum values[] = {CStringGetTextDatum(document->name), Int64GetDatum(document->seq + 1),
-					  PointerGetDatum(update),
-					  document->actor != NULL ? CStringGetTextDatum(document->actor) : (Datum) 0};
-	char nulls[] = {' ', ' ', ' ', document->actor != NULL ? ' ' : 'n'};
+					  PointerGetDatum(update), CStringGetTextDatum(document->actor)};
+	char nulls[] = {' ', ' ', ' ', document->actor[0] != '\0' ? ' ' : 'n'};
 
 	store_prepare(&update_plan,
 				  "UPDATE ydoc_data.document d SET seq = $2, tail_rows = d.tail_rows + 1,"
@@ -216,13 +216,24 @@ write_edited(const EditedDocument *document)
 	move_cached(document);
 }
 
+/* One whose edits are not in the log; NULL: none. */
+static EditedDocument *
+find_unwritten(void)
+{
+	EditedDocument *document = edited;
+
+	while (document != NULL && document->written_in != InvalidSubTransactionId)
+		document = document->next;
+	return document;
+}
+
 void
 store_edit_flush(void)
 {
-	/* taken off the list first: triggers that run meanwhile may edit */
-	for (EditedDocument *document; (document = edited) != NULL;)
+	/* marked first: triggers that run meanwhile may edit.  Kept, for a savepoint may roll back. */
+	for (EditedDocument *document; (document = find_unwritten()) != NULL;)
 	{
-		edited = document->next;
+		document->written_in = GetCurrentSubTransactionId();
 		if (document->count > 0)
 			write_edited(document);
 	}
@@ -252,7 +263,7 @@ at_transaction_end(XactEvent event, void *argument)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			while (edited != NULL)
+			while (find_unwritten() != NULL)
 				flush_at_end();
 			break;
 		case XACT_EVENT_ABORT:
@@ -283,6 +294,8 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId id, SubTransactionId 
 		}
 		if (document->locked_in == id)
 			document->locked_in = parent;
+		if (document->written_in == id)
+			document->written_in = aborted ? InvalidSubTransactionId : parent;
 		while (aborted && document->count > 0 &&
 			   document->updates[document->count - 1].made_in == id)
 			document->count--;
@@ -367,7 +380,20 @@ set_client(const StoreHead *head, EditedDocument *document, CachedDocument *cach
 
 /* ---- editing ---- */
 
-/* The row as it is for this transaction to edit: locked at its first edit. */
+/* Are further edits to stand in the same log row: made with the same rights, by the same actor? */
+static bool
+goes_on(const EditedDocument *document)
+{
+	Oid user;
+	int security_context;
+
+	if (document->written_in != InvalidSubTransactionId)
+		return false;
+	GetUserIdAndSecContext(&user, &security_context);
+	return document->user == user && strcmp(document->actor, ydoc_actor) == 0;
+}
+
+/* The row as it is for this transaction to edit: locked, with the caller's rights, at his first edit. */
 static EditedDocument *
 lock_document(StoreHead *head)
 {
@@ -375,10 +401,16 @@ lock_document(StoreHead *head)
 
 	if (store_read_head(head->name, head))
 		document = find_edited(head->name, head->store, head->epoch, head->seq);
-	if (document == NULL)
+	if (document == NULL || !goes_on(document))
 	{
 		store_lock_head(head->name, head);
 		document = find_edited(head->name, head->store, head->epoch, head->seq);
+	}
+	if (document != NULL && !goes_on(document))
+	{
+		store_edit_flush(); /* with the rights of who made them: the next row is another's */
+		store_lock_head(head->name, head);
+		document = NULL;
 	}
 	head->for_writing = true;
 	return document != NULL ? document : new_edited(head);

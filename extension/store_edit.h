@@ -2,7 +2,8 @@
  * store_edit.h: edits of stored documents that wait for the transaction's end.
  *
  * However many edits a transaction makes to a document, it holds one row lock, writes one log row and
- * sends one notification: the edits are kept here until it commits.  Whoever decodes a document in
+ * sends one notification: the edits are kept here until it commits.  (A log
+ * row for each, if several users or actors edit in one transaction.)  Whoever decodes a document in
  * the meantime gets them on top of its rows (store_get).
  *
  *     store_edit_count(&head)                  -- how many there are for the document as of head

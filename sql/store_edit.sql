@@ -62,6 +62,23 @@ SELECT ydoc.text('edit/5', 't') LIKE '%edited%' AND ydoc.text('edit/5', 't') LIK
 -- what is stored is what this session sees
 SELECT ydoc_text(ydoc_merge(update ORDER BY seq), 't') = ydoc.text('edit/5', 't') AS same FROM ydoc_data.log WHERE document = 'edit/5';
 
+-- edits that were written inside a savepoint, because an update came, survive its roll-back
+BEGIN;
+SELECT ydoc.text_append('edit/9', 't', 'kept');
+SAVEPOINT a;
+SELECT ydoc.apply('edit/9', ARRAY['\x01010100040101740568656c6c6f00'::bytea]);
+SELECT ydoc.text_append('edit/9', 't', ' lost');
+ROLLBACK TO a;
+SELECT ydoc.text('edit/9', 't');
+SAVEPOINT b;
+SET LOCAL ydoc.actor = 'ben';
+SELECT ydoc.text_append('edit/9', 't', ' too');
+RELEASE b;
+SELECT ydoc.text_append('edit/9', 't', '!');
+COMMIT;
+SELECT ydoc.text('edit/9', 't');
+SELECT seq, actor FROM ydoc_data.log WHERE document = 'edit/9' ORDER BY seq;
+
 -- ---- lists of operations; nothing done is nothing logged ----
 SELECT ydoc.edit('edit/6', '[{"op": "set", "path": "board", "value": {"cards": [{"name": "one"}]}}, {"op": "patch", "patch": [{"op": "add", "path": "/board/cards/-", "value": {"name": "two"}}]}]');
 SELECT ydoc.json('edit/6');
@@ -95,7 +112,22 @@ CREATE FUNCTION edit_as_definer() RETURNS bigint LANGUAGE sql SECURITY DEFINER A
 SET ROLE regress_editor;
 SELECT edit_as_definer();
 SELECT ydoc.text('edit/8', 't');
+-- and nobody else's: what the caller adds in the same transaction takes the caller's rights
+BEGIN;
+SELECT edit_as_definer();
+SELECT ydoc.text_append('edit/8', 't', ' and smuggled in');
+COMMIT;
+SELECT ydoc.text('edit/8', 't');
 RESET ROLE;
+-- each is answerable for his own
+BEGIN;
+SET LOCAL ydoc.actor = 'ann';
+SELECT ydoc.text_append('edit/8', 't', '!');
+SET LOCAL ydoc.actor = 'ben';
+SELECT ydoc.text_append('edit/8', 't', '?');
+COMMIT;
+SELECT seq, actor FROM ydoc_data.log WHERE document = 'edit/8' ORDER BY seq;
+SELECT ydoc.text('edit/8', 't');
 DROP FUNCTION edit_as_definer;
 DROP OWNED BY regress_editor;
 DROP ROLE regress_editor;
