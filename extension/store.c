@@ -1,15 +1,14 @@
 /*
- * store.c: the store's tables, and reading documents from them (store.h).
+ * store.c: reading documents from the store (store.h).
  *
- * Here: creating the tables, decoding a document, the functions that read.  Not here: writing
- * (batch.c).
+ * Here: decoding a document, the functions that read.  Not here: the tables (schema/store_tables.sql),
+ * writing (batch.c).
  */
 #include "store.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
-#include "commands/extension.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -30,119 +29,6 @@
 #define STORE_SCHEMA "ydoc_data"
 
 /* ---- the tables ---- */
-
-/* %1$s is the type ydoc, qualified. */
-static const char create_tables_sql[] =
-	"CREATE SCHEMA ydoc_data;"
-	"CREATE TABLE ydoc_data.document ("
-	"  name text COLLATE \"C\" PRIMARY KEY"
-	"    CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 1024),"
-	"  epoch bigint NOT NULL"
-	"    DEFAULT (EXTRACT(EPOCH FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"
-	"  seq bigint NOT NULL DEFAULT 0,"
-	"  state_seq bigint NOT NULL DEFAULT 0,"
-	"  tail_rows bigint NOT NULL DEFAULT 0,"
-	"  tail_bytes bigint NOT NULL DEFAULT 0,"
-	"  created_at timestamptz NOT NULL DEFAULT pg_catalog.now()"
-	") WITH (fillfactor = 50);"
-	"CREATE TABLE ydoc_data.log ("
-	"  document text COLLATE \"C\" NOT NULL"
-	"    REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,"
-	"  seq bigint NOT NULL,"
-	"  seq_from bigint NOT NULL,"
-	"  update bytea NOT NULL,"
-	"  at timestamptz NOT NULL DEFAULT pg_catalog.now(),"
-	"  actor text,"
-	"  PRIMARY KEY (document, seq)"
-	");"
-	"CREATE TABLE ydoc_data.state ("
-	"  document text COLLATE \"C\" PRIMARY KEY"
-	"    REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,"
-	"  seq bigint NOT NULL,"
-	"  state %1$s NOT NULL"
-	");"
-	"CREATE UNLOGGED TABLE ydoc_data.client ("
-	"  document text COLLATE \"C\" PRIMARY KEY"
-	"    REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,"
-	"  epoch bigint NOT NULL,"
-	"  node text NOT NULL,"
-	"  client bigint NOT NULL"
-	");"
-	"COMMENT ON SCHEMA ydoc_data IS 'Documents kept by pg_ydoc';"
-	"COMMENT ON TABLE ydoc_data.document IS"
-	"  'A narrow row for each document; its lock orders the document''s updates';"
-	"COMMENT ON COLUMN ydoc_data.document.epoch IS"
-	"  'Fork of the log, the time it began in microseconds: a seq means the same only within one "
-	"epoch,"
-	" and a document that is deleted and made anew has another one';"
-	"COMMENT ON COLUMN ydoc_data.document.seq IS 'Number of the last update in the log';"
-	"COMMENT ON COLUMN ydoc_data.document.state_seq IS"
-	"  'Number of the last update that the stored state holds';"
-	"COMMENT ON COLUMN ydoc_data.document.tail_rows IS 'Log rows behind the stored state';"
-	"COMMENT ON COLUMN ydoc_data.document.tail_bytes IS 'Bytes in those';"
-	"COMMENT ON TABLE ydoc_data.log IS"
-	"  'Every update that was accepted; a row holds the updates seq_from to seq, merged';"
-	"COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';"
-	"COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';"
-	"COMMENT ON TABLE ydoc_data.client IS"
-	"  'The Yjs client id that edits in SQL have; unlogged, because no other node may have it';"
-	"COMMENT ON TABLE ydoc_data.state IS"
-	"  'The merged document up to seq: where decoding begins; the log goes on from there';";
-
-static const char compress_sql[] =
-	"DO $$ BEGIN"
-	"  IF (SELECT 'lz4' = ANY (s.enumvals) FROM pg_catalog.pg_settings s"
-	"      WHERE s.name = 'default_toast_compression') THEN"
-	"    ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;"
-	"    ALTER TABLE ydoc_data.state ALTER COLUMN state SET COMPRESSION lz4;"
-	"  END IF;"
-	"END $$";
-
-static void
-run_utility(const char *sql)
-{
-	int result = SPI_execute(sql, false, 0);
-
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "could not create the store: %s", SPI_result_code_string(result));
-}
-
-/* The schema that the extension, and so its type, was installed in. */
-static const char *
-type_schema(void)
-{
-	Oid extension = get_extension_oid("pg_ydoc", false);
-	Oid schema = InvalidOid;
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(extension)};
-
-	if (SPI_execute_with_args("SELECT e.extnamespace FROM pg_catalog.pg_extension e"
-							  " WHERE e.oid = $1",
-							  1, types, values, NULL, true, 1) == SPI_OK_SELECT &&
-		SPI_processed == 1)
-	{
-		bool null;
-
-		schema =
-			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-	}
-	return get_namespace_name(schema);
-}
-
-PG_FUNCTION_INFO_V1(ydoc_create_store);
-Datum
-ydoc_create_store(PG_FUNCTION_ARGS)
-{
-	if (OidIsValid(store_oid()))
-		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_TABLE),
-						errmsg("the store of this database exists already"),
-						errdetail("Its tables are in schema ydoc_data.")));
-	SPI_connect();
-	run_utility(psprintf(create_tables_sql, quote_qualified_identifier(type_schema(), "ydoc")));
-	run_utility(compress_sql);
-	SPI_finish();
-	PG_RETURN_VOID();
-}
 
 Oid
 store_oid(void)

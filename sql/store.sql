@@ -18,6 +18,10 @@ SELECT ydoc.create_store();
 SELECT c.relname, pg_get_userbyid(c.relowner) = current_user AS mine,
        EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') AS of_the_extension
 FROM pg_class c WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind = 'r' ORDER BY 1;
+-- what an older release did not make yet is made; what is there stays
+DROP TABLE ydoc_data.client;
+SELECT ydoc.upgrade_store();
+SELECT count(*) FROM ydoc_data.client;
 -- the extension cannot be dropped from under the documents
 DROP EXTENSION pg_ydoc;
 

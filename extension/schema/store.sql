@@ -5,14 +5,6 @@ CREATE SCHEMA ydoc;
 COMMENT ON SCHEMA ydoc IS 'Functions on stored documents (pg_ydoc)';
 GRANT USAGE ON SCHEMA ydoc TO PUBLIC;
 
-CREATE FUNCTION ydoc.create_store()
-    RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'ydoc_create_store';
-COMMENT ON FUNCTION ydoc.create_store() IS
-    'Creates the tables for documents in schema ydoc_data, as ordinary tables owned by the caller';
-
 CREATE FUNCTION ydoc.sync(
     document text, client_state_vector bytea,
     OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)

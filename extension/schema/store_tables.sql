@@ -1,0 +1,103 @@
+
+-- ---- the store's tables: ordinary ones of the caller's ----
+--
+-- Every step makes what is missing and leaves what is there, so a store that an older release made is
+-- brought up by the same statements that make a new one.
+
+CREATE FUNCTION ydoc.upgrade_store()
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
+    SET search_path TO pg_catalog, pg_temp
+    SET client_min_messages TO warning
+AS $upgrade$
+BEGIN
+    IF to_regnamespace('ydoc_data') IS NULL THEN
+        RAISE EXCEPTION 'this database has no store for documents' USING
+            ERRCODE = 'undefined_table', HINT = 'SELECT ydoc.create_store() creates its tables.';
+    END IF;
+
+    -- a document's lock, seq and counters: narrow and without further index, so updates of it are HOT
+    CREATE TABLE IF NOT EXISTS ydoc_data.document (
+        name text COLLATE "C" PRIMARY KEY
+            CHECK (octet_length(name) BETWEEN 1 AND 1024),
+        epoch bigint NOT NULL DEFAULT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint,
+        seq bigint NOT NULL DEFAULT 0,
+        state_seq bigint NOT NULL DEFAULT 0,
+        tail_rows bigint NOT NULL DEFAULT 0,
+        tail_bytes bigint NOT NULL DEFAULT 0,
+        created_at timestamptz NOT NULL DEFAULT now()
+    ) WITH (fillfactor = 50);
+    COMMENT ON TABLE ydoc_data.document IS
+        'A narrow row for each document; its lock orders the document''s updates';
+    COMMENT ON COLUMN ydoc_data.document.epoch IS
+        'Fork of the log, the time it began in microseconds: a seq means the same only within one epoch, and a document that is deleted and made anew has another one';
+    COMMENT ON COLUMN ydoc_data.document.seq IS 'Number of the last update in the log';
+    COMMENT ON COLUMN ydoc_data.document.state_seq IS
+        'Number of the last update that the stored state holds';
+    COMMENT ON COLUMN ydoc_data.document.tail_rows IS 'Log rows behind the stored state';
+    COMMENT ON COLUMN ydoc_data.document.tail_bytes IS 'Bytes in those';
+
+    -- the truth
+    CREATE TABLE IF NOT EXISTS ydoc_data.log (
+        document text COLLATE "C" NOT NULL
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        seq bigint NOT NULL,
+        seq_from bigint NOT NULL,
+        update bytea NOT NULL,
+        at timestamptz NOT NULL DEFAULT now(),
+        actor text,
+        PRIMARY KEY (document, seq)
+    );
+    COMMENT ON TABLE ydoc_data.log IS
+        'Every update that was accepted; a row holds the updates seq_from to seq, merged';
+    COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';
+    COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';
+
+    -- where decoding begins; derived from the log
+    CREATE TABLE IF NOT EXISTS ydoc_data.state (
+        document text COLLATE "C" PRIMARY KEY
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        seq bigint NOT NULL,
+        state @extschema@.ydoc NOT NULL
+    );
+    COMMENT ON TABLE ydoc_data.state IS
+        'The merged document up to seq: where decoding begins; the log goes on from there';
+
+    CREATE UNLOGGED TABLE IF NOT EXISTS ydoc_data.client (
+        document text COLLATE "C" PRIMARY KEY
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        epoch bigint NOT NULL,
+        node text NOT NULL,
+        client bigint NOT NULL
+    );
+    COMMENT ON TABLE ydoc_data.client IS
+        'The Yjs client id that edits in SQL have; unlogged, because no other node may have it';
+
+    IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
+                     WHERE s.name = 'default_toast_compression')::text[]) THEN
+        ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;
+        ALTER TABLE ydoc_data.state ALTER COLUMN state SET COMPRESSION lz4;
+    END IF;
+END
+$upgrade$;
+COMMENT ON FUNCTION ydoc.upgrade_store() IS
+    'Makes what a store lacks that an older release created; changes nothing that is there';
+
+CREATE FUNCTION ydoc.create_store()
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('ydoc_data.document') IS NOT NULL THEN
+        RAISE EXCEPTION 'the store of this database exists already' USING
+            ERRCODE = 'duplicate_table', DETAIL = 'Its tables are in schema ydoc_data.',
+            HINT = 'After an upgrade of the extension, ydoc.upgrade_store() makes what is new.';
+    END IF;
+    CREATE SCHEMA ydoc_data;
+    COMMENT ON SCHEMA ydoc_data IS 'Documents kept by pg_ydoc';
+    PERFORM ydoc.upgrade_store();
+END
+$$;
+COMMENT ON FUNCTION ydoc.create_store() IS
+    'Creates the tables for documents in schema ydoc_data, as ordinary tables owned by the caller';
