@@ -427,11 +427,11 @@ static void
 append_log(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, TEXTARRAYOID};
+	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTOID};
 	Oid element_types[] = {TEXTOID, INT8OID, INT8OID, BYTEAOID, TEXTOID};
 	Datum *columns[5];
 	bool *no_actor = palloc(sizeof(bool) * batch->row_count);
-	Datum values[5];
+	Datum values[6];
 
 	for (int column = 0; column < 5; column++)
 		columns[column] = palloc(sizeof(Datum) * batch->row_count);
@@ -447,13 +447,15 @@ append_log(const Batch *batch)
 		no_actor[i] = row->actor == NULL;
 	}
 	store_prepare(&plan,
-				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor)"
-				  " SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-				  " pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))",
-				  5, types);
+				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor, source)"
+				  " SELECT n.*, NULLIF($6, '') FROM ROWS FROM (pg_catalog.unnest($1),"
+				  " pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+				  " pg_catalog.unnest($5)) AS n",
+				  6, types);
 	for (int column = 0; column < 5; column++)
 		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
 												  batch->row_count, element_types[column]));
+	values[5] = CStringGetTextDatum(ydoc_source);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT ||
 		SPI_processed != (uint64) batch->row_count)
 		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed, batch->row_count);

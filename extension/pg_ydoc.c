@@ -19,6 +19,7 @@ int ydoc_cache_size_kb = 16 * 1024;
 int ydoc_max_update_size_kb = 64 * 1024;
 bool ydoc_notify_enabled = true;
 char *ydoc_actor = NULL;
+char *ydoc_source = NULL;
 
 void _PG_init(void);
 
@@ -39,6 +40,9 @@ define_settings(void)
 	DefineCustomStringVariable("ydoc.actor", "Who is answerable for edits of stored documents.",
 							   "Written into the log beside them; empty: nobody is named.",
 							   &ydoc_actor, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("ydoc.source", "From where this session's updates come.",
+							   "Written into the log beside them, for audits; empty: nothing is.",
+							   &ydoc_source, "", PGC_USERSET, 0, NULL, NULL, NULL);
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("ydoc");
 #else

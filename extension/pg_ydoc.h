@@ -13,5 +13,6 @@ extern int ydoc_max_update_size_kb;
 /* ydoc.notify: whether commits tell listeners */
 extern bool ydoc_notify_enabled;
 extern char *ydoc_actor; /* never NULL; empty: nobody is named */
+extern char *ydoc_source; /* from where they come; empty: nothing is said */
 
 #endif

@@ -186,14 +186,14 @@ static bool
 apply_stored_state(const StoreHead *head, CachedDocument *document, CrdtError *error)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(head->name)};
+	Oid types[] = {TEXTOID, INT8OID};
+	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(head->seq)};
 	bool applied = true;
 
 	store_prepare(&plan,
 				  "SELECT s.seq, s.state::pg_catalog.bytea FROM ydoc_data.state s"
-				  " WHERE s.document = $1",
-				  1, types);
+				  " WHERE s.document = $1 AND s.seq <= $2",
+				  2, types);
 	if (SPI_execute_plan(plan, values, NULL, !head->for_writing, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a document's stored state");
 	if (SPI_processed == 1)
@@ -515,23 +515,32 @@ ydoc_store_heads(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+Datum
+store_state_datum(const StoreHead *head)
+{
+	CachedDocument *document = store_get_or_report(head);
+	CrdtBytes update = bridge_view(encode_for(document, (CrdtBytes){NULL, 0}));
+	Datum result = result_outside(ydoc_flat_make(update));
+
+	cache_release(document);
+	return result;
+}
+
 PG_FUNCTION_INFO_V1(ydoc_store_state);
 Datum
 ydoc_store_state(PG_FUNCTION_ARGS)
 {
 	StoreHead head;
-	CachedDocument *document = open_argument(fcinfo, &head);
 	Datum result = 0;
+	bool found;
 
-	if (document != NULL)
-	{
-		CrdtBytes update = bridge_view(encode_for(document, (CrdtBytes){NULL, 0}));
-
-		result = result_outside(ydoc_flat_make(update));
-		cache_release(document);
-	}
+	head.name = store_check_name(PG_GETARG_TEXT_PP(0));
+	store_open();
+	found = store_read_head(head.name, &head);
+	if (found)
+		result = store_state_datum(&head);
 	store_close();
-	if (document == NULL)
+	if (!found)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
 }

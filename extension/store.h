@@ -55,6 +55,9 @@ CachedDocument *store_get(const StoreHead *head, CrdtError *error);
 /* The same, or an error. */
 CachedDocument *store_get_or_report(const StoreHead *head);
 
+/* The document as of head as a value of type ydoc, in the memory outside SPI. */
+Datum store_state_datum(const StoreHead *head);
+
 /* Prepares a statement once per session. */
 SPIPlanPtr store_prepare(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types);
 

@@ -151,17 +151,17 @@ write_rows(const EditedDocument *document, bytea *update)
 {
 	static SPIPlanPtr insert_plan = NULL;
 	static SPIPlanPtr update_plan = NULL;
-	Oid types[] = {TEXTOID, INT8OID, BYTEAOID, TEXTOID};
+	Oid types[] = {TEXTOID, INT8OID, BYTEAOID, TEXTOID, TEXTOID};
 	Datum values[] = {CStringGetTextDatum(document->name), Int64GetDatum(document->seq + 1),
-					  PointerGetDatum(update), CStringGetTextDatum(document->actor)};
-	char nulls[] = {' ', ' ', ' ', document->actor[0] != '\0' ? ' ' : 'n'};
+					  PointerGetDatum(update), CStringGetTextDatum(document->actor),
+					  CStringGetTextDatum(ydoc_source)};
 
 	store_prepare(&update_plan,
 				  "UPDATE ydoc_data.document d SET seq = $2, tail_rows = d.tail_rows + 1,"
 				  " tail_bytes = d.tail_bytes + pg_catalog.octet_length($3)"
 				  " WHERE d.name = $1 AND d.seq = $2 - 1",
 				  3, types);
-	if (SPI_execute_plan(update_plan, values, nulls, false, 0) != SPI_OK_UPDATE)
+	if (SPI_execute_plan(update_plan, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not update a document's row");
 	if (SPI_processed != 1)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -169,10 +169,10 @@ write_rows(const EditedDocument *document, bytea *update)
 						errdetail("A policy or trigger of table ydoc_data.document keeps its row "
 								  "as it is.")));
 	store_prepare(&insert_plan,
-				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor)"
-				  " VALUES ($1, $2, $2, $3, $4)",
-				  4, types);
-	if (SPI_execute_plan(insert_plan, values, nulls, false, 0) != SPI_OK_INSERT ||
+				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor, source)"
+				  " VALUES ($1, $2, $2, $3, NULLIF($4, ''), NULLIF($5, ''))",
+				  5, types);
+	if (SPI_execute_plan(insert_plan, values, NULL, false, 0) != SPI_OK_INSERT ||
 		SPI_processed != 1)
 		elog(ERROR, "the log took " UINT64_FORMAT " of 1 row", SPI_processed);
 }
@@ -416,9 +416,8 @@ lock_document(StoreHead *head)
 	return document != NULL ? document : new_edited(head);
 }
 
-static int64
-edit_document(const char *name, const EditVerb *verb, const EditArguments *arguments,
-			  const Jsonb *operations)
+int64
+store_edit_run(const char *name, StoreEdit edit, void *context)
 {
 	StoreHead head = {.name = name};
 	EditedDocument *document;
@@ -432,12 +431,7 @@ edit_document(const char *name, const EditVerb *verb, const EditArguments *argum
 	set_client(&head, document, cached);
 	cached->edit.size = 0;
 	cached->edit_status = CRDT_OK;
-	crdt_doc_begin(cached->doc, NULL);
-	if (verb != NULL)
-		verb->run(cached->doc, arguments);
-	else
-		edit_run_list(cached->doc, operations);
-	crdt_doc_commit(cached->doc);
+	edit(cached, &head, context);
 	if (cached->edit_status != CRDT_OK)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (cached->edit.size > (size_t) ydoc_max_update_size_kb * 1024)
@@ -455,18 +449,38 @@ edit_document(const char *name, const EditVerb *verb, const EditArguments *argum
 	return seq;
 }
 
+/* What is to be done: a verb, or a list of operations. */
+typedef struct EditCall
+{
+	const EditVerb *verb; /* NULL: the list */
+	EditArguments arguments;
+	const Jsonb *operations;
+} EditCall;
+
+static void
+edit_by_call(CachedDocument *cached, const StoreHead *head, void *context)
+{
+	const EditCall *call = context;
+
+	crdt_doc_begin(cached->doc, NULL);
+	if (call->verb != NULL)
+		call->verb->run(cached->doc, &call->arguments);
+	else
+		edit_run_list(cached->doc, call->operations);
+	crdt_doc_commit(cached->doc);
+}
+
 static Datum
 edit_stored(FunctionCallInfo fcinfo, const char *verb_name)
 {
-	const EditVerb *verb = edit_verb(verb_name, strlen(verb_name));
-	EditArguments arguments;
+	EditCall call = {.verb = edit_verb(verb_name, strlen(verb_name))};
 
 	bridge_require_utf8();
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the name of the document must not be null")));
-	arguments = edit_arguments(fcinfo, verb);
-	PG_RETURN_INT64(edit_document(store_check_name(PG_GETARG_TEXT_PP(0)), verb, &arguments, NULL));
+	call.arguments = edit_arguments(fcinfo, call.verb);
+	PG_RETURN_INT64(store_edit_run(store_check_name(PG_GETARG_TEXT_PP(0)), edit_by_call, &call));
 }
 
 #define STORE_EDIT_FUNCTION(name)             \
@@ -501,7 +515,8 @@ PG_FUNCTION_INFO_V1(ydoc_store_edit);
 Datum
 ydoc_store_edit(PG_FUNCTION_ARGS)
 {
+	EditCall call = {.operations = PG_GETARG_JSONB_P(1)};
+
 	bridge_require_utf8();
-	PG_RETURN_INT64(
-		edit_document(store_check_name(PG_GETARG_TEXT_PP(0)), NULL, NULL, PG_GETARG_JSONB_P(1)));
+	PG_RETURN_INT64(store_edit_run(store_check_name(PG_GETARG_TEXT_PP(0)), edit_by_call, &call));
 }

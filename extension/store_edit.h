@@ -17,6 +17,14 @@
 
 #include "store.h"
 
+/* Changes the decoded document, as the client that it has, and leaves what it did as an update in
+ * document->edit: its local transactions are there by themselves. */
+typedef void (*StoreEdit)(CachedDocument *document, const StoreHead *head, void *context);
+
+/* Edits the document of that name, made if there is none, under its row's lock; returns the seq that will hold
+ * the edit. */
+int64 store_edit_run(const char *name, StoreEdit edit, void *context);
+
 int store_edit_count(const StoreHead *head);
 CrdtBytes store_edit_update(const StoreHead *head, int index);
 

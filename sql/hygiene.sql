@@ -15,7 +15,7 @@ WHERE pronargs > 0 AND proargnames IS NULL AND proname NOT IN ('ydoc_in', 'ydoc_
 SELECT proname AS definer_for_everybody FROM members
 WHERE prosecdef AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE'));
 SELECT proname AS runs_sql_without_path FROM members
-WHERE pronamespace = 'ydoc'::regnamespace
+WHERE pronamespace = 'ydoc'::regnamespace AND prokind = 'f' -- a procedure that commits cannot have one
   AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp'];
 -- what edits takes a client id by chance, so it gives another document each time
 SELECT proname AS value_function_not_parallel FROM members

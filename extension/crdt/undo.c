@@ -53,6 +53,8 @@ struct CrdtUndo
 	uint64_t last_change_ms; /* 0: the next change begins a step */
 	bool undoing;
 	bool redoing;
+	bool tracks_updates;
+	bool lost_steps;
 };
 
 /* ---- ranges ---- */
@@ -281,6 +283,18 @@ crdt_undo_stop_capturing(CrdtUndo *undo)
 	undo->last_change_ms = 0;
 }
 
+void
+crdt_undo_track_updates(CrdtUndo *undo, bool tracked)
+{
+	undo->tracks_updates = tracked;
+}
+
+bool
+crdt_undo_lost_steps(const CrdtUndo *undo)
+{
+	return undo->lost_steps;
+}
+
 size_t
 crdt_undo_count(const CrdtUndo *undo)
 {
@@ -328,7 +342,7 @@ is_tracked(const CrdtUndo *undo, const CrdtTransaction *transaction)
 	if (transaction->origin == undo)
 		return true;
 	if (!transaction->local)
-		return false; /* in Yjs the origin of an update is not null but undefined */
+		return undo->tracks_updates; /* in Yjs the origin of an update is not null but undefined */
 	for (size_t i = 0; i < undo->options.origin_count; i++)
 		if (undo->origins[i] == transaction->origin)
 			return true;
@@ -576,6 +590,7 @@ note(CrdtUndo *undo)
 		free_step(undo, &step);
 		free_steps(undo, &undo->undo_steps);
 		free_steps(undo, &undo->redo_steps);
+		undo->lost_steps = true;
 		return;
 	}
 	if (!undo->undoing && !undo->redoing)

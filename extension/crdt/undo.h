@@ -12,6 +12,16 @@
  * in its scope.  Undoing is itself a transaction: others see it as an ordinary edit, and what they
  * wrote stays.  The content of what may come back is kept from garbage collection as long as the
  * manager lives.
+ *
+ * A manager may also watch what updates bring, and so take back what others wrote:
+ *
+ *     CrdtUndo *undo = crdt_undo_new(doc, NULL);
+ *
+ *     crdt_undo_track_updates(undo, true);
+ *     crdt_doc_apply(doc, unwanted, CRDT_V1, NULL, &error);
+ *     crdt_undo_track_updates(undo, false);
+ *     crdt_doc_apply(doc, what_came_later, CRDT_V1, NULL, &error);
+ *     crdt_undo(undo, &done, &error);
  */
 #ifndef CRDT_UNDO_H
 #define CRDT_UNDO_H
@@ -37,6 +47,13 @@ typedef struct CrdtUndoOptions
 /* NULL: no memory.  The manager's own address is the origin of its transactions. */
 CRDT_MUST_CHECK CrdtUndo *crdt_undo_new(CrdtDoc *doc, const CrdtUndoOptions *options);
 void crdt_undo_free(CrdtUndo *undo);
+
+/* Are updates that are applied from now on tracked, as Yjs's manager does that is told the origin they
+ * are applied with?  Not at first. */
+void crdt_undo_track_updates(CrdtUndo *undo, bool tracked);
+
+/* Were steps forgotten for lack of memory? */
+bool crdt_undo_lost_steps(const CrdtUndo *undo);
 
 /* Takes back the newest step that still changes something; *done: there was one. */
 CRDT_MUST_CHECK CrdtStatus crdt_undo(CrdtUndo *undo, bool *done, CrdtError *error);

@@ -46,12 +46,15 @@ BEGIN
         update bytea NOT NULL,
         at timestamptz NOT NULL DEFAULT now(),
         actor text,
+        source text,
         PRIMARY KEY (document, seq)
     );
+    ALTER TABLE ydoc_data.log ADD COLUMN IF NOT EXISTS source text;
     COMMENT ON TABLE ydoc_data.log IS
         'Every update that was accepted; a row holds the updates seq_from to seq, merged';
     COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';
     COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';
+    COMMENT ON COLUMN ydoc_data.log.source IS 'From where it came: setting ydoc.source of the session that wrote it';
 
     -- where decoding begins; derived from the log
     CREATE TABLE IF NOT EXISTS ydoc_data.state (
@@ -73,10 +76,37 @@ BEGIN
     COMMENT ON TABLE ydoc_data.client IS
         'The Yjs client id that edits in SQL have; unlogged, because no other node may have it';
 
+    -- labels of states, and how long history is kept
+    CREATE TABLE IF NOT EXISTS ydoc_data.version (
+        document text COLLATE "C" NOT NULL
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        label text NOT NULL,
+        seq bigint NOT NULL,
+        at timestamptz NOT NULL DEFAULT now(),
+        actor text,
+        note text,
+        state @extschema@.ydoc,
+        PRIMARY KEY (document, label)
+    );
+    COMMENT ON TABLE ydoc_data.version IS 'States of documents that somebody gave a name';
+    COMMENT ON COLUMN ydoc_data.version.state IS
+        'The document as of seq, once the history does not reach back that far; NULL: the log has it';
+    CREATE TABLE IF NOT EXISTS ydoc_data.retention (
+        documents text COLLATE "C" PRIMARY KEY,
+        keep interval,
+        gap interval
+    );
+    COMMENT ON TABLE ydoc_data.retention IS
+        'How long history is kept, for documents whose names match a LIKE pattern; the one with the most characters that are no wildcards counts';
+    COMMENT ON COLUMN ydoc_data.retention.keep IS 'What is older goes; NULL: nothing does';
+    COMMENT ON COLUMN ydoc_data.retention.gap IS
+        'What one actor wrote with pauses of at most this becomes one row; NULL: every row stays';
+
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
                      WHERE s.name = 'default_toast_compression')::text[]) THEN
         ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;
         ALTER TABLE ydoc_data.state ALTER COLUMN state SET COMPRESSION lz4;
+        ALTER TABLE ydoc_data.version ALTER COLUMN state SET COMPRESSION lz4;
     END IF;
 END
 $upgrade$;

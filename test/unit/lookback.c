@@ -3,7 +3,11 @@
  */
 #include "replica.h"
 
+#include <stdio.h>
+
+#include "../../extension/crdt/bytes.h"
 #include "../../extension/crdt/position.h"
+#include "../../extension/crdt/runs.h"
 #include "../../extension/crdt/snapshot.h"
 #include "../../extension/crdt/undo.h"
 #include "examples.h"
@@ -52,6 +56,86 @@ undoing_takes_back_ones_own_and_leaves_what_others_wrote(void **state)
 	assert_int_equal(crdt_redo(undo, &done, &error), CRDT_OK);
 	assert_text(&ann, "t", "cats and dogs!");
 	crdt_undo_free(undo);
+	replica_close(&ann);
+}
+
+static void
+what_an_update_brought_can_be_taken_back_and_what_came_later_stays(void **state)
+{
+	Replica ann = replica_new_with((CrdtDocOptions){.keep_deleted = true});
+	const CrdtType *text = open_text(&ann);
+	CrdtUndo *undo = crdt_undo_new(ann.doc, NULL);
+	CrdtError error;
+	bool done;
+
+	(void) state;
+	receive(&ann, BYTES(ann_writes_cat));
+	crdt_undo_track_updates(undo, true);
+	receive(&ann, BYTES(ben_adds_bang));
+	crdt_undo_track_updates(undo, false);
+	receive(&ann, BYTES(ann_adds_s));
+	assert_int_equal(crdt_undo_count(undo), 1);
+	crdt_doc_set_client(ann.doc, 99);
+	assert_int_equal(crdt_undo(undo, &done, &error), CRDT_OK);
+	assert_true(done);
+	assert_false(crdt_undo_lost_steps(undo));
+	assert_text(&ann, "t", "cats");
+	assert_int_equal(crdt_doc_length(ann.doc, text), 4);
+	crdt_undo_free(undo);
+	replica_close(&ann);
+}
+
+/* Runs as text: CLIENT@CLOCK+UNITS=TEXT, types in brackets. */
+static bool
+write_run(void *context, const CrdtRun *run)
+{
+	CrdtBuffer *out = context;
+	char head[80];
+	int size = snprintf(head, sizeof(head), "%.*s%llu@%llu+%llu ", (int) run->key.size,
+						(const char *) run->key.data, (unsigned long long) run->client,
+						(unsigned long long) run->clock, (unsigned long long) run->units);
+	CrdtError error;
+
+	crdt_write_bytes(out, (CrdtBytes){(const uint8_t *) head, (size_t) size});
+	if (run->is_text)
+		assert_int_equal(crdt_run_text(run, 0, run->units, out, &error), CRDT_OK);
+	return true;
+}
+
+static bool
+write_enter(void *context)
+{
+	crdt_write_bytes(context, NAME("["));
+	return true;
+}
+
+static bool
+write_leave(void *context)
+{
+	crdt_write_bytes(context, NAME("]"));
+	return true;
+}
+
+static void
+visible_units_tell_their_clients_and_clocks(void **state)
+{
+	Replica ann = replica_new();
+	const CrdtType *text = open_text(&ann);
+	CrdtBuffer runs;
+	CrdtRunVisitor visitor = {&runs, write_run, write_enter, write_leave};
+	CrdtError error;
+
+	(void) state;
+	crdt_doc_set_client(ann.doc, 7);
+	type(&ann, text, 0, NAME("hello"));
+	crdt_doc_set_client(ann.doc, 9);
+	type(&ann, text, 2, NAME("\xf0\x9f\x98\x80"));
+	assert_int_equal(crdt_text_delete(ann.doc, text, 0, 1, &error), CRDT_OK);
+	crdt_buffer_open(&runs, &ann.world->host);
+	assert_int_equal(crdt_doc_visit_runs(ann.doc, text, &visitor, &error), CRDT_OK);
+	assert_bytes_equal(crdt_buffer_view(&runs), NAME("7@1+1 e9@0+2 \xf0\x9f\x98\x80"
+													 "7@2+3 llo"));
+	crdt_buffer_close(&runs);
 	replica_close(&ann);
 }
 
@@ -169,6 +253,8 @@ run_lookback_tests(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(undoing_takes_back_ones_own_and_leaves_what_others_wrote),
+		cmocka_unit_test(what_an_update_brought_can_be_taken_back_and_what_came_later_stays),
+		cmocka_unit_test(visible_units_tell_their_clients_and_clocks),
 		cmocka_unit_test(an_undo_for_which_there_is_no_memory_can_be_tried_again),
 		cmocka_unit_test(a_snapshot_brings_back_what_was_deleted_since),
 		cmocka_unit_test(a_document_that_forgets_what_is_deleted_restores_nothing),
