@@ -246,7 +246,8 @@ lock_rows(Batch *batch, ArrayType *names)
 		document->head = (StoreHead){
 			.name = document->name,
 			.store = store,
-			.epoch = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null)),
+			.epoch =
+				store_epoch(DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null))),
 			.seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &null)),
 			.state_seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &null)),
 			.for_writing = true,

@@ -7,8 +7,13 @@
 #include "store.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"
+#endif
 #include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -89,6 +94,43 @@ store_check_name(const text *name)
 	return string;
 }
 
+/* ---- epochs ---- */
+
+/* The line of history that this server writes; on a standby, the one that it follows. */
+static TimeLineID
+current_timeline(void)
+{
+	TimeLineID timeline = 0;
+
+	if (RecoveryInProgress())
+	{
+		(void) GetXLogReplayRecPtr(&timeline);
+		return timeline;
+	}
+#if PG_VERSION_NUM >= 150000
+	return GetWALInsertionTimeLine();
+#else
+	return ThisTimeLineID;
+#endif
+}
+
+/*
+ * Whoever has read up to (epoch, seq) wants to know what follows; but a server that was promoted or
+ * restored may lack commits that were shown, and hand their seqs out again.  Each such fork has a
+ * system identifier and timeline of its own, so these are part of the epoch that we tell: it changes for every
+ * document when they do, and its clients are asked for what they hold.
+ */
+int64
+store_epoch(int64 epoch)
+{
+	uint64 fork[] = {GetSystemIdentifier(), current_timeline()};
+	uint64 told =
+		(hash_bytes_extended((const unsigned char *) fork, sizeof(fork), 0) ^ (uint64) epoch) &
+		PG_INT64_MAX;
+
+	return told == 0 ? 1 : (int64) told; /* 0 is that of no document */
+}
+
 /* ---- reading rows ---- */
 
 static int64
@@ -125,7 +167,7 @@ store_read_head(const char *name, StoreHead *head)
 		return false;
 	*head = (StoreHead){.name = name,
 						.store = store_oid(),
-						.epoch = get_int64(0, 1),
+						.epoch = store_epoch(get_int64(0, 1)),
 						.seq = get_int64(0, 2),
 						.state_seq = get_int64(0, 3)};
 	SPI_freetuptable(SPI_tuptable);
@@ -150,7 +192,7 @@ lock_row(const char *name, StoreHead *head)
 		return false;
 	*head = (StoreHead){.name = name,
 						.store = store_oid(),
-						.epoch = get_int64(0, 1),
+						.epoch = store_epoch(get_int64(0, 1)),
 						.seq = get_int64(0, 2),
 						.state_seq = get_int64(0, 3),
 						.for_writing = true};
@@ -509,6 +551,7 @@ ydoc_store_heads(PG_FUNCTION_ARGS)
 		for (int column = 0; column < 3; column++)
 			values[column] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 										   column + 1, &nulls[column]);
+		values[1] = Int64GetDatum(store_epoch(DatumGetInt64(values[1])));
 		put_row(fcinfo, values, nulls);
 	}
 	store_close();

@@ -45,6 +45,9 @@ bool store_read_head(const char *name, StoreHead *head);
 /* The same, locked until the transaction ends, and made if there is none. */
 void store_lock_head(const char *name, StoreHead *head);
 
+/* The epoch of a document that we tell, given the one in its row. */
+int64 store_epoch(int64 epoch);
+
 /* Oid of table ydoc_data.document. */
 Oid store_oid(void);
 

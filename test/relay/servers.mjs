@@ -49,7 +49,8 @@ function signalTo (pid, signal) {
 
 // ---- PostgreSQL ----
 
-export async function startDatabase () {
+// A server in a directory of its own; make fills its data directory.
+async function startServer (make) {
   const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-test-'))
   const socket = join(directory, 'socket')
   const data = join(directory, 'data')
@@ -70,7 +71,7 @@ export async function startDatabase () {
   }
   leftovers.add(abandon)
   const options = { ...owner, cwd: directory, env: { ...process.env, HOME: directory } }
-  await run(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options)
+  await make(data, options)
 
   const start = () => run(join(bin, 'pg_ctl'), [
     '-D', data, '-w', '-l', join(socket, 'log'), '-o', `-k ${socket} -c listen_addresses=''`, 'start'
@@ -83,14 +84,14 @@ export async function startDatabase () {
       { maxBuffer: 1 << 28 })
     return stdout.replace(/\n$/, '')
   }
-  await psql('CREATE DATABASE test', 'postgres')
-  await psql('CREATE EXTENSION pg_ydoc; SELECT ydoc.create_store()')
 
   return {
     conninfo: `host=${socket} user=postgres dbname=test`,
+    socket,
     psql,
     text: (document, root = 'content') => psql(`SELECT ydoc.text('${document}', '${root}')`),
     start,
+    promote: () => run(join(bin, 'pg_ctl'), ['-D', data, '-w', 'promote'], options),
     // as if the machine had lost power: no process gets to say goodbye
     async kill9 () {
       const pid = postmaster()
@@ -106,6 +107,20 @@ export async function startDatabase () {
       leftovers.delete(abandon)
     }
   }
+}
+
+export async function startDatabase () {
+  const database = await startServer((data, options) => run(join(bin, 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options))
+  await database.psql('CREATE DATABASE test', 'postgres')
+  await database.psql('CREATE EXTENSION pg_ydoc; SELECT ydoc.create_store()')
+  return database
+}
+
+// An asynchronous standby of a database.
+export function startStandby (primary) {
+  return startServer((data, options) => run(join(bin, 'pg_basebackup'),
+    ['-D', data, '-h', primary.socket, '-U', 'postgres', '-R', '-X', 'stream', '-c', 'fast'], options))
 }
 
 // A way to the database that can swallow its answers, and break.

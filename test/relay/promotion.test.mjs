@@ -1,0 +1,70 @@
+// A standby that lags is promoted: commits that people have seen are lost to the database, and their seqs are handed out
+// again.  Relays follow, notice the new epoch, and get back from the clients what was lost.
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+
+import { closeAll, open, startDatabase, startRelay, startStandby, until } from './harness.mjs'
+
+const servers = []
+after(async () => {
+  closeAll()
+  for (const server of servers.reverse()) await server.stop()
+})
+
+test('a standby is promoted while it lags; both relays and all clients agree again', { timeout: 120000 }, async () => {
+  const primary = await startDatabase()
+  servers.push(primary)
+  const standby = await startStandby(primary)
+  servers.push(standby)
+  const either = { conninfo: `host=${primary.socket},${standby.socket} user=postgres dbname=test target_session_attrs=read-write` }
+  const relays = [await startRelay(either), await startRelay(either)]
+  servers.push(...relays)
+
+  const [ann, ben] = [open(relays[0], 'moved'), open(relays[1], 'moved')]
+  await Promise.all([ann.synced(), ben.synced()])
+  ann.text.insert(0, 'before ')
+  await until(() => ben.text.toString() === 'before ')
+  await until(async () => await standby.text('moved') === 'before ')
+  const [epoch, seq] = (await primary.psql("SELECT epoch, seq FROM ydoc.heads('{moved}')")).split('|')
+  assert.equal((await standby.psql("SELECT epoch, seq FROM ydoc.heads('{moved}')")), `${epoch}|${seq}`, 'a standby tells the same')
+
+  // the standby hears nothing any more
+  process.kill(Number(await primary.psql('SELECT pid FROM pg_stat_replication')), 'SIGSTOP')
+  ann.text.insert(7, 'lost ')
+  ben.text.insert(0, '> ')
+  await until(() => ann.text.toString() === '> before lost ' && ben.text.toString() === '> before lost ')
+  await until(async () => await primary.text('moved') === '> before lost ')
+  await primary.kill9()
+  assert.equal(await standby.text('moved'), 'before ', 'what was committed is not there')
+  await standby.promote()
+
+  // somebody else gets the lost seqs before anybody has come back
+  await standby.psql("SELECT ydoc.text_append('moved', 'other', 'a'), ydoc.text_append('moved', 'content', '')")
+  await until(async () => await standby.text('moved') === '> before lost ', 60000)
+  await until(() => ann.doc.getText('other').toString() === 'a' && ben.doc.getText('other').toString() === 'a')
+  assert.notEqual((await standby.psql("SELECT epoch FROM ydoc.heads('{moved}')")), epoch, 'the epoch is another one')
+  ann.text.insert(0, 'after ')
+  await until(() => ben.text.toString() === 'after > before lost ')
+  await until(async () => await standby.text('moved') === 'after > before lost ')
+  assert.equal(await standby.psql("SELECT count(*) FROM ydoc_data.log l WHERE document = 'moved' AND seq_from <> coalesce((SELECT max(e.seq) FROM ydoc_data.log e WHERE e.document = l.document AND e.seq < l.seq), 0) + 1"), '0')
+})
+
+test('edits in SQL take another client id after a promotion', { timeout: 60000 }, async () => {
+  const primary = await startDatabase()
+  servers.push(primary)
+  const standby = await startStandby(primary)
+  servers.push(standby)
+  const clients = database => database.psql("SELECT DISTINCT client FROM ydoc_data.log l, yupdate_inspect(l.update) WHERE l.document = 'sql' ORDER BY 1")
+
+  await primary.psql("SELECT ydoc.text_append('sql', 't', 'a')")
+  await until(async () => await standby.text('sql', 't') === 'a')
+  process.kill(Number(await primary.psql('SELECT pid FROM pg_stat_replication')), 'SIGSTOP')
+  await primary.psql("SELECT ydoc.text_append('sql', 't', 'b')")
+  const before = await clients(primary)
+  await primary.kill9()
+  await standby.promote()
+  await standby.psql("SELECT ydoc.text_append('sql', 't', 'c')")
+  const after = (await clients(standby)).split('\n')
+  assert.equal(after.length, 2)
+  assert.ok(after.includes(before), 'the clock of b is not given to c')
+})
