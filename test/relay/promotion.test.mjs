@@ -34,14 +34,18 @@ test('a standby is promoted while it lags; both relays and all clients agree aga
   ben.text.insert(0, '> ')
   await until(() => ann.text.toString() === '> before lost ' && ben.text.toString() === '> before lost ')
   await until(async () => await primary.text('moved') === '> before lost ')
+  const lost = Number((await primary.psql("SELECT seq FROM ydoc.heads('{moved}')")))
+  for (const relay of relays) relay.child.kill('SIGSTOP')
   await primary.kill9()
   assert.equal(await standby.text('moved'), 'before ', 'what was committed is not there')
   await standby.promote()
 
-  // somebody else gets the lost seqs before anybody has come back
-  await standby.psql("SELECT ydoc.text_append('moved', 'other', 'a'), ydoc.text_append('moved', 'content', '')")
+  // somebody else gets the lost seqs, and more, before the relays look
+  for (let i = 0; i < 6; i++) await standby.psql("SELECT ydoc.text_append('moved', 'other', 'a')")
+  assert.ok(Number((await standby.psql("SELECT seq FROM ydoc.heads('{moved}')"))) > lost)
+  for (const relay of relays) relay.child.kill('SIGCONT')
   await until(async () => await standby.text('moved') === '> before lost ', 60000)
-  await until(() => ann.doc.getText('other').toString() === 'a' && ben.doc.getText('other').toString() === 'a')
+  await until(() => ann.doc.getText('other').toString() === 'aaaaaa' && ben.doc.getText('other').toString() === 'aaaaaa')
   assert.notEqual((await standby.psql("SELECT epoch FROM ydoc.heads('{moved}')")), epoch, 'the epoch is another one')
   ann.text.insert(0, 'after ')
   await until(() => ben.text.toString() === 'after > before lost ')
