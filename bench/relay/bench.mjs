@@ -1,0 +1,188 @@
+// The relay beside its peers and its limit: `make -C bench/relay`, or `node bench.mjs SCENARIO ...`.
+//
+// Each scenario starts the servers it compares, one after the other, and prints a line for each, then what DESIGN
+// asks for: target, measured, met.
+import { cpus, loadavg } from 'node:os'
+
+import * as servers from './servers.mjs'
+import { startTrace } from './trace.mjs'
+
+const verdicts = []
+
+function target (what, measured, limit, unit, atLeast = false) {
+  const met = atLeast ? measured >= limit : measured <= limit
+  verdicts.push({ what, limit: `${atLeast ? 'at least' : 'at most'} ${limit} ${unit}`, measured: `${round(measured)} ${unit}`, met })
+}
+
+const round = number => number >= 100 ? Math.round(number) : Number(number.toPrecision(3))
+
+function table (title, rows) {
+  console.log(`\n${title}`)
+  const heads = Object.keys(rows[0])
+  const cells = [heads, ...rows.map(row => heads.map(head => typeof row[head] === 'number' ? String(round(row[head])) : String(row[head] ?? '')))]
+  const widths = heads.map((_, i) => Math.max(...cells.map(line => line[i].length)))
+  for (const line of cells) console.log(line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join('  '))
+}
+
+// Starts each server in turn and measures it alone.
+async function each (starts, measure) {
+  const rows = []
+  for (const start of starts) {
+    const server = await start()
+    try {
+      rows.push({ server: server.name, ...await measure(server) })
+    } finally {
+      await server.stop()
+    }
+  }
+  return rows
+}
+
+const everybody = [servers.startOurs, servers.startYWebsocket, servers.startHocuspocus, servers.startCopier]
+
+const cost = (result, of) => ({
+  'p50 ms': result.p50_ms,
+  'p95 ms': result.p95_ms,
+  'p99 ms': result.p99_ms,
+  'deliveries/s': result.delivered / of.seconds,
+  'CPU µs/update': result.serverCpu / result.sent * 1e6,
+  'with database': (result.serverCpu + result.databaseCpu) / result.sent * 1e6,
+  'WAL B/update': result.wal / result.sent,
+  lost: result.undelivered
+})
+
+const scenarios = {
+  // many small documents
+  async steady () {
+    const load = { documents: 100, editors: 2, rate: 10, seconds: 10, warmup: 2 }
+    const rows = await each(everybody, async server => cost(await servers.load(server, load), load))
+    table('100 documents x 2 editors x 10 updates/s', rows)
+    target('keystroke to the other editor, p50', rows[0]['p50 ms'], 3, 'ms')
+    target('keystroke to the other editor, p99', rows[0]['p99 ms'], 12, 'ms')
+    target('CPU per update, relay', rows[0]['CPU µs/update'], 40, 'µs')
+    target('CPU per update, with PostgreSQL', rows[0]['with database'], 100, 'µs')
+  },
+
+  // the most that keeps p99 below 100 ms with everything delivered
+  async most () {
+    const rows = await each(everybody, async server => {
+      let best = { sent: 0, p50_ms: 0, p99_ms: 0, serverCpu: 0, databaseCpu: 0, wal: 0 }
+      let misses = 0
+      for (let rate = 20; misses < 2 && rate < 2000; rate *= 1.2) {
+        const load = { documents: 64, editors: 2, rate: Math.round(rate), seconds: 3, warmup: 1 }
+        const result = await servers.load(server, load)
+        const offered = 128 * load.rate * load.seconds
+        if (result.p99_ms <= 100 && result.undelivered === 0 && result.delivered >= 0.97 * offered) {
+          best = { ...result, rate: result.delivered / load.seconds }
+          misses = 0
+        } else misses++
+      }
+      return {
+        'updates/s': best.rate,
+        'p50 ms': best.p50_ms,
+        'p99 ms': best.p99_ms,
+        'CPU µs/update': best.serverCpu / best.sent * 1e6,
+        'with database': (best.serverCpu + best.databaseCpu) / best.sent * 1e6,
+        'WAL B/update': best.wal / best.sent
+      }
+    })
+    table('most updates/s, 64 documents x 2 editors, p99 at most 100 ms', rows)
+    target('most durable updates/s', rows[0]['updates/s'], 22000, '/s', true)
+  },
+
+  // one document, everybody in it
+  async busy () {
+    const load = { documents: 1, editors: 100, rate: 10, seconds: 10, warmup: 2 }
+    const rows = await each(everybody, async server => {
+      const result = await servers.load(server, load)
+      return { ...cost(result, load), 'CPU µs/delivery': result.serverCpu / (result.delivered * (1 + load.warmup / load.seconds)) * 1e6 }
+    })
+    table('1 document x 100 editors x 10 updates/s', rows)
+    target('CPU per delivery', rows[0]['CPU µs/delivery'], 4, 'µs')
+    target('busy document, p99', rows[0]['p99 ms'], 15, 'ms')
+  },
+
+  // writer and reader on different relays
+  async apart () {
+    const load = { documents: 50, editors: 2, rate: 10, seconds: 10, warmup: 2 }
+    const rows = await each([() => servers.startOurs(2)], async server => cost(await servers.load(server, load), load))
+    table('50 documents x 2 editors on different relays x 10 updates/s', rows)
+    target('two relays, p50', rows[0]['p50 ms'], 6, 'ms')
+    target('two relays, p99', rows[0]['p99 ms'], 30, 'ms')
+    target('two relays, CPU per update with PostgreSQL', rows[0]['with database'], 200, 'µs')
+  },
+
+  // one writes, many read, one document
+  async fan_out () {
+    const rows = []
+    for (const readers of [10, 100, 1000, 5000]) {
+      const load = { documents: 1, editors: 1, readers, rate: 20, seconds: 5, warmup: 1 }
+      rows.push(...(await each([servers.startOurs, servers.startYWebsocket, servers.startCopier], async server => {
+        const result = await servers.load(server, load)
+        return { readers, 'p50 ms': result.p50_ms, 'p99 ms': result.p99_ms, 'CPU µs/frame': result.serverCpu / result.frames_in * 1e6, lost: result.undelivered }
+      })))
+    }
+    table('1 editor x 20 updates/s to many readers', rows)
+    const [ours, copier] = [rows.at(-3), rows.at(-1)]
+    target('fan-out to 5000, CPU per frame, as a multiple of the copier', ours['CPU µs/frame'] / copier['CPU µs/frame'], 1.1, 'x')
+  },
+
+  // presence of everybody
+  async presence () {
+    const load = { documents: 1, editors: 1, readers: 1500, rate: 10, presence: 0.1, seconds: 10, warmup: 5 }
+    const rows = await each([servers.startOurs, servers.startYWebsocket], async server => {
+      const result = await servers.load(server, load)
+      return { 'p50 ms': result.p50_ms, 'p99 ms': result.p99_ms, 'presence p99 ms': result.presence_p99_ms, 'CPU %': result.serverCpu / 15 * 100, lost: result.undelivered }
+    })
+    table('1 editor, 1,500 readers, presence of all every 10 s', rows)
+    target('one writer, 1,500 readers, presence of all: p99', rows[0]['p99 ms'], 250, 'ms')
+    target('one writer, 1,500 readers, presence of all: undelivered', rows[0].lost, 0, 'updates')
+  },
+
+  // connections that do nothing
+  async idle () {
+    const rows = []
+    for (const count of [1000, 10000]) {
+      const load = { documents: count / 10, editors: 0, readers: 10, seconds: 1, warmup: 0, rate: 0 }
+      rows.push(...(await each([servers.startOurs, servers.startYWebsocket, servers.startHocuspocus, servers.startCopier], async server => {
+        const [pid] = server.pids
+        const [bytes, cpu] = [servers.residentBytes(pid), servers.cpuSeconds(pid)]
+        const result = await servers.load(server, load, async () => ({
+          bytes: servers.residentBytes(pid) - bytes,
+          cpu: servers.cpuSeconds(pid) - cpu
+        }))
+        return {
+          connections: count,
+          'KiB each': result.bytes / count / 1024,
+          'connected/s': count / result.connect_seconds,
+          'CPU ms/connect': result.cpu / count * 1000,
+          'p99 ms to connect': result.connect_p99_ms
+        }
+      })))
+    }
+    table('idle connections, 10 a document', rows)
+    const ours = rows[4]
+    target('10,000 idle connections, memory of each', ours['KiB each'], 4, 'KiB')
+    target('connect and sync, CPU of the relay', ours['CPU ms/connect'], 0.15, 'ms')
+  },
+
+  // a large document that nobody has open
+  async cold () {
+    const rows = await each([servers.startOurs, servers.startHocuspocus], async server => {
+      const name = await startTrace(server, 'automerge-paper')
+      const result = await servers.load(server, { name, documents: 1, editors: 0, readers: 50, connects: 50, seconds: 0, warmup: 0, rate: 0 })
+      return { 'first ms': result.connect_first_ms, 'p50 ms': result.connect_p50_ms, 'last ms': result.connect_max_ms }
+    })
+    table('a document of 260,000 operations opened cold by 50', rows)
+    target('cold open, first of 50', rows[0]['first ms'], 10, 'ms')
+    target('cold open, last of 50', rows[0]['last ms'], 50, 'ms')
+  }
+}
+
+const wanted = process.argv.slice(2)
+for (const name of wanted) if (!(name in scenarios)) throw new Error(`no scenario ${name}; there are ${Object.keys(scenarios).join(' ')}`)
+console.log(`${cpus().length} x ${cpus()[0].model}; load average ${loadavg()[0].toFixed(1)}; node ${process.version}; the load shares the cores`)
+for (const [name, scenario] of Object.entries(scenarios)) {
+  if (wanted.length === 0 || wanted.includes(name)) await scenario()
+}
+table('targets of the design', verdicts)
