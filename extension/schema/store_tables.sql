@@ -113,7 +113,63 @@ $upgrade$;
 COMMENT ON FUNCTION ydoc.upgrade_store() IS
     'Makes what a store lacks that an older release created; changes nothing that is there';
 
-CREATE FUNCTION ydoc.create_store()
+CREATE FUNCTION ydoc.partition_log(partitions integer)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 100000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+DECLARE
+    obstacle text;
+    grantee record;
+BEGIN
+    IF partitions NOT BETWEEN 1 AND 1024 THEN
+        RAISE EXCEPTION 'a log has 1 to 1024 partitions, not %', partitions USING ERRCODE = 'invalid_parameter_value';
+    ELSIF (SELECT c.relkind FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass) = 'p' THEN
+        RAISE EXCEPTION 'the log is partitioned already' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    LOCK TABLE ydoc_data.log IN ACCESS EXCLUSIVE MODE;
+    -- what is the DBA's own is for the DBA to make again: nothing of it gets lost silently
+    SELECT string_agg(found.name, ', ') INTO obstacle FROM (
+        SELECT format('policy %I', p.polname) AS name FROM pg_policy p WHERE p.polrelid = 'ydoc_data.log'::regclass
+        UNION ALL
+        SELECT format('trigger %I', t.tgname) FROM pg_trigger t WHERE t.tgrelid = 'ydoc_data.log'::regclass AND NOT t.tgisinternal
+        UNION ALL
+        SELECT 'row security' FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass AND c.relrowsecurity) AS found;
+    IF obstacle IS NOT NULL THEN
+        RAISE EXCEPTION 'table ydoc_data.log has %', obstacle USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Drop these before, and make them again for the partitioned table.';
+    END IF;
+
+    ALTER TABLE ydoc_data.log RENAME TO log_unpartitioned;
+    ALTER INDEX ydoc_data.log_pkey RENAME TO log_unpartitioned_pkey;
+    CREATE TABLE ydoc_data.log (
+        LIKE ydoc_data.log_unpartitioned INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS,
+        PRIMARY KEY (document, seq),
+        FOREIGN KEY (document) REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE
+    ) PARTITION BY HASH (document);
+    COMMENT ON TABLE ydoc_data.log IS
+        'Every update that was accepted; a row holds the updates seq_from to seq, merged';
+    FOR remainder IN 0 .. partitions - 1 LOOP
+        EXECUTE format('CREATE TABLE ydoc_data.log_%s PARTITION OF ydoc_data.log FOR VALUES WITH (MODULUS %s, REMAINDER %s)',
+                       remainder, partitions, remainder);
+    END LOOP;
+    FOR grantee IN
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS name, a.privilege_type,
+               CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option
+        FROM pg_class c, aclexplode(c.relacl) a
+        WHERE c.oid = 'ydoc_data.log_unpartitioned'::regclass AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT %s ON ydoc_data.log TO %s%s', grantee.privilege_type, grantee.name, grantee.option);
+    END LOOP;
+    INSERT INTO ydoc_data.log SELECT * FROM ydoc_data.log_unpartitioned;
+    DROP TABLE ydoc_data.log_unpartitioned;
+END
+$$;
+COMMENT ON FUNCTION ydoc.partition_log(integer) IS
+    'Makes ydoc_data.log a table of hash partitions by document, copying what is there while nobody may write; 55000 if it has policies or triggers of yours';
+
+CREATE FUNCTION ydoc.create_store(log_partitions integer DEFAULT 0)
     RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
     SET search_path TO pg_catalog, pg_temp
@@ -127,7 +183,10 @@ BEGIN
     CREATE SCHEMA ydoc_data;
     COMMENT ON SCHEMA ydoc_data IS 'Documents kept by pg_ydoc';
     PERFORM ydoc.upgrade_store();
+    IF log_partitions <> 0 THEN
+        PERFORM ydoc.partition_log(log_partitions);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION ydoc.create_store() IS
-    'Creates the tables for documents in schema ydoc_data, as ordinary tables owned by the caller';
+COMMENT ON FUNCTION ydoc.create_store(integer) IS
+    'Creates the tables for documents in schema ydoc_data, as ordinary tables owned by the caller; the log in so many hash partitions, 0 for none';

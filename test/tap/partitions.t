@@ -1,0 +1,54 @@
+# The log in hash partitions: from the start, or later, with what is there; everything works on it as before.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Test::More;
+use Cluster;
+
+my $cluster = Cluster->new;
+my $session = $cluster->session;
+
+sub sums
+{
+	return $session->ask(q{SELECT count(*), sum(seq), md5(string_agg(document || seq || encode(update, 'hex'), ',' ORDER BY document COLLATE "C", seq)) FROM ydoc_data.log});
+}
+
+$session->ask('SELECT ydoc.create_store()');
+$session->ask(q{CREATE ROLE a_relay; GRANT USAGE ON SCHEMA ydoc_data TO a_relay; GRANT SELECT, INSERT ON ydoc_data.log TO a_relay});
+$session->ask(q{SELECT ydoc.text_append('d' || n, 't', 'hello ' || n) FROM generate_series(1, 100) AS n});
+$session->ask(q{SELECT ydoc.text_append('d' || n, 't', '!') FROM generate_series(1, 50) AS n});
+my $before = sums();
+is($session->ask('SELECT ydoc.partition_log(0)'), 'ERROR:  22023', 'no partitions are refused');
+$session->ask('CREATE POLICY p ON ydoc_data.log USING (true)');
+is($session->ask('SELECT ydoc.partition_log(4)'), 'ERROR:  55000', 'a policy is not lost silently');
+$session->ask('DROP POLICY p ON ydoc_data.log');
+$session->ask('SELECT ydoc.partition_log(4)');
+is(sums(), $before, 'all rows are there');
+is($session->ask(q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'ydoc_data.log'::regclass}), 4, 'in four partitions');
+is($session->ask(q{SELECT count(*) FROM ydoc_data.log_0}) > 10, 1, 'which share them');
+is($session->ask('SELECT ydoc.partition_log(4)'), 'ERROR:  55000', 'it is done once');
+is($session->ask(q{SELECT string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM information_schema.role_table_grants WHERE grantee = 'a_relay' AND table_name = 'log'}),
+	'INSERT SELECT', 'rights are as before');
+$session->ask('SELECT ydoc.upgrade_store()');
+is(sums(), $before, 'an upgrade leaves it');
+
+is($session->ask(q{SELECT ydoc.text('d7', 't')}), 'hello 7!', 'reading');
+is($session->ask(q{SELECT ydoc.text_append('d7', 't', '?')}), 3, 'editing');
+is($session->ask('SELECT seq FROM ydoc.apply_batch(ARRAY[$$d7$$, $$e1$$], ARRAY[' . typed(9, 0, 'x') . ', ' . typed(9, 0, 'x') . '], ARRAY[$$ann$$, $$ann$$])'),
+	"4\n1", 'batches');
+is($session->ask(q{SELECT string_agg(text, '' ORDER BY index) FROM ydoc.blame('d7', 't')}) , $session->ask(q{SELECT ydoc.text('d7', 't')}), 'history');
+$session->ask(q{DELETE FROM ydoc_data.document WHERE name = 'd7'});
+is($session->ask(q{SELECT count(*) FROM ydoc_data.log WHERE document = 'd7'}), 0, 'a document takes its log with it');
+like($session->ask(q{EXPLAIN SELECT * FROM ydoc_data.log WHERE document = 'd8' AND seq > 1}), qr/log_\d/, 'one document is in one partition');
+unlike($session->ask(q{EXPLAIN SELECT * FROM ydoc_data.log WHERE document = 'd8' AND seq > 1}), qr/Append/, 'and only that is read');
+$session->close;
+
+$cluster->value('CREATE DATABASE more', 'postgres');
+my $more = $cluster->session('more');
+$more->ask('CREATE EXTENSION pg_ydoc');
+$more->ask('SELECT ydoc.create_store(log_partitions => 8)');
+$more->ask(q{SELECT ydoc.text_append('a', 't', 'b')});
+is($more->ask(q{SELECT ydoc.text('a', 't'), (SELECT count(*) FROM pg_inherits WHERE inhparent = 'ydoc_data.log'::regclass)}), 'b|8', 'or from the start');
+$more->close;
+done_testing;
