@@ -20,6 +20,7 @@ declare -A why=(
 	[zlib1g-dev]="test data is compressed"
 	[perl]="runs the tests that need servers of their own"
 	[curl]="asks the page in the README's tests"
+	[pgbouncer]="a pooler for the relay's tests"
 	[procps]="tests find the processes of a server"
 	[chromium]="a real browser for the demo page's tests"
 	[clang]="fuzzing: libFuzzer"
@@ -39,7 +40,7 @@ is_there() {
 		nodejs) command -v node ;;
 		procps) command -v ps ;;
 		perl) command -v prove ;;
-		npm | curl | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
+		npm | curl | pgbouncer | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
 		*) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
 	esac > /dev/null 2>&1
 }
@@ -52,7 +53,7 @@ packages_for() {
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
 		test)
-			echo libcmocka-dev zlib1g-dev perl curl procps chromium clang libclang-rt-dev clang-format \
+			echo libcmocka-dev zlib1g-dev perl curl procps pgbouncer chromium clang libclang-rt-dev clang-format \
 				cppcheck shellcheck
 			;;
 		lint) echo clang-format cppcheck shellcheck ;;

@@ -66,6 +66,9 @@ static const Option options[] = {
 		 "address and port, HOST:PORT; port 0 takes a free one"),
 	TEXT("port-file", port_file, NULL, "file that gets the port once the relay listens"),
 	TEXT("database", database, "", "libpq connection string or URI; empty: libpq's own defaults"),
+	TEXT("listen-database", listen_database, NULL,
+		 "the same for the one connection that listens, if --database leads to a pooler such as"
+		 " pgbouncer: straight to the server"),
 	TEXT("static", static_dir, NULL, "directory served to plain GET requests"),
 	SWITCH("init", init, "create the extension and its store first, if they are missing"),
 	TEXT("log-level", log_level, "info", "debug, info, warning or error"),

@@ -21,6 +21,7 @@ typedef struct Config
 	char *listen; /* "host:port"; an empty host means every address */
 	char *port_file; /* gets the real port once we listen; NULL: none */
 	char *database; /* libpq conninfo or URI */
+	char *listen_database; /* NULL: database */
 	char *static_dir; /* served to plain GET; NULL: nothing is */
 	char *log_level;
 	bool init; /* create extension and store first */

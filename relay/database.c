@@ -4,9 +4,13 @@
  * Here: moving parameters and results.  Not here: what a document or a room is (batch.c, room.c),
  * what a notification means (bus.c).
  *
- *     DOWN --timer--> CONNECTING --PQconnectPoll--> SETTING_UP --prepared, listening--> UP
- *      ^                  |                             |                               |
- *      +------------------+-------- any failure --------+-------------------------------+
+ *     DOWN --timer--> CONNECTING --PQconnectPoll--> PROBING --whose backend?--> SETTING_UP --prepared, listening--> UP
+ *      ^                  |                            |                            |                               |
+ *      +------------------+-------- any failure -------+----------------------------+-------------------------------+
+ *
+ * A pooler (pgbouncer) tells clients a process id of its own making, not that of the backend that answers: so a connection
+ * finds out whether it may count on having one backend.  If not, its statements are not prepared, and one goes out
+ * at a time; and nothing can be listened to.
  */
 #include "database.h"
 
@@ -17,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "config.h"
 #include "log.h"
@@ -39,6 +44,7 @@ typedef enum LinkState
 {
 	LINK_DOWN, /* waits for its timer */
 	LINK_CONNECTING, /* PQconnectPoll */
+	LINK_PROBING, /* is there a pooler between? */
 	LINK_SETTING_UP, /* statements are being prepared */
 	LINK_UP
 } LinkState;
@@ -57,6 +63,7 @@ typedef struct Link /* one database connection */
 	ev_io io;
 	ev_timer timer; /* reconnection while DOWN, else the limit for coming up */
 	double backoff;
+	bool is_pooled; /* each statement may meet another backend */
 	int syncs_expected; /* a pipeline sync ends each query and the set-up */
 	int in_flight_count;
 	QueryList in_flight, waiting;
@@ -114,12 +121,15 @@ static Link *links;
 static int link_count;
 static const DatabaseEvents *events;
 static unsigned short random_state[3];
+static bool has_listened; /* once in this process's life */
 
-static PGconn *connect_start(bool wait);
+static PGconn *connect_start(ConnectionRole role, bool wait);
 static void log_notice(void *context, const char *message);
 static void link_connect(Link *link);
 static void link_poll(Link *link);
 static void link_watch(Link *link, int ev_events);
+static void link_probe(Link *link);
+static bool link_take_probe(Link *link, PGresult *result);
 static void link_set_up(Link *link);
 static void link_up(Link *link);
 static void link_down(Link *link, const char *reason);
@@ -148,7 +158,8 @@ database_init(void)
 		"SELECT ydoc.create_store()"
 		" WHERE pg_catalog.to_regclass('ydoc_data.document') IS NULL",
 	};
-	PGconn *pg = connect_start(true);
+	PGconn *pg =
+		connect_start(ROLE_LISTENER, true); /* the session's lock wants a backend of its own */
 	bool ok = pg != NULL && PQstatus(pg) == CONNECTION_OK;
 
 	for (size_t i = 0; ok && i < sizeof steps / sizeof steps[0]; i++)
@@ -295,8 +306,12 @@ database_write_array_header(uint8_t *place, uint32_t element_type, bool has_null
 
 /* The user's connection string comes last and wins over ours. */
 static PGconn *
-connect_start(bool wait)
+connect_start(ConnectionRole role, bool wait)
 {
+	const char *database = role == ROLE_LISTENER && config.listen_database != NULL
+							   ? config.listen_database
+							   : config.database;
+
 	static const char *const keywords[] = {"fallback_application_name",
 										   "client_encoding",
 										   "target_session_attrs",
@@ -305,8 +320,8 @@ connect_start(bool wait)
 										   "connect_timeout",
 										   "dbname",
 										   NULL};
-	const char *values[] = {"ydoc-relay", "UTF8", "read-write",    "30000",
-							"30",         "10",   config.database, NULL};
+	const char *values[] = {"ydoc-relay", "UTF8", "read-write", "30000",
+							"30",         "10",   database,     NULL};
 
 	PGconn *pg =
 		wait ? PQconnectdbParams(keywords, values, 1) : PQconnectStartParams(keywords, values, 1);
@@ -328,7 +343,7 @@ static void
 link_connect(Link *link)
 {
 	link->state = LINK_CONNECTING;
-	link->pg = connect_start(false);
+	link->pg = connect_start(link->role, false);
 	ev_timer_stop(loop_ev(), &link->timer);
 	ev_timer_set(&link->timer, CONNECT_SECONDS, 0.0);
 	ev_timer_start(loop_ev(), &link->timer);
@@ -345,7 +360,7 @@ link_poll(Link *link)
 	{
 		case PGRES_POLLING_READING: link_watch(link, EV_READ); break;
 		case PGRES_POLLING_WRITING: link_watch(link, EV_WRITE); break;
-		case PGRES_POLLING_OK: link_set_up(link); break;
+		case PGRES_POLLING_OK: link_probe(link); break;
 		default: link_down(link, PQerrorMessage(link->pg));
 	}
 }
@@ -365,15 +380,47 @@ link_watch(Link *link, int ev_events)
 }
 
 static void
+link_probe(Link *link)
+{
+	link->state = LINK_PROBING;
+	if (PQsetnonblocking(link->pg, 1) != 0 || PQenterPipelineMode(link->pg) != 1 ||
+		!PQsendQueryParams(link->pg, "SELECT pg_catalog.pg_backend_pid()", 0, NULL, NULL, NULL,
+						   NULL, 0) ||
+		!PQpipelineSync(link->pg))
+	{
+		link_down(link, PQerrorMessage(link->pg));
+		return;
+	}
+	link->syncs_expected = 1;
+	link_flush(link);
+}
+
+/* Is the backend that answers the one that we were told of?  False if the link went down. */
+static bool
+link_take_probe(Link *link, PGresult *result)
+{
+	link->is_pooled = atoi(PQgetvalue(result, 0, 0)) != PQbackendPID(link->pg);
+	if (!link->is_pooled || link->role != ROLE_LISTENER)
+		return true;
+	log_event(
+		LEVEL_ERROR, "listener_is_pooled", "{s:s}", "hint",
+		"notifications do not pass a pooler: let --listen-database lead to the server itself");
+	if (link->backoff <= BACKOFF_LEAST && !has_listened)
+		loop_end(EX_CONFIG);
+	link_down(link, "a pooler is between us and the server");
+	return false;
+}
+
+static void
 link_set_up(Link *link)
 {
-	bool ok = PQsetnonblocking(link->pg, 1) == 0 && PQenterPipelineMode(link->pg) == 1;
+	bool ok = true;
 
 	link->state = LINK_SETTING_UP;
 	if (link->role == ROLE_LISTENER)
-		ok = ok && PQsendQueryParams(link->pg, "LISTEN ydoc", 0, NULL, NULL, NULL, NULL, 0) &&
+		ok = PQsendQueryParams(link->pg, "LISTEN ydoc", 0, NULL, NULL, NULL, NULL, 0) &&
 			 PQsendQueryParams(link->pg, "LISTEN ydoc_presence", 0, NULL, NULL, NULL, NULL, 0);
-	for (int i = 0; i < STATEMENT_COUNT; i++)
+	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
 		if (statements[i].role == link->role)
 			ok = ok && PQsendPrepare(link->pg, statements[i].name, statements[i].sql,
 									 statements[i].parameter_count, statements[i].types);
@@ -396,7 +443,10 @@ link_up(Link *link)
 	metrics_add(METRIC_DATABASE_CONNECTS, 1);
 	log_event(LEVEL_INFO, "database_up", "{s:i}", "connection", link->number);
 	if (link->role == ROLE_LISTENER)
+	{
+		has_listened = true;
 		events->listening();
+	}
 }
 
 /* What was in flight goes back to the front: its outcome is unknown, so it is asked again. */
@@ -463,8 +513,10 @@ link_io(struct ev_loop *loop, ev_io *io, int ev_events)
 	}
 	if (ev_events & EV_READ)
 		link_read(link);
-	if (link->state >= LINK_SETTING_UP)
+	if (link->state >= LINK_PROBING)
 		link_flush(link);
+	if (link->state == LINK_UP && link->is_pooled)
+		link_pump(link); /* there is room for the next one */
 }
 
 static void
@@ -508,17 +560,21 @@ link_take_result(Link *link, PGresult *result)
 	if (status == PGRES_PIPELINE_SYNC)
 	{
 		link->syncs_expected--;
-		if (link->state == LINK_SETTING_UP)
+		if (link->state == LINK_PROBING)
+			link_set_up(link);
+		else if (link->state == LINK_SETTING_UP)
 			link_up(link);
 	}
 	else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
-			 (link->state == LINK_SETTING_UP || outcome_is_unknown(link, result)))
+			 (link->state != LINK_UP || outcome_is_unknown(link, result)))
 	{
 		const char *message = PQresultErrorMessage(result);
 
 		link_down(link, message[0] != '\0' ? message : "connection lost");
 		is_up = false;
 	}
+	else if (link->state == LINK_PROBING)
+		is_up = link_take_probe(link, result);
 	else if (link->state == LINK_UP)
 		is_up = link_answer(link, result);
 	PQclear(result);
@@ -558,7 +614,9 @@ link_answer(Link *link, PGresult *result)
 static void
 link_pump(Link *link)
 {
-	while (link->waiting.first != NULL && link->in_flight_count < MAX_IN_FLIGHT)
+	int most = link->is_pooled ? 1 : MAX_IN_FLIGHT;
+
+	while (link->waiting.first != NULL && link->in_flight_count < most)
 	{
 		if (!send_query(link, link->waiting.first))
 		{
@@ -599,9 +657,13 @@ send_query(Link *link, const DatabaseQuery *query)
 		sizes[i] = (int) query->parameters[i].size;
 		formats[i] = 1;
 	}
-	return PQsendQueryPrepared(link->pg, statement->name, statement->parameter_count, values, sizes,
-							   formats, 1) &&
-		   PQpipelineSync(link->pg);
+	int sent = link->is_pooled
+				   ? PQsendQueryParams(link->pg, statement->sql, statement->parameter_count,
+									   statement->types, values, sizes, formats, 1)
+				   : PQsendQueryPrepared(link->pg, statement->name, statement->parameter_count,
+										 values, sizes, formats, 1);
+
+	return sent && PQpipelineSync(link->pg);
 }
 
 /*

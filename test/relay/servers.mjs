@@ -4,7 +4,7 @@
 // kernel picks (the relay), and are stopped by their own process ids: by their stop(), and at the
 // latest when this process ends, also when it ends by a signal.
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -114,7 +114,49 @@ export async function startDatabase () {
     ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options))
   await database.psql('CREATE DATABASE test', 'postgres')
   await database.psql('CREATE EXTENSION pg_ydoc; SELECT ydoc.create_store()')
-  return database
+  if (process.env.YDOC_POOLED === undefined) return database
+  const pooler = await startPooler(database)
+  const stop = database.stop
+  return Object.assign(database, {
+    pooled: pooler.conninfo,
+    async stop () {
+      await pooler.stop()
+      await stop()
+    }
+  })
+}
+
+// pgbouncer in transaction mode before a database: each transaction may meet another backend.
+export async function startPooler (database) {
+  const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-pooler-'))
+  if (owner.uid !== undefined) chownSync(directory, owner.uid, owner.gid)
+  writeFileSync(join(directory, 'ini'), `
+[databases]
+test = host=${database.socket} dbname=test user=postgres
+[pgbouncer]
+unix_socket_dir = ${directory}
+listen_port = 6432
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+server_login_retry = 1
+`)
+  const child = spawn('pgbouncer', ['-q', join(directory, 'ini')], { ...owner, stdio: ['ignore', 'inherit', 'inherit'] })
+  const abandon = () => {
+    child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+  leftovers.add(abandon)
+  await until(() => existsSync(join(directory, '.s.PGSQL.6432')))
+  return {
+    conninfo: `host=${directory} port=6432 user=postgres dbname=test`,
+    async stop () {
+      const ended = new Promise(resolve => child.on('exit', resolve))
+      abandon()
+      await ended
+      leftovers.delete(abandon)
+    }
+  }
 }
 
 // An asynchronous standby of a database.
@@ -153,6 +195,7 @@ export async function startDetour (database) {
   }
   return {
     ...database,
+    pooled: undefined,
     conninfo: database.conninfo.replace(/host=\S+/, `host=${directory}`),
     swallow () { isSwallowing = true }, // statements arrive, their answers do not
     cut, // all connections; new ones work
@@ -181,14 +224,15 @@ export async function startRelay (database, { static: pages, port = 0, arguments
   const launch = async () => {
     rmSync(portFile, { force: true })
     const child = spawn(program, [
-      '--listen', `127.0.0.1:${port}`, '--port-file', portFile, '--database', database.conninfo,
+      '--listen', `127.0.0.1:${port}`, '--port-file', portFile,
+      ...(database.pooled ? ['--database', database.pooled, '--listen-database', database.conninfo] : ['--database', database.conninfo]),
       ...(pages ? ['--static', pages] : []), ...more
     ], { stdio: ['ignore', 'inherit', 'pipe'] })
     child.stderr.on('data', chunk => { relay.log += chunk })
     relay.child = child
     relay.ended = new Promise(resolve => child.on('exit', (code, signal) => resolve({ code, signal })))
     await until(() => {
-      if (child.exitCode !== null) throw new Error(`the relay ended: ${relay.log}`)
+      if (child.exitCode !== null) throw new Error(`the relay ended with ${child.exitCode}: ${relay.log}`)
       return existsSync(portFile) && readFileSync(portFile, 'utf8').trim() !== ''
     })
     port = Number(readFileSync(portFile, 'utf8'))
