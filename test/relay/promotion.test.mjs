@@ -72,3 +72,23 @@ test('edits in SQL take another client id after a promotion', { timeout: 60000 }
   assert.equal(after.length, 2)
   assert.ok(after.includes(before), 'the clock of b is not given to c')
 })
+
+test('a standby answers whoever reads, and refuses who writes', { timeout: 60000 }, async () => {
+  const primary = await startDatabase()
+  servers.push(primary)
+  const standby = await startStandby(primary)
+  servers.push(standby)
+  await primary.psql("SELECT ydoc.create_search(); SELECT ydoc.text_append('read', 't', 'hello'); SELECT ydoc.text_append('read', 't', ' world'); SELECT ydoc.create_version('read', 'v'); SELECT ydoc.update_search()")
+  await until(async () => await standby.psql('SELECT count(*) FROM ydoc.search($$hello$$)') === '1')
+  for (const question of [
+    "SELECT ydoc.text('read', 't'), ydoc.json('read'), ydoc.state('read')",
+    "SELECT * FROM ydoc.sync('read', '\\x00')",
+    "SELECT * FROM ydoc.changes('read', 1)",
+    "SELECT * FROM ydoc.heads('{read}')",
+    "SELECT * FROM ydoc.blame('read', 't')",
+    "SELECT * FROM ydoc.history('read')",
+    "SELECT ydoc.state_at('read', 1), ydoc.version_state('read', 'v')"
+  ]) assert.equal(await standby.psql(question), await primary.psql(question), question)
+  await assert.rejects(standby.psql("SELECT ydoc.text_append('read', 't', '!')"), /read-only transaction/)
+  await assert.rejects(standby.psql("SELECT ydoc.apply('read', ARRAY['\\x0101020004010174017800'::bytea])"), /read-only transaction/)
+})
