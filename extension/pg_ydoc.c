@@ -11,6 +11,7 @@
 #include "cache.h"
 #include "notify.h"
 #include "pg_ydoc.h"
+#include "projection.h"
 #include "store_edit.h"
 
 PG_MODULE_MAGIC;
@@ -56,5 +57,6 @@ _PG_init(void)
 	define_settings();
 	cache_register();
 	notify_register();
+	projection_register();
 	store_edit_register();
 }

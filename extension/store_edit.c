@@ -33,6 +33,7 @@
 #include "edit.h"
 #include "notify.h"
 #include "pg_ydoc.h"
+#include "projection.h"
 #include "value.h"
 
 /* One edit. */
@@ -263,8 +264,13 @@ at_transaction_end(XactEvent event, void *argument)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			while (find_unwritten() != NULL)
-				flush_at_end();
+			/* a table that follows documents may have triggers that edit some */
+			while (find_unwritten() != NULL || projection_is_pending())
+			{
+				if (find_unwritten() != NULL)
+					flush_at_end();
+				projection_write();
+			}
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_COMMIT:

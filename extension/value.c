@@ -10,6 +10,7 @@
 #include "nodes/primnodes.h"
 #include "nodes/supportnodes.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "bridge.h"
@@ -516,6 +517,17 @@ ydoc_in(PG_FUNCTION_ARGS)
 	Datum bytes = DirectFunctionCall1(byteain, PG_GETARG_DATUM(0));
 
 	PG_RETURN_DATUM(value_from_update(bridge_view(DatumGetByteaPP(bytes))));
+}
+
+bool
+type_is_ydoc(Oid type)
+{
+	Oid input, parameter;
+	FmgrInfo function;
+
+	getTypeInputInfo(type, &input, &parameter);
+	fmgr_info(input, &function);
+	return function.fn_addr == ydoc_in;
 }
 
 PG_FUNCTION_INFO_V1(ydoc_out);

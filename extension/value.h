@@ -83,6 +83,8 @@ Datum ydoc_value_datum(YdocValue *value);
 /* The update inside a detoasted flat value, its version checked. */
 CrdtBytes ydoc_flat_update(const struct varlena *flat);
 
+bool type_is_ydoc(Oid type);
+
 /* A flat value that holds this update, which is a document's canonical state. */
 struct varlena *ydoc_flat_make(CrdtBytes update);
 

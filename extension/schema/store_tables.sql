@@ -102,6 +102,19 @@ BEGIN
     COMMENT ON COLUMN ydoc_data.retention.gap IS
         'What one actor wrote with pauses of at most this becomes one row; NULL: every row stays';
 
+    -- what tables that follow documents could not take
+    CREATE TABLE IF NOT EXISTS ydoc_data.projection_error (
+        document text COLLATE "C" NOT NULL,
+        target regclass NOT NULL,
+        sqlstate text NOT NULL,
+        message text NOT NULL,
+        detail text,
+        at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (document, target)
+    );
+    COMMENT ON TABLE ydoc_data.projection_error IS
+        'Documents whose rows in tables that follow documents are not up to date, and why; ydoc.refresh_projection tries them again';
+
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
                      WHERE s.name = 'default_toast_compression')::text[]) THEN
         ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;

@@ -1,0 +1,336 @@
+/*
+ * project.c: chosen places of a document as one object (project.h).
+ *
+ * Here: what the places are, reading them.  Not here: the tables that keep what was read
+ * (projection.c).
+ */
+#include "project.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "bridge.h"
+#include "edit.h"
+#include "input.h"
+#include "read.h"
+#include "store.h"
+
+/* ---- text ---- */
+
+static CrdtBytes
+text_of_type(CrdtDoc *doc, const CrdtType *type)
+{
+	CrdtBuffer text;
+	CrdtHost host;
+	CrdtError error;
+
+	bridge_buffer(&text, &host);
+	if (crdt_doc_text(doc, type, &text, &error) != CRDT_OK)
+		bridge_report(&error, "document");
+	return crdt_buffer_view(&text);
+}
+
+/* Editors keep a line break as an element of its own. */
+static bool
+is_line_break(CrdtBytes element)
+{
+	static const char *const names[] = {"hardBreak", "hard_break", "br"};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (element.size == strlen(names[i]) && memcmp(element.data, names[i], element.size) == 0)
+			return true;
+	return false;
+}
+
+static void
+break_line(StringInfo text)
+{
+	if (text->len > 0 && text->data[text->len - 1] != '\n')
+		appendStringInfoChar(text, '\n');
+}
+
+/* The texts inside, without markup: those of one element join, those of others are other lines. */
+static void
+append_xml_text(StringInfo text, CrdtDoc *doc, const CrdtType *parent)
+{
+	uint64 length = crdt_doc_length(doc, parent);
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	for (uint64 i = 0; i < length; i++)
+	{
+		const CrdtType *child = crdt_doc_child(doc, parent, i);
+		CrdtKind kind = child == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, child);
+
+		if (kind == CRDT_XML_TEXT)
+		{
+			CrdtBytes run = text_of_type(doc, child);
+
+			appendBinaryStringInfo(text, (const char *) run.data, (int) run.size);
+		}
+		else if (kind == CRDT_XML_ELEMENT && is_line_break(crdt_doc_element_name(doc, child)))
+			appendStringInfoChar(text, '\n');
+		else if (kind == CRDT_XML_ELEMENT && crdt_doc_length(doc, child) > 0)
+		{
+			break_line(text);
+			append_xml_text(text, doc, child);
+			break_line(text);
+		}
+	}
+}
+
+static CrdtBytes
+text_of_xml(CrdtDoc *doc, const CrdtType *type)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	append_xml_text(&text, doc, type);
+	if (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
+	return (CrdtBytes){(const uint8_t *) text.data, text.len};
+}
+
+/* ---- forms ---- */
+
+/* The shared type that the path leads to; NULL: none. */
+static const CrdtType *
+find_type(CrdtDoc *doc, const Path *path)
+{
+	int taken;
+	const CrdtType *type = path_follow(doc, path, &taken);
+
+	return taken == path->count ? type : NULL;
+}
+
+static Jsonb *
+json_string(CrdtBytes internal)
+{
+	CrdtBytes clean = bridge_text(internal);
+	JsonbValue value = {.type = jbvString};
+
+	if (clean.size > JENTRY_OFFLENMASK)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("text of %zu bytes is too long for jsonb", clean.size)));
+	value.val.string.val = (char *) clean.data;
+	value.val.string.len = (int) clean.size;
+	return JsonbValueToJsonb(&value);
+}
+
+static Jsonb *
+read_as_json(CrdtDoc *doc, const Path *path)
+{
+	return path->count == 0 ? read_json(doc, NULL) : get_path(doc, path);
+}
+
+/* A text without its formatting, XML without its markup, a string as it is; else JSON as text. */
+static Jsonb *
+read_as_text(CrdtDoc *doc, const Path *path)
+{
+	const CrdtType *type = find_type(doc, path);
+	CrdtKind kind = type == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, type);
+	Jsonb *json;
+	JsonbValue whole;
+	const char *text;
+
+	if (kind == CRDT_TEXT || kind == CRDT_XML_TEXT)
+		return json_string(text_of_type(doc, type));
+	if (kind == CRDT_XML_FRAGMENT || kind == CRDT_XML_ELEMENT)
+		return json_string(text_of_xml(doc, type));
+	json = get_path(doc, path);
+	if (json == NULL)
+		return NULL;
+	whole = input_whole(json);
+	if (whole.type == jbvString || whole.type == jbvNull)
+		return json;
+	text = JsonbToCString(NULL, &json->root, VARSIZE(json));
+	return json_string((CrdtBytes){(const uint8_t *) text, strlen(text)});
+}
+
+static Jsonb *
+read_as_delta(CrdtDoc *doc, const Path *path)
+{
+	const CrdtType *type = find_type(doc, path);
+
+	return type == NULL ? NULL : read_type_delta(doc, type);
+}
+
+static const ProjectForm forms[] = {
+	{"json", read_as_json, true, true},
+	{"text", read_as_text, false, true},
+	{"delta", read_as_delta, false, true},
+	{"document", NULL, true, false},
+};
+
+/* ---- columns ---- */
+
+static pg_noreturn void
+refuse_column(const char *column, const char *why)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("column \"%s\" of a projection %s", column, why),
+					errhint("A column is a root's name, a path such as [\"meta\", \"title\"], or "
+							"{\"path\": …, \"as\": \"text\"}.")));
+}
+
+static const ProjectForm *
+find_form(const char *column, CrdtBytes name)
+{
+	StringInfoData known;
+
+	for (size_t i = 0; i < lengthof(forms); i++)
+		if (strlen(forms[i].name) == name.size && memcmp(forms[i].name, name.data, name.size) == 0)
+			return &forms[i];
+	initStringInfo(&known);
+	for (size_t i = 0; i < lengthof(forms); i++)
+		appendStringInfo(&known, "%s%s", i > 0 ? ", " : "", forms[i].name);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("column \"%s\" of a projection is to be read as \"%.*s\", which is not "
+						   "known",
+						   column, (int) name.size, (const char *) name.data),
+					errhint("Documents are read as %s.", known.data)));
+}
+
+static Path
+path_of_place(const JsonbValue *value)
+{
+	if (input_is_array(value) && JsonContainerSize(value->val.binary.data) == 0)
+		return (Path){NULL, 0};
+	return path_of_jsonb(value);
+}
+
+static void
+read_members(ProjectColumn *column, const JsonbValue *object)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue value;
+	char *key = NULL;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE && strcmp(key, "path") == 0)
+			column->path = path_of_place(&value);
+		else if (token == WJB_VALUE && strcmp(key, "as") != 0)
+			refuse_column(column->name, psprintf("has no member \"%s\"", key));
+		else if (token == WJB_VALUE && value.type != jbvString)
+			refuse_column(column->name,
+						  psprintf("is to be read as %s, not a name", input_kind_name(&value)));
+		else if (token == WJB_VALUE)
+			column->form = find_form(column->name, input_string(&value));
+	}
+}
+
+static ProjectColumn
+column_of(char *name, const JsonbValue *value)
+{
+	ProjectColumn column = {.name = name, .form = &forms[0]};
+
+	if (input_is_object(value))
+		read_members(&column, value);
+	else if (value->type == jbvString || input_is_array(value))
+		column.path = path_of_place(value);
+	else
+		refuse_column(name, psprintf("is %s, not a place", input_kind_name(value)));
+	if (column.path.count == 0 && !column.form->takes_document)
+		refuse_column(name, psprintf("is read as %s, which needs a path", column.form->name));
+	if (column.path.count > 0 && !column.form->takes_place)
+		refuse_column(name,
+					  psprintf("is the %s as a whole, which takes no path", column.form->name));
+	return column;
+}
+
+ProjectColumn *
+project_columns(const Jsonb *jsonb, int *count)
+{
+	JsonbValue whole = input_whole(jsonb);
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue value;
+	ProjectColumn *columns;
+	char *name = NULL;
+
+	if (!input_is_object(&whole) || JsonContainerSize(whole.val.binary.data) == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("columns of a projection must be an object with members, not %s",
+							   input_is_object(&whole) ? "an empty one" : input_kind_name(&whole)),
+						errhint("For example {\"title\": [\"meta\", \"title\"]}.")));
+	columns = palloc(sizeof(ProjectColumn) * JsonContainerSize(whole.val.binary.data));
+	*count = 0;
+	iterator = JsonbIteratorInit(whole.val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			columns[(*count)++] = column_of(name, &value);
+	}
+	return columns;
+}
+
+bool
+project_is_document(const ProjectColumn *column)
+{
+	return column->form->read == NULL;
+}
+
+/* ---- reading ---- */
+
+static void
+push_json(JsonbParseState **state, const char *name, const Jsonb *json)
+{
+	JsonbValue key = {.type = jbvString};
+	JsonbValue value = input_whole(json);
+
+	key.val.string.val = (char *) name;
+	key.val.string.len = (int) strlen(name);
+	pushJsonbValue(state, WJB_KEY, &key);
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+static Jsonb *
+read_columns(CrdtDoc *doc, const ProjectColumn *columns, int count)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		Jsonb *json =
+			project_is_document(&columns[i]) ? NULL : columns[i].form->read(doc, &columns[i].path);
+
+		if (json != NULL)
+			push_json(&state, columns[i].name, json);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_project);
+Datum
+ydoc_store_project(PG_FUNCTION_ARGS)
+{
+	StoreHead head = {.name = store_check_name(PG_GETARG_TEXT_PP(0))};
+	int count;
+	ProjectColumn *columns = project_columns(PG_GETARG_JSONB_P(1), &count);
+	Jsonb *result = NULL;
+
+	bridge_require_utf8();
+	store_open();
+	if (store_read_head(head.name, &head))
+	{
+		CachedDocument *document = store_get_or_report(&head);
+		Jsonb *found = read_columns(document->doc, columns, count);
+
+		cache_release(document);
+		result = SPI_palloc(VARSIZE(found));
+		memcpy(result, found, VARSIZE(found));
+	}
+	store_close();
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(result);
+}
