@@ -447,7 +447,12 @@ decode_to_change(struct varlena *flat)
 YdocValue *
 ydoc_value_writable(FunctionCallInfo fcinfo, int number)
 {
-	Datum datum = PG_GETARG_DATUM(number);
+	return ydoc_value_to_change(PG_GETARG_DATUM(number));
+}
+
+YdocValue *
+ydoc_value_to_change(Datum datum)
+{
 	YdocValue *value;
 
 	if (!is_expanded(datum))

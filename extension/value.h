@@ -52,8 +52,9 @@ YdocValue *ydoc_value_new(MemoryContext parent);
 /* Argument number as a document; the first is for reading only, the second may be changed and
  * returned: the caller's value, if that is not the result itself, reads as before. */
 YdocValue *ydoc_value_arg(FunctionCallInfo fcinfo, int number);
-YdocValue *ydoc_value_of(Datum datum); /* the same of any datum, for reading */
 YdocValue *ydoc_value_writable(FunctionCallInfo fcinfo, int number);
+YdocValue *ydoc_value_of(Datum datum); /* the same of any datum: for reading */
+YdocValue *ydoc_value_to_change(Datum datum); /* to change */
 
 /* Around local edits (crdt/edit.h), which become one transaction and one step of the lineage.  The
  * client id is random, and the same for edits that descend from one another.  An error between them

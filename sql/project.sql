@@ -73,7 +73,7 @@ SELECT ydoc.set('cards/1', ARRAY['meta', 'title'], 'null');
 \set VERBOSITY terse
 SELECT document, target, sqlstate, message FROM ydoc_data.projection_error;
 SELECT document, title, body FROM cards WHERE document = 'cards/1';
-SELECT seq IS NOT NULL AS stored, sqlstate FROM ydoc.apply_batch(ARRAY['cards/1', 'cards/9', 'cards/10', 'cards/11'], ARRAY[ydoc_from_text('more ', 'body')::bytea, ydoc_from_json('{"meta": {"title": "Ninth"}}')::bytea, ydoc_from_json('{"meta": {"state": "untitled"}}')::bytea, ydoc_from_json('{"meta": {"title": "Eleventh"}}')::bytea], ARRAY[NULL, NULL, NULL, NULL]::text[]);
+SELECT seq IS NOT NULL AS stored, sqlstate FROM ydoc.apply_batch(ARRAY['cards/1', 'cards/9', 'cards/10', 'cards/11'], ARRAY[ydoc_from_json('{"more": {"of": 1}}')::bytea, ydoc_from_json('{"meta": {"title": "Ninth"}}')::bytea, ydoc_from_json('{"meta": {"state": "untitled"}}')::bytea, ydoc_from_json('{"meta": {"title": "Eleventh"}}')::bytea], ARRAY[NULL, NULL, NULL, NULL]::text[]);
 SELECT document, sqlstate FROM ydoc_data.projection_error ORDER BY 1;
 SELECT document, title FROM cards WHERE document IN ('cards/1', 'cards/9', 'cards/10', 'cards/11');
 -- it is tried again with each change, and on request

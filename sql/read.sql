@@ -30,5 +30,4 @@ SELECT :'board'::ydoc #> '{board,cards,1}' AS path, :'board'::ydoc #>> '{board,c
 CREATE TEMPORARY TABLE boards AS SELECT :'board'::ydoc AS doc;
 SELECT doc['board']['cards'][0]['name'], doc['title'], doc['board']['cards'][7] IS NULL AS beyond, doc['board'][NULL::text] IS NULL AS unknown FROM boards;
 SELECT doc['board']['cards'][0:1] FROM boards;
-UPDATE boards SET doc['title'] = '"x"';
 SELECT ydoc_json(doc, ARRAY['board', 'cards']), ydoc_json_text(doc, ARRAY['board', 'cards', '0', 'name']) FROM boards;

@@ -35,12 +35,20 @@ CREATE FUNCTION @extschema@.ydoc_send(@extschema@.ydoc)
 COMMENT ON FUNCTION @extschema@.ydoc_send(@extschema@.ydoc) IS
     'Writes a document in binary form, the Yjs update (V1) of its whole state';
 
+CREATE FUNCTION @extschema@.ydoc_support(request internal)
+    RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1
+    AS 'MODULE_PATHNAME', 'ydoc_support';
+COMMENT ON FUNCTION @extschema@.ydoc_support(internal) IS
+    'Tells the planner that functions that change a document may change a variable in place';
+
 CREATE FUNCTION @extschema@.ydoc_subscript(request internal)
     RETURNS internal
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1
+    SUPPORT @extschema@.ydoc_support
     AS 'MODULE_PATHNAME', 'ydoc_subscript';
 COMMENT ON FUNCTION @extschema@.ydoc_subscript(internal) IS
-    'Makes doc[''root''][''key''][0] read what is at that path, as jsonb';
+    'Makes doc[''root''][''key''][0] read what is at that path, as jsonb, or set it, as ydoc_set does';
 
 CREATE TYPE @extschema@.ydoc (
     SUBSCRIPT = @extschema@.ydoc_subscript,
@@ -54,13 +62,6 @@ CREATE TYPE @extschema@.ydoc (
 );
 COMMENT ON TYPE @extschema@.ydoc IS
     'A collaborative document: the whole state of a Yjs document, deletions included';
-
-CREATE FUNCTION @extschema@.ydoc_support(request internal)
-    RETURNS internal
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1
-    AS 'MODULE_PATHNAME', 'ydoc_support';
-COMMENT ON FUNCTION @extschema@.ydoc_support(internal) IS
-    'Tells the planner that functions that change a document may change a variable in place';
 
 -- ---- making and converting ----
 
