@@ -494,6 +494,16 @@ run_batch(Batch *batch)
 
 /* ---- functions ---- */
 
+/* Updates that are lost without a word would be missed too late. */
+static void
+require_argument(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument %s must not be null", name), errdetail("Nothing was stored.")));
+}
+
 /* Elements of an array argument; its length must be count unless that is -1. */
 static int
 get_elements(ArrayType *array, Oid type, Datum **values, bool **nulls, int count)
@@ -502,11 +512,13 @@ get_elements(ArrayType *array, Oid type, Datum **values, bool **nulls, int count
 
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("arrays of a batch have one dimension")));
+						errmsg("arrays of a batch have one dimension, not %d", ARR_NDIM(array)),
+						errdetail("Element i of each belongs to update i.")));
 	deconstruct_array(array, type, -1, false, TYPALIGN_INT, values, nulls, &found);
 	if (count >= 0 && found != count)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("arrays of a batch have one length, not %d and %d", count, found)));
+						errmsg("arrays of a batch have one length, not %d and %d", count, found),
+						errdetail("Element i of each belongs to update i.")));
 	return found;
 }
 
@@ -514,8 +526,9 @@ static CrdtBytes
 update_of_element(Datum value, bool null, int ordinal)
 {
 	if (null)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("update %d is null", ordinal + 1)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("update %d is null", ordinal + 1),
+				 errdetail("Nothing was stored.")));
 	return bridge_view(DatumGetByteaPP(value));
 }
 
@@ -550,22 +563,27 @@ ydoc_store_apply_batch(PG_FUNCTION_ARGS)
 	Datum *documents, *updates, *actors;
 	bool *no_documents, *no_updates, *no_actors;
 
+	require_argument(fcinfo, 0, "documents");
+	require_argument(fcinfo, 1, "updates");
 	bridge_materialize(fcinfo);
 	store_open();
 	batch.item_count =
 		get_elements(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, &documents, &no_documents, -1);
 	get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &no_updates, batch.item_count);
-	get_elements(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, &actors, &no_actors, batch.item_count);
+	if (!PG_ARGISNULL(2))
+		get_elements(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, &actors, &no_actors, batch.item_count);
 	batch.items = palloc0(sizeof(BatchItem) * Max(batch.item_count, 1));
 	for (int i = 0; i < batch.item_count; i++)
 	{
 		if (no_documents[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("document %d has no name", i + 1)));
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("document %d has no name", i + 1), errdetail("Nothing was stored.")));
 		batch.items[i].ordinal = i;
 		batch.items[i].document = store_check_name(DatumGetTextPP(documents[i]));
 		batch.items[i].update = update_of_element(updates[i], no_updates[i], i);
-		batch.items[i].actor = no_actors[i] ? NULL : DatumGetTextPP(actors[i]);
+		if (!PG_ARGISNULL(2) && !no_actors[i])
+			batch.items[i].actor = DatumGetTextPP(actors[i]);
 	}
 	if (batch.item_count > 0)
 		run_batch(&batch);
@@ -586,13 +604,14 @@ ydoc_store_apply(PG_FUNCTION_ARGS)
 	const char *name;
 	int64 seq = 0;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
+	require_argument(fcinfo, 0, "document");
+	require_argument(fcinfo, 1, "updates");
 	store_open();
 	name = store_check_name(PG_GETARG_TEXT_PP(0));
 	batch.item_count = get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &nulls, -1);
 	if (batch.item_count == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no update was given")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no update was given"),
+						errhint("ydoc.\"create\" makes an empty document.")));
 	batch.items = palloc0(sizeof(BatchItem) * batch.item_count);
 	for (int i = 0; i < batch.item_count; i++)
 	{

@@ -108,7 +108,8 @@ bridge_bytea(CrdtBytes bytes)
 
 	if (bytes.size > MaxAllocSize - VARHDRSZ)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("result of %zu bytes is too large for a value", bytes.size)));
+						errmsg("result of %zu bytes is too large for a value", bytes.size),
+						errdetail("A value has less than 1 GB.")));
 	result = palloc(VARHDRSZ + bytes.size);
 	SET_VARSIZE(result, VARHDRSZ + bytes.size);
 	memcpy(VARDATA(result), bytes.data, bytes.size);

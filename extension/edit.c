@@ -72,11 +72,14 @@ check_range(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments)
 	uint64 length = crdt_doc_length(doc, type);
 
 	if (arguments->index > length || arguments->length > length - arguments->index)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the range from " UINT64_FORMAT " of length " UINT64_FORMAT
-							   " goes beyond the end of %s, which has length " UINT64_FORMAT,
-							   arguments->index, arguments->length,
-							   path_show(&arguments->path, arguments->path.count), length)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the range from " UINT64_FORMAT " of length " UINT64_FORMAT
+					" goes beyond the end of %s, which has length " UINT64_FORMAT,
+					arguments->index, arguments->length,
+					path_show(&arguments->path, arguments->path.count), length),
+			 errhint("Indices begin at 0 and count UTF-16 units in texts, elements elsewhere.")));
 }
 
 static void
@@ -304,8 +307,9 @@ static uint64
 not_negative(int64 number, const char *name)
 {
 	if (number < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must not be negative", name)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name),
+				 errdetail("It is " INT64_FORMAT ".", number)));
 	return number;
 }
 
@@ -410,10 +414,23 @@ arguments_of_object(const JsonbValue *object, const EditVerb *verb)
 	return arguments;
 }
 
+#define OPERATION_HINT \
+	"For example [{\"op\": \"text_insert\", \"path\": \"t\", \"index\": 0, \"text\": \"hi\"}]."
+
 static void
 name_operation(void *number)
 {
 	errcontext("operation %d of the list", *(int *) number);
+}
+
+/* Not STRICT: "SET doc = ydoc_edit(doc, operations)" would lose the document. */
+void
+edit_require_operations(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the list of operations must not be null"),
+						errhint("An empty list, '[]', changes nothing.")));
 }
 
 void
@@ -425,7 +442,8 @@ edit_run_list(CrdtDoc *doc, const Jsonb *operations)
 
 	if (!input_is_array(&whole))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("operations must be an array, not %s", input_kind_name(&whole))));
+						errmsg("operations must be an array, not %s", input_kind_name(&whole)),
+						errhint(OPERATION_HINT)));
 	error_context_stack = &callback;
 	while (number < (int) JsonContainerSize(whole.val.binary.data))
 	{
@@ -437,7 +455,8 @@ edit_run_list(CrdtDoc *doc, const Jsonb *operations)
 		CHECK_FOR_INTERRUPTS();
 		if (name == NULL || name->type != jbvString)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("an operation is an object with a member \"op\"")));
+							errmsg("an operation is an object with a member \"op\""),
+							errhint(OPERATION_HINT)));
 		verb = edit_verb(name->val.string.val, name->val.string.len);
 		arguments = arguments_of_object(operation, verb);
 		verb->run(doc, &arguments);
@@ -500,6 +519,9 @@ ydoc_edit(PG_FUNCTION_ARGS)
 	YdocValue *value;
 
 	bridge_require_utf8();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	edit_require_operations(fcinfo);
 	value = ydoc_value_writable(fcinfo, 0);
 	ydoc_value_edit_begin(value);
 	edit_run_list(value->doc, PG_GETARG_JSONB_P(1));

@@ -70,6 +70,9 @@ EditArguments edit_arguments(FunctionCallInfo fcinfo, const EditVerb *verb);
  * arguments; an error names the operation. */
 void edit_run_list(CrdtDoc *doc, const Jsonb *operations);
 
+/* Argument 1, such a list, must not be NULL. */
+void edit_require_operations(FunctionCallInfo fcinfo);
+
 /* text_replace's work: the smallest edit that makes the text of type read as text (replace.c). */
 void edit_replace_text(CrdtDoc *doc, const CrdtType *type, CrdtBytes text);
 

@@ -304,7 +304,8 @@ delta_op(const JsonbValue *object, int number)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("operation %d of the delta has none of insert, retain, delete", number)));
+				 errmsg("operation %d of the delta has none of insert, retain, delete", number),
+				 errhint("For example {\"insert\": \"text\"} or {\"retain\": 5}.")));
 	return op;
 }
 

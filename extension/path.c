@@ -185,7 +185,8 @@ path_open_type(CrdtDoc *doc, const Path *path, CrdtKind kind)
 	if (found != CRDT_UNTYPED && !kind_fits(found, kind))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s is a shared %s, not a shared %s", path_show(path, path->count),
-							   path_kind_name(found), path_kind_name(kind))));
+							   path_kind_name(found), path_kind_name(kind)),
+						errdetail("A shared type stays what it was made as.")));
 	if (path->count == 1 && found == CRDT_UNTYPED)
 	{
 		type = crdt_doc_open_root(doc, path->steps[0], kind, &error);

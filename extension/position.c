@@ -39,12 +39,15 @@ ydoc_position(PG_FUNCTION_ARGS)
 
 	if (type == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the document has no root \"%s\"", text_to_cstring(root))));
+						errmsg("the document has no root \"%s\"", text_to_cstring(root)),
+						errhint("ydoc_roots lists those that it has.")));
 	if (index < 0 || (uint64) index > crdt_doc_length(value->doc, type))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("index " INT64_FORMAT
-							   " is not in root \"%s\", which has length " UINT64_FORMAT,
-							   index, text_to_cstring(root), crdt_doc_length(value->doc, type))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("index " INT64_FORMAT " is not in root \"%s\", which has length " UINT64_FORMAT,
+					index, text_to_cstring(root), crdt_doc_length(value->doc, type)),
+			 errhint("Indices begin at 0 and count UTF-16 units in texts, elements elsewhere.")));
 	bridge_buffer(&bytes, &host);
 	if (crdt_position_find(value->doc, type, (uint64_t) index, PG_GETARG_INT32(3), &position,
 						   &error) != CRDT_OK ||

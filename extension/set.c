@@ -238,10 +238,20 @@ clear_root(CrdtDoc *doc, const CrdtType *type)
 /* ---- paths ---- */
 
 static pg_noreturn void
-report_missing(const Path *path)
+report_missing(CrdtDoc *doc, const Path *path)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("there is nothing at %s", path_show(path, path->count))));
+	Path there = *path;
+
+	while (--there.count > 0)
+		if (get_path(doc, &there) != NULL)
+			break;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is nothing at %s", path_show(path, path->count)),
+			 there.count == 0
+				 ? errdetail("The document has no root \"%s\".", path_show(path, 1))
+				 : errdetail("There is %s, which has no \"%s\".", path_show(path, there.count),
+							 path_show(&(Path){path->steps + there.count, 1}, 1))));
 }
 
 /* The map or list that holds, or is to hold, what is at the path. */
@@ -271,12 +281,14 @@ index_in(CrdtDoc *doc, const CrdtType *array, const Path *path, bool may_be_end)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s is a list: \"%.*s\" is no index of it",
 							   path_show(path, path->count - 1), (int) step.size,
-							   (const char *) step.data)));
+							   (const char *) step.data),
+						errhint("Indices are whole numbers from 0.")));
 	if (index > length || (index == length && !may_be_end))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("index " UINT64_FORMAT " is beyond the end of %s, which has "
 							   "length " UINT64_FORMAT,
-							   (uint64) index, path_show(path, path->count - 1), length)));
+							   (uint64) index, path_show(path, path->count - 1), length),
+						may_be_end ? errhint("The index that is the length appends.") : 0));
 	return index;
 }
 
@@ -360,7 +372,7 @@ unset_path(CrdtDoc *doc, const Path *path)
 	CrdtError error;
 
 	if (get_path(doc, path) == NULL)
-		report_missing(path);
+		report_missing(doc, path);
 	if (path->count == 1)
 	{
 		clear_root(doc, crdt_doc_find_root(doc, path->steps[0]));
@@ -390,7 +402,8 @@ path_of_pointer(CrdtBytes pointer)
 	if (pointer.data[0] != '/')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a JSON pointer begins with a slash: \"%.*s\" does not",
-							   (int) pointer.size, (const char *) pointer.data)));
+							   (int) pointer.size, (const char *) pointer.data),
+						errhint("For example /board/cards/0: a root, then keys and indices.")));
 	while (at < pointer.size)
 	{
 		uint8_t *step = palloc(pointer.size);
@@ -410,6 +423,9 @@ path_of_pointer(CrdtBytes pointer)
 	return path;
 }
 
+#define OPERATION_HINT \
+	"For example {\"op\": \"add\", \"path\": \"/board/cards/-\", \"value\": {\"name\": \"new\"}}."
+
 static JsonbValue *
 patch_member(const JsonbValue *operation, const char *name)
 {
@@ -417,7 +433,8 @@ patch_member(const JsonbValue *operation, const char *name)
 
 	if (value == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the patch's operation has no member \"%s\"", name)));
+						errmsg("the patch's operation has no member \"%s\"", name),
+						errhint(OPERATION_HINT)));
 	return value;
 }
 
@@ -439,7 +456,7 @@ get_or_report(CrdtDoc *doc, const Path *path)
 	Jsonb *json = get_path(doc, path);
 
 	if (json == NULL)
-		report_missing(path);
+		report_missing(doc, path);
 	return json;
 }
 
@@ -477,7 +494,8 @@ patch_move(CrdtDoc *doc, const Path *from, const Path *path)
 		if (path->count == from->count)
 			return;
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s cannot be moved into itself", path_show(from, from->count))));
+						errmsg("%s cannot be moved into itself", path_show(from, from->count)),
+						errdetail("It would go to %s.", path_show(path, path->count))));
 	}
 	unset_path(doc, from);
 	patch_add(doc, path, &value);
@@ -555,9 +573,10 @@ run_patch(CrdtDoc *doc, const JsonbValue *operations)
 		CHECK_FOR_INTERRUPTS();
 		number = (int) i + 1;
 		if (!input_is_object(operation))
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("a patch's operation is an object, not %s",
-								   input_kind_name(operation))));
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a patch's operation is an object, not %s", input_kind_name(operation)),
+					 errhint(OPERATION_HINT)));
 		run_operation(doc, operation);
 	}
 	error_context_stack = callback.previous;

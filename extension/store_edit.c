@@ -441,9 +441,12 @@ store_edit_run(const char *name, StoreEdit edit, void *context)
 	if (cached->edit_status != CRDT_OK)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	if (cached->edit.size > (size_t) ydoc_max_update_size_kb * 1024)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("the edit has %zu bytes, ydoc.max_update_size is %d kB",
-							   cached->edit.size, ydoc_max_update_size_kb)));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the edit has %zu bytes, ydoc.max_update_size is %d kB", cached->edit.size,
+						ydoc_max_update_size_kb),
+				 errhint("Edit in smaller steps, in transactions of their own, or have a superuser "
+						 "raise the setting.")));
 	if (cached->edit.size > 0)
 	{
 		keep_update(document, crdt_buffer_view(&cached->edit));
@@ -476,15 +479,22 @@ edit_by_call(CachedDocument *cached, const StoreHead *head, void *context)
 	crdt_doc_commit(cached->doc);
 }
 
+static void
+require_name(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("the name of the document must not be null"),
+						errdetail("Nothing was stored.")));
+}
+
 static Datum
 edit_stored(FunctionCallInfo fcinfo, const char *verb_name)
 {
 	EditCall call = {.verb = edit_verb(verb_name, strlen(verb_name))};
 
 	bridge_require_utf8();
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("the name of the document must not be null")));
+	require_name(fcinfo);
 	call.arguments = edit_arguments(fcinfo, call.verb);
 	PG_RETURN_INT64(store_edit_run(store_check_name(PG_GETARG_TEXT_PP(0)), edit_by_call, &call));
 }
@@ -521,8 +531,11 @@ PG_FUNCTION_INFO_V1(ydoc_store_edit);
 Datum
 ydoc_store_edit(PG_FUNCTION_ARGS)
 {
-	EditCall call = {.operations = PG_GETARG_JSONB_P(1)};
+	EditCall call = {0};
 
 	bridge_require_utf8();
+	require_name(fcinfo);
+	edit_require_operations(fcinfo);
+	call.operations = PG_GETARG_JSONB_P(1);
 	PG_RETURN_INT64(store_edit_run(store_check_name(PG_GETARG_TEXT_PP(0)), edit_by_call, &call));
 }

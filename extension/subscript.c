@@ -1,8 +1,8 @@
 /*
  * subscript.c: doc['board']['cards'][0]: what is at a path, as jsonb; assigned to, it is ydoc_set.
  *
- *     UPDATE pages SET doc['board']['open'] = 'true', doc['board']['n'] = '1';   -- decoded once
- *     doc['board']['n'] := to_jsonb(i);                                          -- PL/pgSQL: not even that, in a loop
+ *     UPDATE pages SET doc['board']['open'] = 'true', doc['board']['n'] = '1';    -- decoded once
+ *     doc['board']['n'] := to_jsonb(i);                   -- in a loop of PL/pgSQL: not decoded at all
  *
  * The planner takes subscripting to be immutable and may do INSERT INTO pages (doc['board']) VALUES
  * ('{}') once for many executions.  All get the same document then, as if it had been copied: edits

@@ -44,7 +44,8 @@ ydoc_flat_make(CrdtBytes update)
 
 	if (!AllocSizeIsValid(size))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("document of %zu bytes is too large for a value", update.size)));
+						errmsg("document of %zu bytes is too large for a value", update.size),
+						errdetail("A value has less than 1 GB.")));
 	flat = palloc(size);
 	SET_VARSIZE(flat, size);
 	VARDATA(flat)[0] = YDOC_VERSION;
@@ -279,7 +280,8 @@ value_flat_size(ExpandedObjectHeader *header)
 	if (!AllocSizeIsValid(size))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("document of %zu bytes is too large for a value",
-							   (size_t) size - VARHDRSZ - 1)));
+							   (size_t) size - VARHDRSZ - 1),
+						errdetail("A value has less than 1 GB.")));
 	return size;
 }
 

@@ -83,3 +83,14 @@ BEGIN;
 SELECT ydoc.apply('roll/1', ARRAY[:world]);
 PREPARE TRANSACTION 'regress_ydoc';
 SELECT ydoc.text('roll/1', 't');
+-- what is NULL is not lost without a word; no actors are nobody
+SELECT ydoc.apply(NULL, ARRAY['\x0000'::bytea]);
+SELECT ydoc.apply('b/null', NULL);
+SELECT * FROM ydoc.apply_batch(NULL, ARRAY['\x0000'::bytea], NULL);
+SELECT * FROM ydoc.apply_batch(ARRAY['b/null'], NULL, NULL);
+SELECT seq FROM ydoc.apply_batch(ARRAY['b/null'], ARRAY['\x01010100040101740568656c6c6f00'::bytea], NULL);
+SELECT actor IS NULL AS nobody FROM ydoc_data.log WHERE document = 'b/null';
+SELECT ydoc.edit(NULL, '[]');
+SELECT ydoc.edit('b/null', NULL);
+SELECT ydoc_edit(ydoc(), NULL);
+SELECT ydoc_edit(NULL, '[]') IS NULL AS "null";

@@ -11,7 +11,7 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
   AND NOT (classid = 'pg_type'::regclass AND objid = 'ydoc[]'::regtype) -- a member from 17 on
   AND obj_description(objid, (SELECT relname FROM pg_class c WHERE c.oid = classid)) IS NULL;
 SELECT proname AS without_argument_names FROM members
-WHERE pronargs > 0 AND proargnames IS NULL AND proname NOT IN ('ydoc_in', 'ydoc_out', 'ydoc_recv', 'ydoc_send');
+WHERE pronargs > 0 AND (proargnames IS NULL OR '' = ANY (proargnames));
 SELECT proname AS definer_for_everybody FROM members
 WHERE prosecdef AND (proacl IS NULL OR has_function_privilege('public', oid, 'EXECUTE'));
 SELECT proname AS runs_sql_without_path FROM members
@@ -21,8 +21,36 @@ WHERE pronamespace = 'ydoc'::regnamespace AND prokind = 'f' -- a procedure that 
 SELECT proname AS value_function_not_parallel FROM members
 WHERE pronamespace <> 'ydoc'::regnamespace
   AND (proparallel <> 's' OR (provolatile = 'v') <> (prosrc = 'ydoc_edit' OR prosrc ~ '^ydoc_(text|array|map|xml)_.' OR prosrc ~ '^ydoc_(set|unset|patch|from_(text|delta|json|prosemirror))$'));
+SELECT proname AS value_function_not_immutable FROM members
+WHERE pronamespace <> 'ydoc'::regnamespace AND provolatile NOT IN ('i', 'v');
+-- whatever is not known to read only writes, and no worker may
+SELECT proname AS wrong_volatility FROM members
+WHERE pronamespace = 'ydoc'::regnamespace AND provolatile <> CASE WHEN
+    proname ~ '^(sync|changes|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|project|projections)$'
+    THEN 's' ELSE 'v' END;
 SELECT proname AS writes_but_parallel FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 'v' AND proparallel <> 'u';
+-- a worker does not know what its leader has edited
+SELECT proname AS decodes_in_workers FROM members JOIN pg_language l ON l.oid = prolang
+WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 's' AND lanname = 'c' AND proparallel <> 'r';
+-- every cost is somebody's estimate; what decodes is not cheap
+SELECT proname AS default_cost FROM members JOIN pg_language l ON l.oid = prolang
+WHERE prokind = 'f' AND prorettype <> 'trigger'::regtype
+  AND procost = CASE lanname WHEN 'c' THEN 1 ELSE 100 END AND proname NOT IN ('ydoc_subscript', 'ydoc_support');
+SELECT proname AS cheap_but_decodes FROM members
+WHERE prokind = 'f' AND procost < CASE WHEN pronamespace = 'ydoc'::regnamespace THEN 1000 ELSE 100 END
+  AND prorettype <> 'trigger'::regtype
+  AND proname !~ '^ydoc_(subscript|support|out|send|to_bytea|eq|ne|hash|hash_extended|position_json|merge_bytea_transition)$'
+  AND prosrc NOT IN ('ydoc_empty', 'ydoc_store_heads', 'ydoc_projections', 'ydoc_projection_changed');
+-- a NULL has a meaning where it is a default; and an edit of NULL must not make NULL of a document, nor
+-- be lost without a word
+SELECT p.oid::regprocedure AS wrong_strictness FROM members p
+WHERE prokind = 'f' AND pronargs > 0 AND proisstrict =
+    (coalesce(pg_get_expr(proargdefaults, 0) ~ '^NULL|, NULL', false)
+     OR (provolatile = 'v' AND prosrc ~ '^ydoc_(store_)?(edit|patch|set|unset|apply|apply_batch|(text|array|map|xml)_.*)$')
+     OR prosrc ~ '^ydoc_merge_(bytea_transition|transition|combine|final)$'
+     -- actor NULL is everybody; a row of the log may lack actor and source; a document may lack a name before
+     OR proname IN ('undo', 'replace_log_rows', 'projection_changed'));
 SELECT castsource::regtype, casttarget::regtype FROM pg_cast
 WHERE (castsource = 'ydoc'::regtype OR casttarget = 'ydoc'::regtype) AND castcontext <> 'e';
 SELECT extrelocatable AS relocatable, extconfig IS NULL AS owns_no_data FROM pg_extension WHERE extname = 'pg_ydoc';

@@ -14,8 +14,8 @@ CREATE FUNCTION ydoc.apply_batch(
     OUT ordinal integer, OUT epoch bigint, OUT seq bigint,
     OUT logged_from bigint, OUT logged bytea, OUT sqlstate text, OUT message text)
     RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 100
+    LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 ROWS 100
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_apply_batch';
 COMMENT ON FUNCTION ydoc.apply_batch(text[], bytea[], text[]) IS
-    'Merges update i into document i for actor i; answers each with the seq that holds it, or with SQLSTATE and message if it is refused; logged is the log row that an update closes, which holds the seqs from logged_from on';
+    'Merges update i into document i for actor i (actors NULL: nobody is named); answers each with the seq that holds it, or with SQLSTATE and message if it is refused; logged is the log row that an update closes, which holds the seqs from logged_from on';

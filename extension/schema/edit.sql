@@ -6,7 +6,7 @@
 
 CREATE FUNCTION @extschema@.ydoc_edit(doc @extschema@.ydoc, operations jsonb)
     RETURNS @extschema@.ydoc
-    LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 200
+    LANGUAGE c VOLATILE PARALLEL SAFE COST 200
     SUPPORT @extschema@.ydoc_support
     AS 'MODULE_PATHNAME', 'ydoc_edit';
 COMMENT ON FUNCTION @extschema@.ydoc_edit(@extschema@.ydoc, jsonb) IS

@@ -5,7 +5,7 @@
 
 CREATE FUNCTION ydoc.edit(document text, operations jsonb)
     RETURNS bigint
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_edit';
 COMMENT ON FUNCTION ydoc.edit(text, jsonb) IS

@@ -6,7 +6,7 @@
 
 CREATE FUNCTION ydoc.create_search(config regconfig DEFAULT 'pg_catalog.simple')
     RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN

@@ -7,28 +7,28 @@
 
 CREATE TYPE @extschema@.ydoc;
 
-CREATE FUNCTION @extschema@.ydoc_in(cstring)
+CREATE FUNCTION @extschema@.ydoc_in(source cstring)
     RETURNS @extschema@.ydoc
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
     AS 'MODULE_PATHNAME', 'ydoc_in';
 COMMENT ON FUNCTION @extschema@.ydoc_in(cstring) IS
     'Reads a document from its text form, the Yjs update (V1) as bytea writes it';
 
-CREATE FUNCTION @extschema@.ydoc_out(@extschema@.ydoc)
+CREATE FUNCTION @extschema@.ydoc_out(doc @extschema@.ydoc)
     RETURNS cstring
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
     AS 'MODULE_PATHNAME', 'ydoc_out';
 COMMENT ON FUNCTION @extschema@.ydoc_out(@extschema@.ydoc) IS
     'Writes a document as the Yjs update (V1) of its whole state, hexadecimal';
 
-CREATE FUNCTION @extschema@.ydoc_recv(internal)
+CREATE FUNCTION @extschema@.ydoc_recv(message internal)
     RETURNS @extschema@.ydoc
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
     AS 'MODULE_PATHNAME', 'ydoc_recv';
 COMMENT ON FUNCTION @extschema@.ydoc_recv(internal) IS
     'Reads a document from its binary form, a Yjs update (V1)';
 
-CREATE FUNCTION @extschema@.ydoc_send(@extschema@.ydoc)
+CREATE FUNCTION @extschema@.ydoc_send(doc @extschema@.ydoc)
     RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
     AS 'MODULE_PATHNAME', 'ydoc_send';
