@@ -46,6 +46,7 @@ lint:
 bench:
 	@make/setup.sh build run test
 	$(MAKE) -C bench/core
+	$(MAKE) -C bench/sql
 	$(MAKE) -C bench/relay
 
 # random histories in our core and in the real Yjs; SEED=, TIME= seconds, CASE= file
