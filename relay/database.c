@@ -65,6 +65,7 @@ typedef struct Link /* one database connection */
 	double backoff;
 	bool is_pooled; /* each statement may meet another backend */
 	int syncs_expected; /* a pipeline sync ends each query and the set-up */
+	PGresult *held; /* of the query whose sync is awaited: it is not committed yet */
 	int in_flight_count;
 	QueryList in_flight, waiting;
 } Link;
@@ -137,7 +138,8 @@ static void link_io(struct ev_loop *, ev_io *, int);
 static void link_timeout(struct ev_loop *, ev_timer *, int);
 static void link_read(Link *link);
 static bool link_take_result(Link *link, PGresult *result);
-static bool link_answer(Link *link, PGresult *result);
+static void link_hold(Link *link, PGresult *result);
+static bool link_answer(Link *link);
 static void link_pump(Link *link);
 static void link_flush(Link *link);
 static bool send_query(Link *link, const DatabaseQuery *query);
@@ -217,6 +219,7 @@ database_stop(void)
 		ev_io_stop(loop_ev(), &link->io);
 		ev_timer_stop(loop_ev(), &link->timer);
 		PQfinish(link->pg);
+		link_hold(link, NULL);
 		for (DatabaseQuery *query; (query = list_pop(&link->in_flight)) != NULL;)
 			query->done(query, &shut_down);
 		for (DatabaseQuery *query; (query = list_pop(&link->waiting)) != NULL;)
@@ -468,6 +471,7 @@ link_down(Link *link, const char *reason)
 	PQfinish(link->pg);
 	link->pg = NULL;
 	link->syncs_expected = 0;
+	link_hold(link, NULL);
 	if (link->in_flight.first != NULL)
 	{
 		if (link->role == ROLE_WRITER)
@@ -550,6 +554,17 @@ link_read(Link *link)
 	}
 }
 
+/*
+ * A statement that has succeeded is committed at its sync, and that may fail: deferred constraints are
+ * checked then, edits in SQL are written, listeners are told.  The later result counts.
+ */
+static void
+link_hold(Link *link, PGresult *result)
+{
+	PQclear(link->held);
+	link->held = result;
+}
+
 /* Takes the result; false if the link went down. */
 static bool
 link_take_result(Link *link, PGresult *result)
@@ -564,6 +579,8 @@ link_take_result(Link *link, PGresult *result)
 			link_set_up(link);
 		else if (link->state == LINK_SETTING_UP)
 			link_up(link);
+		else if (link->held != NULL)
+			is_up = link_answer(link);
 	}
 	else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
 			 (link->state != LINK_UP || outcome_is_unknown(link, result)))
@@ -576,19 +593,26 @@ link_take_result(Link *link, PGresult *result)
 	else if (link->state == LINK_PROBING)
 		is_up = link_take_probe(link, result);
 	else if (link->state == LINK_UP)
-		is_up = link_answer(link, result);
+	{
+		link_hold(link, result);
+		return true;
+	}
 	PQclear(result);
 	return is_up;
 }
 
 static bool
-link_answer(Link *link, PGresult *result)
+link_answer(Link *link)
 {
 	DatabaseQuery *query = list_pop(&link->in_flight);
 	DatabaseAnswer answer = {0};
+	PGresult *result = link->held;
+
+	link->held = NULL;
 
 	if (query == NULL)
 	{
+		PQclear(result);
 		link_down(link, "an answer without a question");
 		return false;
 	}
@@ -608,6 +632,7 @@ link_answer(Link *link, PGresult *result)
 			answer.message = "unexpected result";
 	}
 	query->done(query, &answer);
+	PQclear(result);
 	return true;
 }
 

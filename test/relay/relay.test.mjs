@@ -194,6 +194,24 @@ test('a malformed update is refused, and nobody else notices', async () => {
   assert.equal(ann.provider.wsconnected, true)
 })
 
+test('what fails when it is committed is shown to nobody, and keeps no other document from being stored', { timeout: 30000 }, async () => {
+  await database.psql(`CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'found at the end' USING ERRCODE = 'invalid_parameter_value'; END $$;
+    CREATE CONSTRAINT TRIGGER too_late AFTER INSERT ON ydoc_data.log DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW WHEN (NEW.document = 'refused at the end') EXECUTE FUNCTION too_late()`)
+  const [ann, ben, cleo, dan] = ['refused at the end', 'refused at the end', 'in time', 'in time'].map(name => open(relay, name))
+  await Promise.all([ann, ben, cleo, dan].map(client => client.synced()))
+  const refused = new Promise(resolve => ann.provider.on('connection-close', event => resolve(event?.code)))
+  ann.text.insert(0, 'never stored')
+  for (let i = 0; i < 20; i++) cleo.text.insert(i, 'x')
+  await reads(dan, 'x'.repeat(20))
+  assert.equal(await refused, 4400)
+  assert.equal(await database.text('in time'), 'x'.repeat(20))
+  assert.equal(await database.psql("SELECT count(*) FROM ydoc_data.log WHERE document = 'refused at the end'"), '0')
+  assert.equal(ben.text.toString(), '')
+  await database.psql('DROP FUNCTION too_late CASCADE')
+})
+
 test('a broken frame closes only its own connection', async () => {
   const ann = open(relay, 'broken')
   await ann.synced()
