@@ -115,6 +115,104 @@ BEGIN
     COMMENT ON TABLE ydoc_data.projection_error IS
         'Documents whose rows in tables that follow documents are not up to date, and why; ydoc.refresh_projection tries them again';
 
+    -- who may do what
+    CREATE TABLE IF NOT EXISTS ydoc_data.access (
+        documents text COLLATE "C" NOT NULL,
+        subject text COLLATE "C" NOT NULL,
+        level ydoc.level NOT NULL,
+        expires_at timestamptz,
+        granted_by text NOT NULL DEFAULT session_user,
+        granted_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (subject, documents)
+    );
+    COMMENT ON TABLE ydoc_data.access IS
+        'What subjects (public, authenticated, user:NAME, group:NAME, role:NAME) may do with documents whose names match a LIKE pattern';
+    CREATE TABLE IF NOT EXISTS ydoc_data.link (
+        token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
+        document text COLLATE "C" NOT NULL
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        level ydoc.level NOT NULL,
+        expires_at timestamptz NOT NULL,
+        created_by text NOT NULL DEFAULT session_user,
+        created_at timestamptz NOT NULL DEFAULT now()
+    );
+    COMMENT ON TABLE ydoc_data.link IS 'Links that were shared: SHA-256 of the secret, and what it opens';
+    CREATE TABLE IF NOT EXISTS ydoc_data.speaker (role name PRIMARY KEY);
+    COMMENT ON TABLE ydoc_data.speaker IS 'Login roles whose word counts on whom they speak for (request.jwt.claims)';
+    CREATE TABLE IF NOT EXISTS ydoc_data.access_audit (
+        at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        by text NOT NULL DEFAULT session_user,
+        operation text NOT NULL,
+        documents text NOT NULL,
+        subject text NOT NULL,
+        level_before ydoc.level,
+        level_after ydoc.level,
+        expires_at timestamptz
+    );
+    COMMENT ON TABLE ydoc_data.access_audit IS 'Every change of ydoc_data.access and ydoc_data.link; a link''s subject is link:';
+    GRANT SELECT ON ydoc_data.speaker TO PUBLIC;
+
+    IF to_regprocedure('ydoc_data.access_level(text, jsonb)') IS NULL THEN
+        CREATE FUNCTION ydoc_data.access_level(document text, claims jsonb)
+            RETURNS ydoc.level
+            LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SECURITY DEFINER COST 1000
+            SET search_path TO pg_catalog, pg_temp
+        AS $rule$
+        DECLARE
+            subjects text[] := ARRAY['public'];
+        BEGIN
+            IF claims ->> 'sub' <> '' THEN
+                subjects := subjects || ARRAY['authenticated', 'user:' || (claims ->> 'sub')];
+            END IF;
+            IF jsonb_typeof(claims -> 'groups') = 'array' THEN
+                subjects := subjects || (SELECT coalesce(array_agg('group:' || g), '{}') FROM jsonb_array_elements_text(claims -> 'groups') AS g);
+            END IF;
+            IF jsonb_typeof(claims -> 'roles') = 'array' THEN
+                subjects := subjects || (SELECT coalesce(array_agg('role:' || r), '{}') FROM jsonb_array_elements_text(claims -> 'roles') AS r);
+            END IF;
+            IF claims ->> 'role' <> '' THEN
+                subjects := subjects || ('role:' || (claims ->> 'role'));
+            END IF;
+            RETURN greatest(
+                'none',
+                (SELECT max(a.level) FROM ydoc_data.access a
+                 WHERE a.subject = ANY (subjects) AND document LIKE a.documents
+                   AND (a.expires_at IS NULL OR a.expires_at > now())),
+                (SELECT l.level FROM ydoc_data.link l
+                 WHERE l.token_hash = sha256(convert_to(claims ->> 'link', 'UTF8'))
+                   AND l.document = access_level.document AND l.expires_at > now()));
+        END
+        $rule$;
+        COMMENT ON FUNCTION ydoc_data.access_level(text, jsonb) IS
+            'The rule that decides what somebody with these claims may do with a document; yours to replace';
+    END IF;
+
+    -- what changes rights is kept, and told to relays
+    CREATE OR REPLACE FUNCTION ydoc_data.access_changed()
+        RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path TO pg_catalog, pg_temp
+    AS $changed$
+    DECLARE
+        is_link boolean := TG_TABLE_NAME = 'link';
+        before jsonb := CASE TG_OP WHEN 'INSERT' THEN NULL ELSE to_jsonb(OLD) END;
+        after jsonb := CASE TG_OP WHEN 'DELETE' THEN NULL ELSE to_jsonb(NEW) END;
+        one jsonb := coalesce(after, before);
+    BEGIN
+        INSERT INTO ydoc_data.access_audit (operation, documents, subject, level_before, level_after, expires_at)
+        VALUES (TG_OP, one ->> CASE WHEN is_link THEN 'document' ELSE 'documents' END,
+                CASE WHEN is_link THEN 'link:' ELSE one ->> 'subject' END,
+                (before ->> 'level')::ydoc.level, (after ->> 'level')::ydoc.level, (one ->> 'expires_at')::timestamptz);
+        PERFORM pg_notify('ydoc_access', '');
+        RETURN NULL;
+    END
+    $changed$;
+    COMMENT ON FUNCTION ydoc_data.access_changed() IS 'Keeps what changes rights in ydoc_data.access_audit, and tells relays';
+    CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.access
+        FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
+    CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.link
+        FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
+
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
                      WHERE s.name = 'default_toast_compression')::text[]) THEN
         ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;

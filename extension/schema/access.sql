@@ -1,0 +1,159 @@
+
+-- ---- who may do what ----
+--
+-- One rule: ydoc.access_level(document, claims).  It asks ydoc_data.access_level, an ordinary function of the store's owner's,
+-- who may replace it, and which pg_dump keeps.  Row security, direct SQL, PostgREST and relays all go by it.
+
+CREATE TYPE ydoc.level AS ENUM ('none', 'read', 'comment', 'write', 'admin');
+COMMENT ON TYPE ydoc.level IS
+    'What somebody may do with a document: nothing; read it; read it and show where he is; write; give rights to others';
+
+CREATE FUNCTION ydoc.access_level(document text, claims jsonb)
+    RETURNS ydoc.level
+    LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN coalesce(ydoc_data.access_level(document, coalesce(claims, '{}')), 'none');
+END
+$$;
+COMMENT ON FUNCTION ydoc.access_level(text, jsonb) IS
+    'What somebody with these claims may do with a document, as ydoc_data.access_level has it, which the owner of the store may replace';
+
+CREATE FUNCTION ydoc.claims()
+    RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM ydoc_data.speaker s WHERE s.role = session_user) THEN
+        RETURN coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb;
+    END IF;
+    RETURN jsonb_build_object('roles', (
+        SELECT jsonb_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r WHERE pg_has_role(current_user, r.oid, 'MEMBER')));
+END
+$$;
+COMMENT ON FUNCTION ydoc.claims() IS
+    'Who asks: the claims that PostgREST sets (request.jwt.claims), if the session''s role is one of ydoc_data.speaker, whose word counts; else the roles that the current role is a member of';
+
+CREATE FUNCTION ydoc.my_level(document text)
+    RETURNS ydoc.level
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS $$ SELECT ydoc.access_level(document, ydoc.claims()) $$;
+COMMENT ON FUNCTION ydoc.my_level(text) IS 'What whoever asks may do with a document';
+
+-- ---- giving rights ----
+
+CREATE FUNCTION ydoc.grant_access(
+    documents text, subject text, level ydoc.level, expires_at timestamptz DEFAULT NULL)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF documents IS NULL OR subject IS NULL OR level IS NULL THEN
+        RAISE EXCEPTION 'documents, subject and level must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF subject !~ '^(public|authenticated|(user|group|role):.+)$' THEN
+        RAISE EXCEPTION 'there is no subject "%"', subject USING
+            ERRCODE = 'invalid_parameter_value',
+            HINT = 'A subject is public, authenticated, user:NAME, group:NAME or role:NAME.';
+    END IF;
+    INSERT INTO ydoc_data.access AS a (documents, subject, level, expires_at)
+    VALUES (documents, subject, level, expires_at)
+    ON CONFLICT ON CONSTRAINT access_pkey DO UPDATE
+        SET level = EXCLUDED.level, expires_at = EXCLUDED.expires_at, granted_by = DEFAULT, granted_at = DEFAULT;
+END
+$$;
+COMMENT ON FUNCTION ydoc.grant_access(text, text, ydoc.level, timestamptz) IS
+    'Lets a subject (public, authenticated, user:NAME, group:NAME, role:NAME) do that much with the documents whose names match a LIKE pattern, until a time or for good; of several grants the highest counts';
+
+CREATE FUNCTION ydoc.revoke_access(documents text, subject text)
+    RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM ydoc_data.access a
+    WHERE a.documents = revoke_access.documents AND a.subject = revoke_access.subject;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION ydoc.revoke_access(text, text) IS
+    'Takes a grant back, given as it was made; false if there is none';
+
+CREATE FUNCTION ydoc.create_link(document text, level ydoc.level, expires_at timestamptz)
+    RETURNS text
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- 244 random bits, of which only the hash is kept
+    token text := replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+BEGIN
+    IF document IS NULL OR level IS NULL OR expires_at IS NULL THEN
+        RAISE EXCEPTION 'document, level and expires_at must not be null' USING
+            ERRCODE = 'null_value_not_allowed', HINT = 'expires_at may be ''infinity''.';
+    END IF;
+    INSERT INTO ydoc_data.link (token_hash, document, level, expires_at)
+    VALUES (sha256(convert_to(token, 'UTF8')), document, level, expires_at);
+    RETURN token;
+END
+$$;
+COMMENT ON FUNCTION ydoc.create_link(text, ydoc.level, timestamptz) IS
+    'A secret that lets whoever shows it (claim "link") do that much with a document until a time; only its hash is stored';
+
+CREATE FUNCTION ydoc.revoke_link(token text)
+    RETURNS boolean
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM ydoc_data.link l WHERE l.token_hash = sha256(convert_to(token, 'UTF8'));
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION ydoc.revoke_link(text) IS 'Takes a link back; false if there is none';
+
+CREATE FUNCTION ydoc.trust_claims(role regrole, trusted boolean DEFAULT true)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM ydoc_data.speaker s WHERE s.role = (SELECT r.rolname FROM pg_roles r WHERE r.oid = trust_claims.role);
+    IF trusted THEN
+        INSERT INTO ydoc_data.speaker (role) SELECT r.rolname FROM pg_roles r WHERE r.oid = trust_claims.role;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION ydoc.trust_claims(regrole, boolean) IS
+    'Sessions that log in as this role (PostgREST''s authenticator) say truly whom they speak for, in request.jwt.claims; nobody else''s claims count';
+
+CREATE FUNCTION ydoc.enable_row_security()
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
+    SET search_path TO pg_catalog, pg_temp
+    SET client_min_messages TO warning
+AS $$
+DECLARE
+    store_table record;
+BEGIN
+    FOR store_table IN
+        SELECT c.relname AS name, a.attname AS key FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = CASE c.relname WHEN 'document' THEN 'name' ELSE 'document' END
+        WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND c.relname NOT IN ('link')
+    LOOP
+        EXECUTE format('DROP POLICY IF EXISTS ydoc_read ON ydoc_data.%I', store_table.name);
+        EXECUTE format('DROP POLICY IF EXISTS ydoc_write ON ydoc_data.%I', store_table.name);
+        EXECUTE format('CREATE POLICY ydoc_read ON ydoc_data.%I FOR SELECT USING (ydoc.my_level(%I) >= ''read'')',
+                       store_table.name, store_table.key);
+        EXECUTE format('CREATE POLICY ydoc_write ON ydoc_data.%I USING (ydoc.my_level(%I) >= ''write'')',
+                       store_table.name, store_table.key);
+        EXECUTE format('ALTER TABLE ydoc_data.%I ENABLE ROW LEVEL SECURITY', store_table.name);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION ydoc.enable_row_security() IS
+    'Puts the rule of ydoc.access_level on the store''s tables as row security: who reads or writes them in SQL sees and changes the documents that he may; their owner sees all';

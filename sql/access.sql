@@ -1,0 +1,92 @@
+-- Who may do what: one rule, by claims, for relays, row security and direct SQL.
+SELECT ydoc.text_append('team/plan', 't', 'plan'), ydoc.text_append('team/draft', 't', 'draft'), ydoc.text_append('home', 't', 'home');
+CREATE FUNCTION level_of(document text, claims jsonb) RETURNS ydoc.level LANGUAGE sql AS $$ SELECT ydoc.access_level(document, claims) $$;
+-- nobody may do anything before somebody says so
+SELECT level_of('home', '{}'), level_of('home', '{"sub": "ann"}'), level_of('home', NULL);
+SELECT ydoc.grant_access('home', 'public', 'read');
+SELECT ydoc.grant_access('team/%', 'group:team', 'write');
+SELECT ydoc.grant_access('team/plan', 'user:ben', 'admin');
+SELECT ydoc.grant_access('%', 'authenticated', 'comment', now() + interval '1 hour');
+SELECT ydoc.grant_access('%', 'role:auditor', 'read');
+SELECT document, claims, level_of(document, claims) FROM (VALUES
+    ('home', '{}'::jsonb), ('team/plan', '{}'), ('home', '{"sub": "ann"}'), ('team/plan', '{"sub": "ann", "groups": ["team"]}'),
+    ('team/plan', '{"sub": "ben"}'), ('team/draft', '{"sub": "ben"}'), ('home', '{"groups": ["team"]}'),
+    ('team/plan', '{"roles": ["x", "auditor"]}'), ('team/plan', '{"role": "auditor"}'), ('nowhere', '{"sub": "ann"}'),
+    ('team/plan', '{"groups": "team"}'), ('team/plan', '[]'), ('team/plan', '{"sub": null}'), ('team/plan', '{"sub": ""}')) AS v (document, claims);
+UPDATE ydoc_data.access SET expires_at = now() - interval '1 second' WHERE subject = 'authenticated';
+SELECT level_of('nowhere', '{"sub": "ann"}') AS expired;
+SELECT ydoc.revoke_access('team/plan', 'user:ben'), ydoc.revoke_access('team/plan', 'user:ben') AS again;
+SELECT level_of('team/plan', '{"sub": "ben"}') AS revoked;
+SELECT ydoc.grant_access('home', 'everybody', 'read');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.grant_access('home', 'public', NULL);
+\echo :LAST_ERROR_SQLSTATE
+-- links: a secret for one document, of which the hash is kept
+SELECT ydoc.create_link('team/plan', 'write', now() + interval '1 day') AS secret \gset
+SELECT length(:'secret'), count(*) FROM ydoc_data.link WHERE strpos(link::text, :'secret') > 0 GROUP BY 1;
+SELECT level_of('team/plan', jsonb_build_object('link', :'secret')), level_of('team/draft', jsonb_build_object('link', :'secret')) AS other,
+       level_of('team/plan', '{"link": "guess"}') AS guess;
+UPDATE ydoc_data.link SET expires_at = now() - interval '1 second';
+SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS expired;
+UPDATE ydoc_data.link SET expires_at = 'infinity';
+SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS for_ever;
+SELECT ydoc.revoke_link(:'secret'), ydoc.revoke_link(:'secret') AS again;
+SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS revoked;
+SELECT operation, documents, subject, level_before, level_after FROM ydoc_data.access_audit ORDER BY at;
+
+-- ---- row security from the same rule ----
+SELECT ydoc.enable_row_security();
+CREATE ROLE regress_ydoc_web;
+CREATE ROLE regress_ydoc_auditor;
+GRANT USAGE ON SCHEMA ydoc_data TO regress_ydoc_web, regress_ydoc_auditor;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ydoc_data.document, ydoc_data.log, ydoc_data.state, ydoc_data.client, ydoc_data.version TO regress_ydoc_web, regress_ydoc_auditor;
+SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'read');
+-- claims that somebody sets himself do not count
+SET SESSION AUTHORIZATION regress_ydoc_web;
+SET request.jwt.claims = '{"sub": "ann", "groups": ["team"]}';
+SELECT ydoc.claims() -> 'roles' ? 'regress_ydoc_web' AS his_own_roles, ydoc.claims() ? 'sub' AS believed;
+SELECT name FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/draft') ORDER BY name;
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.trust_claims('regress_ydoc_web');
+SET SESSION AUTHORIZATION regress_ydoc_web;
+SELECT name FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/draft') ORDER BY name;
+SELECT ydoc.text('team/plan', 't'), ydoc.text('home', 't');
+SELECT ydoc.text_append('team/plan', 't', '!');
+SELECT ydoc.apply('team/draft', ARRAY['\x01010100040101740568656c6c6f00'::bytea]);
+-- reading is not writing
+SELECT ydoc.text_append('home', 't', '!');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.text_append('elsewhere', 't', '!');
+\echo :LAST_ERROR_SQLSTATE
+SELECT document FROM ydoc_data.log WHERE document IN ('home', 'team/plan', 'team/draft') GROUP BY document ORDER BY document;
+SELECT ydoc.restore('home', 0);
+\echo :LAST_ERROR_SQLSTATE
+SET request.jwt.claims = '';
+SELECT name FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/draft') ORDER BY name;
+SELECT ydoc.text('team/plan', 't') IS NULL AS hidden, ydoc.text('home', 't');
+SET request.jwt.claims = 'no json';
+SELECT name FROM ydoc_data.document;
+\echo :LAST_ERROR_SQLSTATE
+RESET request.jwt.claims;
+SET SESSION AUTHORIZATION regress_ydoc_auditor;
+SELECT ydoc.text('team/plan', 't');
+SELECT ydoc.text_append('team/plan', 't', '!');
+SELECT * FROM ydoc_data.access;
+SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'admin');
+\echo :LAST_ERROR_SQLSTATE
+RESET SESSION AUTHORIZATION;
+-- the rule is the owner's to replace
+CREATE OR REPLACE FUNCTION ydoc_data.access_level(document text, claims jsonb) RETURNS ydoc.level LANGUAGE sql STABLE
+    AS $$ SELECT CASE WHEN document = claims ->> 'sub' THEN 'admin' ELSE NULL END::ydoc.level $$;
+SELECT ydoc.upgrade_store();
+SELECT level_of('ann', '{"sub": "ann"}'), level_of('home', '{"sub": "ann"}');
+DROP FUNCTION ydoc_data.access_level;
+SELECT ydoc.upgrade_store();
+SELECT level_of('home', '{}') AS the_standard_rule_again;
+DROP OWNED BY regress_ydoc_web, regress_ydoc_auditor;
+DROP ROLE regress_ydoc_web, regress_ydoc_auditor;
+DROP FUNCTION level_of;
+DO $$ BEGIN
+    EXECUTE (SELECT string_agg(format('DROP POLICY %I ON ydoc_data.%I; ALTER TABLE ydoc_data.%I DISABLE ROW LEVEL SECURITY', policyname, tablename, tablename), '; ')
+             FROM pg_policies WHERE schemaname = 'ydoc_data' AND policyname LIKE 'ydoc\_%');
+END $$;
