@@ -4,6 +4,7 @@
  *
  *     items ── sorted by document ──> rows made and locked in that order
  *                                        │  each document: decoded as of its row, then each item
+ *                                        │      gone       -> refused (store_gone.h)
  *                                        │      malformed  -> refused, the others go on
  *                                        │      no news    -> nothing to log
  *                                        │      news       -> seq + 1, joins its actor's log row
@@ -27,6 +28,9 @@
 #include "pg_ydoc.h"
 #include "store.h"
 #include "store_edit.h"
+#include "store_gone.h"
+
+#define LOCK_ATTEMPTS 5
 
 /* One update of a batch, and what became of it. */
 typedef struct BatchItem
@@ -35,6 +39,7 @@ typedef struct BatchItem
 	const char *document;
 	CrdtBytes update;
 	text *actor; /* NULL: nobody named */
+	int64 known_epoch; /* at which the sender knows the document; 0: he does not say */
 	int64 epoch;
 	int64 seq; /* that contains it; 0: refused */
 	bytea *logged; /* the log row that it closes, or NULL */
@@ -111,6 +116,24 @@ group_items(Batch *batch)
 	}
 }
 
+/* ---- documents that are gone ---- */
+
+/* Refuses an item whose document was deleted, or has made room for another one of its name. */
+static bool
+refuse_if_gone(const BatchDocument *document, BatchItem *item)
+{
+	StoreGone gone;
+
+	if (!document->head.is_deleted &&
+		!store_epoch_is_buried(item->known_epoch, document->head.buried))
+		return false;
+	if (!store_gone(document->name, item->known_epoch, true, &gone))
+		return false;
+	item->sqlstate = gone.sqlstate;
+	item->message = gone.message;
+	return true;
+}
+
 /* ---- documents that nobody says anything about ---- */
 
 /* What a client sends who has nothing that we lack: no structs, no deletes. */
@@ -139,19 +162,19 @@ answer_empty_updates(Batch *batch)
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		BatchDocument *document = &batch->documents[i];
-		StoreHead head = {0};
 
 		if (!has_only_empty_updates(document))
 		{
 			batch->documents[kept++] = *document;
 			continue;
 		}
-		(void) store_read_head(document->name, &head);
+		document->head.is_deleted = !store_read_head(document->name, &document->head);
 		for (int item = 0; item < document->item_count; item++)
-		{
-			document->items[item]->epoch = head.epoch;
-			document->items[item]->seq = head.seq;
-		}
+			if (!refuse_if_gone(document, document->items[item]))
+			{
+				document->items[item]->epoch = document->head.epoch;
+				document->items[item]->seq = document->head.seq;
+			}
 	}
 	batch->document_count = kept;
 }
@@ -216,45 +239,51 @@ create_rows(ArrayType *names)
 		elog(ERROR, "could not create the documents' rows");
 }
 
-static void
+/* False: not all of them are there any more. */
+static bool
 lock_rows(Batch *batch, ArrayType *names)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
 	Datum values[] = {PointerGetDatum(names)};
-	Oid store = store_oid();
 
 	store_prepare(&plan,
-				  "SELECT d.name, d.epoch, d.seq, d.state_seq FROM ydoc_data.document d"
+				  "SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at"
+				  " FROM ydoc_data.document d"
 				  " WHERE d.name = ANY ($1) ORDER BY d.name COLLATE \"C\" FOR NO KEY UPDATE",
 				  1, types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock the documents' rows");
 	if (SPI_processed != (uint64) batch->document_count)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("%d of %d documents may not be written",
-						batch->document_count - (int) SPI_processed, batch->document_count),
-				 errdetail("A policy of table ydoc_data.document hides their rows, or they were "
-						   "deleted just now.")));
+		return false;
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		BatchDocument *document = &batch->documents[i];
-		bool null;
-		HeapTuple row = SPI_tuptable->vals[i];
 
-		document->head = (StoreHead){
-			.name = document->name,
-			.store = store,
-			.epoch =
-				store_epoch(DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null))),
-			.seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &null)),
-			.state_seq = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &null)),
-			.for_writing = true,
-		};
+		store_head_of_row(document->name, i, &document->head);
 		document->seq_before = document->head.seq;
 	}
 	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+/*
+ * Whoever waits for somebody who renames a document or removes it for good finds no row when the wait is
+ * over: the one that was left under its name is newer than his snapshot.  So he looks again.  That he
+ * holds locks on rows behind it by then is no matter as long as it is rare: of two who wait for one
+ * another, one gets an error that says so.
+ */
+static void
+lock_all_rows(Batch *batch, ArrayType *names)
+{
+	for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++)
+		if (lock_rows(batch, names))
+			return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("%d of %d documents may not be written",
+						   batch->document_count - (int) SPI_processed, batch->document_count),
+					errdetail("A policy of table ydoc_data.document hides their rows, or they were "
+							  "deleted just now.")));
 }
 
 /* ---- applying ---- */
@@ -336,15 +365,31 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 	return applied.changed;
 }
 
+/* The others are refused. */
+static void
+keep_items_not_gone(BatchDocument *document)
+{
+	int kept = 0;
+
+	for (int i = 0; i < document->item_count; i++)
+		if (!refuse_if_gone(document, document->items[i]))
+			document->items[kept++] = document->items[i];
+	document->item_count = kept;
+}
+
 static void
 apply_document(Batch *batch, BatchDocument *document)
 {
 	CrdtError error;
-	CachedDocument *cached = store_get(&document->head, &error);
+	CachedDocument *cached;
 	BatchItem **run = palloc(sizeof(BatchItem *) * document->item_count);
 	int count = 0;
 	int64 seq_from = 0;
 
+	keep_items_not_gone(document);
+	if (document->item_count == 0)
+		return;
+	cached = store_get(&document->head, &error);
 	if (cached == NULL)
 	{
 		/* fenced: what cannot be decoded takes no updates, and disturbs no other document */
@@ -476,7 +521,7 @@ run_batch(Batch *batch)
 	names = array_of_names(batch);
 	if (some_row_is_missing(batch, names))
 		create_rows(names);
-	lock_rows(batch, names);
+	lock_all_rows(batch, names);
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -514,12 +559,31 @@ get_elements(ArrayType *array, Oid type, Datum **values, bool **nulls, int count
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 						errmsg("arrays of a batch have one dimension, not %d", ARR_NDIM(array)),
 						errdetail("Element i of each belongs to update i.")));
-	deconstruct_array(array, type, -1, false, TYPALIGN_INT, values, nulls, &found);
+	if (type == INT8OID)
+		deconstruct_array(array, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, values,
+						  nulls, &found);
+	else
+		deconstruct_array(array, type, -1, false, TYPALIGN_INT, values, nulls, &found);
 	if (count >= 0 && found != count)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 						errmsg("arrays of a batch have one length, not %d and %d", count, found),
 						errdetail("Element i of each belongs to update i.")));
 	return found;
+}
+
+/* As the senders know their documents; one for each item, or none at all. */
+static void
+get_known_epochs(ArrayType *array, Batch *batch)
+{
+	Datum *epochs;
+	bool *nulls;
+
+	if (ARR_NDIM(array) == 0)
+		return;
+	get_elements(array, INT8OID, &epochs, &nulls, batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+		if (!nulls[i])
+			batch->items[i].known_epoch = DatumGetInt64(epochs[i]);
 }
 
 static CrdtBytes
@@ -585,6 +649,8 @@ ydoc_store_apply_batch(PG_FUNCTION_ARGS)
 		if (!PG_ARGISNULL(2) && !no_actors[i])
 			batch.items[i].actor = DatumGetTextPP(actors[i]);
 	}
+	if (!PG_ARGISNULL(3))
+		get_known_epochs(PG_GETARG_ARRAYTYPE_P(3), &batch);
 	if (batch.item_count > 0)
 		run_batch(&batch);
 	for (int i = 0; i < batch.item_count; i++)
@@ -623,6 +689,9 @@ ydoc_store_apply(PG_FUNCTION_ARGS)
 	run_batch(&batch);
 	for (int i = 0; i < batch.item_count; i++)
 	{
+		if (batch.items[i].sqlstate == ERRCODE_DOCUMENT_DELETED ||
+			batch.items[i].sqlstate == ERRCODE_DOCUMENT_MOVED)
+			store_report_gone(name, 0, true);
 		if (batch.items[i].message != NULL)
 			ereport(ERROR,
 					(errcode(batch.items[i].sqlstate), errmsg("%s", batch.items[i].message),

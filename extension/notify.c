@@ -17,6 +17,7 @@ typedef struct ChangedDocument
 	int64 epoch;
 	int64 seq;
 	SubTransactionId changed_in;
+	int ordinal; /* in the order of time */
 } ChangedDocument;
 
 static ChangedDocument *changed = NULL; /* in the transaction's memory */
@@ -66,19 +67,21 @@ forget(void)
 }
 
 static int
-by_name_and_seq(const void *a, const void *b)
+by_name_and_time(const void *a, const void *b)
 {
 	const ChangedDocument *left = a;
 	const ChangedDocument *right = b;
 	int order = strcmp(left->name, right->name);
 
-	return order != 0 ? order : (left->seq > right->seq) - (left->seq < right->seq);
+	return order != 0 ? order : left->ordinal - right->ordinal;
 }
 
 static void
 send_all(void)
 {
-	qsort(changed, changed_count, sizeof(ChangedDocument), by_name_and_seq);
+	for (int i = 0; i < changed_count; i++)
+		changed[i].ordinal = i;
+	qsort(changed, changed_count, sizeof(ChangedDocument), by_name_and_time);
 	for (int i = 0; i < changed_count; i++)
 		if (i + 1 == changed_count || strcmp(changed[i].name, changed[i + 1].name) != 0)
 			Async_Notify(CHANNEL, psprintf(INT64_FORMAT " " INT64_FORMAT " %s", changed[i].epoch,

@@ -28,10 +28,12 @@
 #include "crdt/update.h"
 #include "read.h"
 #include "store_edit.h"
+#include "store_gone.h"
 #include "value.h"
 
 #define NAME_BYTES_MAX 1024
 #define STORE_SCHEMA "ydoc_data"
+#define FIRST_EPOCH INT64CONST(1577836800000000) /* 2020 began: there was no document before */
 
 /* ---- the tables ---- */
 
@@ -120,15 +122,31 @@ current_timeline(void)
  * system identifier and timeline of its own, so these are part of the epoch that we tell: it changes for every
  * document when they do, and its clients are asked for what they hold.
  */
+static uint64
+mix_with_fork(uint64 epoch)
+{
+	uint64 fork[] = {GetSystemIdentifier(), current_timeline()};
+
+	return (hash_bytes_extended((const unsigned char *) fork, sizeof(fork), 0) ^ epoch) &
+		   PG_INT64_MAX;
+}
+
 int64
 store_epoch(int64 epoch)
 {
-	uint64 fork[] = {GetSystemIdentifier(), current_timeline()};
-	uint64 told =
-		(hash_bytes_extended((const unsigned char *) fork, sizeof(fork), 0) ^ (uint64) epoch) &
-		PG_INT64_MAX;
+	uint64 told = mix_with_fork(epoch);
 
 	return told == 0 ? 1 : (int64) told; /* 0 is that of no document */
+}
+
+/* What was told on another fork is no time of any document here: such a caller is asked for what he
+ * holds. */
+bool
+store_epoch_is_buried(int64 known_epoch, int64 buried)
+{
+	int64 epoch = (int64) mix_with_fork(known_epoch);
+
+	return known_epoch > 0 && epoch >= FIRST_EPOCH && epoch <= buried;
 }
 
 /* ---- reading rows ---- */
@@ -142,6 +160,15 @@ get_int64(int row, int column)
 	return null ? 0 : DatumGetInt64(value);
 }
 
+static bool
+is_null(int row, int column)
+{
+	bool null;
+
+	(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
+	return null;
+}
+
 static struct varlena *
 get_varlena(int row, int column)
 {
@@ -151,53 +178,63 @@ get_varlena(int row, int column)
 	return null ? NULL : PG_DETOAST_DATUM_PACKED(value);
 }
 
-bool
-store_read_head(const char *name, StoreHead *head)
+static const char read_head_sql[] = "SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at"
+									" FROM ydoc_data.document d WHERE d.name = $1";
+
+static const char lock_head_sql[] =
+	"SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at"
+	" FROM ydoc_data.document d WHERE d.name = $1 FOR NO KEY UPDATE";
+
+void
+store_head_of_row(const char *name, int row, StoreHead *head)
 {
-	static SPIPlanPtr plan = NULL;
+	*head = (StoreHead){.name = name,
+						.store = store_oid(),
+						.epoch = store_epoch(get_int64(row, 1)),
+						.row_epoch = get_int64(row, 1),
+						.seq = get_int64(row, 2),
+						.state_seq = get_int64(row, 3),
+						.buried = get_int64(row, 4),
+						.is_deleted = !is_null(row, 5),
+						.for_writing = true};
+}
+
+/* Runs one of these; false: no row. */
+static bool
+get_head(SPIPlanPtr *plan, const char *sql, bool for_writing, const char *name, StoreHead *head)
+{
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(name)};
 
-	store_prepare(&plan,
-				  "SELECT d.epoch, d.seq, d.state_seq FROM ydoc_data.document d WHERE d.name = $1",
-				  1, types);
-	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT)
+	store_prepare(plan, sql, 1, types);
+	if (SPI_execute_plan(*plan, values, NULL, !for_writing, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a document's row");
 	if (SPI_processed == 0)
 		return false;
-	*head = (StoreHead){.name = name,
-						.store = store_oid(),
-						.epoch = store_epoch(get_int64(0, 1)),
-						.seq = get_int64(0, 2),
-						.state_seq = get_int64(0, 3)};
+	store_head_of_row(name, 0, head);
+	head->for_writing = for_writing;
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
 
-/* The row as the latest statement sees it, locked; false: there is none. */
-static bool
-lock_row(const char *name, StoreHead *head)
+bool
+store_read_head(const char *name, StoreHead *head)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(name)};
+	StoreHead found;
 
-	store_prepare(&plan,
-				  "SELECT d.epoch, d.seq, d.state_seq FROM ydoc_data.document d WHERE d.name = $1"
-				  " FOR NO KEY UPDATE",
-				  1, types);
-	if (SPI_execute_plan(plan, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not lock a document's row");
-	if (SPI_processed == 0)
+	if (!get_head(&plan, read_head_sql, false, name, &found) || found.is_deleted)
 		return false;
-	*head = (StoreHead){.name = name,
-						.store = store_oid(),
-						.epoch = store_epoch(get_int64(0, 1)),
-						.seq = get_int64(0, 2),
-						.state_seq = get_int64(0, 3),
-						.for_writing = true};
-	SPI_freetuptable(SPI_tuptable);
+	*head = found;
 	return true;
+}
+
+bool
+store_lock_row(const char *name, StoreHead *head)
+{
+	static SPIPlanPtr plan = NULL;
+
+	return get_head(&plan, lock_head_sql, true, name, head);
 }
 
 void
@@ -206,19 +243,25 @@ store_lock_head(const char *name, StoreHead *head)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(name)};
+	bool found = store_lock_row(name, head);
 
-	if (lock_row(name, head))
-		return;
-	store_prepare(&plan,
-				  "INSERT INTO ydoc_data.document (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
-				  1, types);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not create a document's row");
-	if (!lock_row(name, head))
+	if (!found)
+	{
+		store_prepare(
+			&plan,
+			"INSERT INTO ydoc_data.document (name) VALUES ($1) ON CONFLICT (name) DO NOTHING", 1,
+			types);
+		if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not create a document's row");
+		found = store_lock_row(name, head);
+	}
+	if (!found)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("document \"%s\" may not be written", name),
 						errdetail("A policy of table ydoc_data.document hides its row, or it was "
 								  "deleted just now.")));
+	if (head->is_deleted)
+		store_report_gone(name, 0, true);
 }
 
 /* ---- decoding ---- */
@@ -397,6 +440,18 @@ result_outside(struct varlena *result)
 	return PointerGetDatum(copy);
 }
 
+/* The document's row, for a caller who knows it at an epoch (0: does not say); false: there is none to be
+ * seen.  An error if it is gone, or if what has its name is another document. */
+static bool
+read_head_or_report_gone(const char *name, int64 known_epoch, StoreHead *head)
+{
+	bool found = store_read_head(name, head);
+
+	if (!found || store_epoch_is_buried(known_epoch, head->buried))
+		store_report_gone(name, known_epoch, false);
+	return found;
+}
+
 /* What encode_for answers a caller who is at state_vector. */
 static bytea *
 encode_for(CachedDocument *document, CrdtBytes state_vector)
@@ -437,14 +492,14 @@ Datum
 ydoc_store_sync(PG_FUNCTION_ARGS)
 {
 	CrdtBytes given = bridge_view(PG_GETARG_BYTEA_PP(1));
-	CachedDocument *document;
+	const char *name = store_check_name(PG_GETARG_TEXT_PP(0));
 	StoreHead head;
 	Datum values[4];
 	bool nulls[4] = {false};
 
 	bridge_materialize(fcinfo);
-	document = open_argument(fcinfo, &head);
-	if (document == NULL)
+	store_open();
+	if (!read_head_or_report_gone(name, PG_GETARG_INT64(2), &head))
 	{
 		values[0] = Int64GetDatum(0);
 		values[1] = Int64GetDatum(0);
@@ -453,6 +508,8 @@ ydoc_store_sync(PG_FUNCTION_ARGS)
 	}
 	else
 	{
+		CachedDocument *document = store_get_or_report(&head);
+
 		values[0] = Int64GetDatum(head.epoch);
 		values[1] = Int64GetDatum(head.seq);
 		values[2] = PointerGetDatum(encode_for(document, given));
@@ -506,7 +563,7 @@ ydoc_store_changes(PG_FUNCTION_ARGS)
 
 	bridge_materialize(fcinfo);
 	store_open();
-	if (store_read_head(head.name, &head) && since < head.seq)
+	if (read_head_or_report_gone(head.name, PG_GETARG_INT64(2), &head) && since < head.seq)
 	{
 		/* who has nothing gets the state: the log may be much longer */
 		if (since > 0)
@@ -539,16 +596,17 @@ ydoc_store_heads(PG_FUNCTION_ARGS)
 	bridge_materialize(fcinfo);
 	store_open();
 	store_prepare(&plan,
-				  "SELECT d.name, d.epoch, d.seq FROM ydoc_data.document d WHERE d.name = ANY ($1)",
+				  "SELECT d.name, d.epoch, d.seq, d.deleted_at FROM ydoc_data.document d"
+				  " WHERE d.name = ANY ($1)",
 				  1, types);
 	if (SPI_execute_plan(plan, arguments, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the documents' rows");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		Datum values[3];
-		bool nulls[3];
+		Datum values[4];
+		bool nulls[4];
 
-		for (int column = 0; column < 3; column++)
+		for (int column = 0; column < 4; column++)
 			values[column] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 										   column + 1, &nulls[column]);
 		values[1] = Int64GetDatum(store_epoch(DatumGetInt64(values[1])));

@@ -26,9 +26,12 @@ typedef struct StoreHead
 {
 	const char *name;
 	Oid store;
-	int64 epoch;
+	int64 epoch; /* that we tell (store_epoch) */
+	int64 row_epoch; /* that its row has, as buried */
 	int64 seq;
 	int64 state_seq; /* that the stored state reaches; 0: there is none */
+	int64 buried; /* epoch of the last document of this name that is gone (store_gone.h); 0: none */
+	bool is_deleted; /* a deleted document's, which nobody but store_document.c goes on with */
 	bool for_writing; /* the row is locked: statements see the latest */
 } StoreHead;
 
@@ -39,14 +42,26 @@ void store_close(void);
 /* The name as a C string; an error if no document may be called that. */
 char *store_check_name(const text *name);
 
-/* The document's row as this statement's snapshot has it; false: there is none to be seen. */
+/* The document's row as this statement's snapshot has it; false: there is none to be seen, or it is
+ * deleted. */
 bool store_read_head(const char *name, StoreHead *head);
 
-/* The same, locked until the transaction ends, and made if there is none. */
+/* The same, locked until the transaction ends, and made if there is none; an error if it is deleted. */
 void store_lock_head(const char *name, StoreHead *head);
 
 /* The epoch of a document that we tell, given the one in its row. */
 int64 store_epoch(int64 epoch);
+
+/* Does somebody who was told this epoch (0: does not say) mean a document that has left its name for good,
+ * the last of which was that of row epoch buried (0: there was none)? */
+bool store_epoch_is_buried(int64 known_epoch, int64 buried);
+
+/* The latest row, locked until the transaction ends; false: there is none to be seen.  Deleted ones
+ * too. */
+bool store_lock_row(const char *name, StoreHead *head);
+
+/* What a row of the last SPI answer says, locked: epoch, seq, state_seq, buried, deleted_at. */
+void store_head_of_row(const char *name, int row, StoreHead *head);
 
 /* Oid of table ydoc_data.document. */
 Oid store_oid(void);

@@ -131,15 +131,3 @@ SELECT ydoc.text('edit/8', 't');
 DROP FUNCTION edit_as_definer;
 DROP OWNED BY regress_editor;
 DROP ROLE regress_editor;
--- ---- making, copying, taking in and out ----
-SELECT ydoc.create('made/1') AS empty, ydoc.create('made/2', ydoc_from_text('content', 't')) AS full;
-SELECT ydoc.create('made/2');
-SELECT ydoc.create(E'made\t');
-SELECT ydoc.copy('made/2', 'made/3');
-SELECT ydoc.text_append('made/2', 't', ' two'), ydoc.text_append('made/3', 't', ' three');
-SELECT ydoc.text('made/2', 't'), ydoc.text('made/3', 't'), length(ydoc_text(ydoc.state('made/2') || ydoc.state('made/3'), 't')) AS merged;
-SELECT ydoc.copy('made/none', 'made/4');
-SELECT ydoc.import('made/5', ydoc.export('made/2', 2), 2);
-SELECT ydoc.export('made/5') = ydoc.export('made/2') AS same, ydoc.export('made/none') IS NULL AS none;
-SELECT ydoc.import('made/5', '\x00ff');
-SELECT document, seq, actor FROM ydoc_data.log WHERE document LIKE 'made/%' ORDER BY document, seq;

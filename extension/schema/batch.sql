@@ -10,12 +10,12 @@ COMMENT ON FUNCTION ydoc.apply(text, bytea[], text) IS
     'Merges Yjs updates (V1) into a stored document, all or none, and returns its seq; listeners hear of it when the transaction commits';
 
 CREATE FUNCTION ydoc.apply_batch(
-    documents text[], updates bytea[], actors text[],
+    documents text[], updates bytea[], actors text[], known_epochs bigint[] DEFAULT '{}',
     OUT ordinal integer, OUT epoch bigint, OUT seq bigint,
     OUT logged_from bigint, OUT logged bytea, OUT sqlstate text, OUT message text)
     RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE COST 10000 ROWS 100
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_apply_batch';
-COMMENT ON FUNCTION ydoc.apply_batch(text[], bytea[], text[]) IS
-    'Merges update i into document i for actor i (actors NULL: nobody is named); answers each with the seq that holds it, or with SQLSTATE and message if it is refused; logged is the log row that an update closes, which holds the seqs from logged_from on';
+COMMENT ON FUNCTION ydoc.apply_batch(text[], bytea[], text[], bigint[]) IS
+    'Merges update i into document i for actor i (actors NULL: nobody is named); answers each with the seq that holds it, or with SQLSTATE and message if it is refused; logged is the log row that an update closes, which holds the seqs from logged_from on; known_epochs are those at which the senders know the documents, so that no update meets another document of the same name';

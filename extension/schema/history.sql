@@ -61,7 +61,7 @@ CREATE FUNCTION ydoc.seq_at(document text, at timestamptz)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM ydoc_data.document d WHERE d.name = seq_at.document;
+    PERFORM FROM ydoc_data.document d WHERE d.name = seq_at.document AND d.deleted_at IS NULL;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -232,6 +232,7 @@ DECLARE
     version record;
 BEGIN
     SELECT v.seq, v.state INTO version FROM ydoc_data.version v
+    JOIN ydoc_data.document d ON d.name = v.document AND d.deleted_at IS NULL
     WHERE v.document = version_state.document AND v.label = version_state.label;
     IF NOT FOUND THEN
         RETURN NULL;
@@ -311,7 +312,7 @@ BEGIN
     PERFORM FROM ydoc_data.log l WHERE l.document = replace_log_rows.document
         AND l.seq BETWEEN replace_log_rows.seq_from AND replace_log_rows.seq
     HAVING count(*) = row_count AND min(l.seq_from) = replace_log_rows.seq_from AND max(l.seq) = replace_log_rows.seq;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR update IS NULL THEN -- thinned or deleted meanwhile
         RETURN false;
     END IF;
     DELETE FROM ydoc_data.log l WHERE l.document = replace_log_rows.document
@@ -334,6 +335,10 @@ DECLARE
 BEGIN
     SELECT count(*) INTO rows_before FROM ydoc_data.log l WHERE l.document = thin.document;
     rows_after := rows_before;
+    PERFORM FROM ydoc_data.document d WHERE d.name = thin.document AND d.deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN; -- a deleted document is kept as it is
+    END IF;
     SELECT r.keep, r.gap INTO rule FROM ydoc_data.retention r
     WHERE thin.document LIKE r.documents
     ORDER BY length(translate(r.documents, '%_', '')) DESC, r.documents LIMIT 1;
@@ -394,6 +399,7 @@ BEGIN
     LOOP
         SELECT pg_catalog.min(d.name) INTO document FROM ydoc_data.document d
         WHERE d.name OPERATOR(pg_catalog.>) document AND d.name OPERATOR(pg_catalog.~~) documents
+          AND d.deleted_at IS NULL
           AND EXISTS (SELECT FROM ydoc_data.retention r WHERE d.name OPERATOR(pg_catalog.~~) r.documents);
         EXIT WHEN document IS NULL;
         PERFORM ydoc.thin(document);

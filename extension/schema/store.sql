@@ -6,34 +6,34 @@ COMMENT ON SCHEMA ydoc IS 'Functions on stored documents (pg_ydoc)';
 GRANT USAGE ON SCHEMA ydoc TO PUBLIC;
 
 CREATE FUNCTION ydoc.sync(
-    document text, client_state_vector bytea,
+    document text, client_state_vector bytea, known_epoch bigint DEFAULT 0,
     OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
     RETURNS SETOF record
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 1
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_sync';
-COMMENT ON FUNCTION ydoc.sync(text, bytea) IS
-    'What somebody at a state vector lacks of a document, the seq that brings him to, and the document''s own state vector; an empty update at seq 0 if there is no such document';
+COMMENT ON FUNCTION ydoc.sync(text, bytea, bigint) IS
+    'What somebody at a state vector lacks of a document, the seq that brings him to, and the document''s own state vector; an empty update at seq 0 if there is no such document; YD001 if it is deleted, or the one he knows, at known_epoch, YD002 if it has moved';
 
 CREATE FUNCTION ydoc.changes(
-    document text, since bigint,
+    document text, since bigint, known_epoch bigint DEFAULT 0,
     OUT epoch bigint, OUT seq bigint, OUT update bytea)
     RETURNS SETOF record
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 1
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_changes';
-COMMENT ON FUNCTION ydoc.changes(text, bigint) IS
-    'The updates after a seq, merged into one, and the seq that they reach; the update is NULL if there are none';
+COMMENT ON FUNCTION ydoc.changes(text, bigint, bigint) IS
+    'The updates after a seq, merged into one, and the seq that they reach; the update is NULL if there are none; YD001 if the document is deleted, or the one known at known_epoch, YD002 if it has moved';
 
 CREATE FUNCTION ydoc.heads(
     documents text[],
-    OUT document text, OUT epoch bigint, OUT seq bigint)
+    OUT document text, OUT epoch bigint, OUT seq bigint, OUT deleted_at timestamptz)
     RETURNS SETOF record
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100 ROWS 10
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_heads';
 COMMENT ON FUNCTION ydoc.heads(text[]) IS
-    'Where the logs of these documents are; documents that do not exist are left out';
+    'Where the logs of these documents are, and since when those are deleted that are; documents that never existed are left out';
 
 CREATE FUNCTION ydoc.state(document text)
     RETURNS @extschema@.ydoc

@@ -37,6 +37,21 @@ BEGIN
     COMMENT ON COLUMN ydoc_data.document.tail_rows IS 'Log rows behind the stored state';
     COMMENT ON COLUMN ydoc_data.document.tail_bytes IS 'Bytes in those';
 
+    -- a document that is deleted or renamed leaves its row behind: NULL in all others, which stay narrow
+    ALTER TABLE ydoc_data.document
+        ADD COLUMN IF NOT EXISTS deleted_at timestamptz,
+        ADD COLUMN IF NOT EXISTS deleted_by text,
+        ADD COLUMN IF NOT EXISTS moved_to text COLLATE "C",
+        ADD COLUMN IF NOT EXISTS buried bigint;
+    CREATE INDEX IF NOT EXISTS document_deleted_at ON ydoc_data.document (deleted_at)
+        WHERE deleted_at IS NOT NULL;
+    COMMENT ON COLUMN ydoc_data.document.deleted_at IS
+        'When the document was deleted or renamed; NULL: it is there';
+    COMMENT ON COLUMN ydoc_data.document.deleted_by IS 'Who is answerable for that';
+    COMMENT ON COLUMN ydoc_data.document.moved_to IS 'The name that the document was given instead';
+    COMMENT ON COLUMN ydoc_data.document.buried IS
+        'Up to this epoch, documents of this name are gone for good, purged or renamed: what is meant for one of them is not for their successor';
+
     -- the truth
     CREATE TABLE IF NOT EXISTS ydoc_data.log (
         document text COLLATE "C" NOT NULL
