@@ -38,6 +38,27 @@ SELECT count(*) AS still_found FROM ydoc.search('walrus');
 SELECT ydoc.update_search();
 SELECT count(*) AS no_longer FROM ydoc.search('walrus');
 SELECT document FROM ydoc.search('carpenter -oyster') ORDER BY 1;
+-- what is deleted is not found, at once; renamed, it is found by its new name; made anew, by its new words
+SELECT ydoc.delete('search/1'), ydoc.purge('search/2'), ydoc.rename('search/4', 'search/6');
+SELECT document FROM ydoc.search('carpenter') ORDER BY 1;
+SELECT ydoc.update_search();
+SELECT document FROM ydoc_data.search WHERE document LIKE 'search/%' ORDER BY 1;
+SELECT ydoc.undelete('search/1'), ydoc.create('search/2', ydoc_from_text('the pilot', 't'));
+SELECT ydoc.update_search();
+SELECT document FROM ydoc.search('carpenter OR pilot') ORDER BY 1;
+-- who may not see a document does not find it
+CREATE ROLE regress_searcher;
+GRANT USAGE ON SCHEMA ydoc_data TO regress_searcher;
+GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO regress_searcher;
+ALTER TABLE ydoc_data.document ENABLE ROW LEVEL SECURITY;
+CREATE POLICY five ON ydoc_data.document USING (name = 'search/5');
+SET ROLE regress_searcher;
+SELECT document FROM ydoc.search('carpenter OR pilot');
+RESET ROLE;
+ALTER TABLE ydoc_data.document DISABLE ROW LEVEL SECURITY;
+DROP POLICY five ON ydoc_data.document;
+DROP OWNED BY regress_searcher;
+DROP ROLE regress_searcher;
 
 -- ---- change events ----
 CREATE TRIGGER articles_changed AFTER INSERT OR UPDATE OR DELETE ON articles FOR EACH ROW EXECUTE FUNCTION ydoc.notify_trigger('id');

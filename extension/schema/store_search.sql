@@ -41,11 +41,14 @@ BEGIN
         RAISE EXCEPTION 'stored documents have no search tables' USING
             ERRCODE = 'undefined_table', HINT = 'SELECT ydoc.create_search(''english'') creates them.';
     END IF;
+    DELETE FROM ydoc_data.search s USING ydoc_data.document d
+    WHERE d.name = s.document AND d.deleted_at IS NOT NULL;
     config := (SELECT c.config FROM ydoc_data.search_config c);
     FOR behind IN
         SELECT d.name, d.epoch, d.seq FROM ydoc_data.document d
         LEFT JOIN ydoc_data.search s ON s.document = d.name
-        WHERE s.document IS NULL OR s.epoch <> d.epoch OR s.seq <> d.seq
+        WHERE d.deleted_at IS NULL
+          AND (s.document IS NULL OR s.epoch <> d.epoch OR s.seq <> d.seq)
         LIMIT at_most
     LOOP
         BEGIN
@@ -79,11 +82,14 @@ BEGIN
     END IF;
     parsed := (SELECT websearch_to_tsquery(c.config, query) FROM ydoc_data.search_config c);
     RETURN QUERY SELECT s.document, ts_rank(s.words, parsed) FROM ydoc_data.search s
-    WHERE s.words @@ parsed ORDER BY 2 DESC, 1;
+    WHERE s.words @@ parsed
+      AND EXISTS (SELECT FROM ydoc_data.document d
+                  WHERE d.name = s.document AND d.deleted_at IS NULL)
+    ORDER BY 2 DESC, 1;
 END
 $$;
 COMMENT ON FUNCTION ydoc.search(text) IS
-    'Stored documents that match a query as people type it into search engines, best first, as of the last ydoc.update_search';
+    'Stored documents that match a query as people type it into search engines, best first, as of the last ydoc.update_search; those that are deleted, or that row security hides, are left out';
 
 -- ---- change events of tables of one's own ----
 
