@@ -30,8 +30,6 @@
 #include "store_edit.h"
 #include "store_gone.h"
 
-#define LOCK_ATTEMPTS 5
-
 /* One update of a batch, and what became of it. */
 typedef struct BatchItem
 {
@@ -267,16 +265,11 @@ lock_rows(Batch *batch, ArrayType *names)
 	return true;
 }
 
-/*
- * Whoever waits for somebody who renames a document or removes it for good finds no row when the wait is
- * over: the one that was left under its name is newer than his snapshot.  So he looks again.  That he
- * holds locks on rows behind it by then is no matter as long as it is rare: of two who wait for one
- * another, one gets an error that says so.
- */
+/* More than once, for those that are being renamed (store.h). */
 static void
 lock_all_rows(Batch *batch, ArrayType *names)
 {
-	for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++)
+	for (int attempt = 0; attempt < STORE_LOCK_ATTEMPTS; attempt++)
 		if (lock_rows(batch, names))
 			return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -237,22 +237,29 @@ store_lock_row(const char *name, StoreHead *head)
 	return get_head(&plan, lock_head_sql, true, name, head);
 }
 
-void
-store_lock_head(const char *name, StoreHead *head)
+static void
+insert_row(const char *name)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(name)};
+
+	store_prepare(&plan,
+				  "INSERT INTO ydoc_data.document (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not create a document's row");
+}
+
+void
+store_lock_head(const char *name, StoreHead *head)
+{
 	bool found = store_lock_row(name, head);
 
-	if (!found)
+	/* more than once: who renames it leaves behind a row that only the next statement sees */
+	for (int attempt = 0; !found && attempt < STORE_LOCK_ATTEMPTS; attempt++)
 	{
-		store_prepare(
-			&plan,
-			"INSERT INTO ydoc_data.document (name) VALUES ($1) ON CONFLICT (name) DO NOTHING", 1,
-			types);
-		if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
-			elog(ERROR, "could not create a document's row");
+		insert_row(name);
 		found = store_lock_row(name, head);
 	}
 	if (!found)

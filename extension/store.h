@@ -21,6 +21,14 @@
 
 #include "cache.h"
 
+/*
+ * Who waits for the row of a document that is being renamed, or purged, finds none when the wait is over:
+ * what was left under the name is newer than his snapshot.  So he looks again.  (He may hold the lock of
+ * the document under its new name by then.  Names that are exchanged to and fro can so make two wait for
+ * one another, and one of them gets an error that says so.)
+ */
+#define STORE_LOCK_ATTEMPTS 5
+
 /* What a document's row says. */
 typedef struct StoreHead
 {

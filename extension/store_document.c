@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class_d.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type_d.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -56,12 +57,14 @@ is_bare(const StoreHead *head)
 	return head->is_deleted && head->buried >= head->row_epoch;
 }
 
-/* Who waits for somebody who renames the document or purges it does not see what that leaves behind
- * before he looks again. */
+/* The row, locked, deleted or not; false: there is none. */
 static bool
 lock_document(const char *name, StoreHead *head)
 {
-	return store_lock_row(name, head) || store_lock_row(name, head);
+	for (int attempt = 0; attempt < STORE_LOCK_ATTEMPTS; attempt++)
+		if (store_lock_row(name, head))
+			return true;
+	return false;
 }
 
 /* After a statement that should have changed the document's row. */
@@ -91,10 +94,12 @@ change_row(SPIPlanPtr *plan, const char *sql, const char *name, int64 epoch)
 }
 
 static void
-report_exists(const char *name, const char *hint)
+report_exists(const char *name)
 {
-	ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
-					errmsg("document \"%s\" exists already", name), errhint("%s", hint)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("document \"%s\" exists already", name),
+			 errhint("ydoc.import merges into a document that is there; ydoc.delete and "
+					 "ydoc.purge make room for another one.")));
 }
 
 /* The name is wanted, but a deleted document still has it. */
@@ -294,7 +299,7 @@ claim_name(const char *name)
 						errdetail("A policy of table ydoc_data.document hides the row that has "
 								  "this name.")));
 	if (!head.is_deleted)
-		report_exists(name, "ydoc.import merges into a document that is there.");
+		report_exists(name);
 	if (!is_bare(&head))
 		report_kept(name);
 	change_row(&plan,
@@ -340,8 +345,8 @@ ydoc_store_create(PG_FUNCTION_ARGS)
 
 /* Locks the rows that there are of two names, in the order of names.  False: there is none of the first. */
 static bool
-lock_two(const char *name, const char *other, StoreHead *head, StoreHead *other_head,
-		 bool *other_exists)
+try_to_lock_two(const char *name, const char *other, StoreHead *head, StoreHead *other_head,
+				bool *other_exists)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID, TEXTOID};
@@ -369,6 +374,21 @@ lock_two(const char *name, const char *other, StoreHead *head, StoreHead *other_
 	return exists;
 }
 
+/* A document that is there, and what row there is of another name, locked. */
+static void
+lock_two(const char *name, const char *other, StoreHead *head, StoreHead *other_head,
+		 bool *other_exists)
+{
+	for (int attempt = 0; attempt < STORE_LOCK_ATTEMPTS; attempt++)
+		if (try_to_lock_two(name, other, head, other_head, other_exists))
+		{
+			if (head->is_deleted)
+				break;
+			return;
+		}
+	report_missing(name);
+}
+
 /* Before PostgreSQL 15, a row that moves to another partition is deleted for what refers to it. */
 static void
 require_rows_that_move(void)
@@ -379,6 +399,37 @@ require_rows_that_move(void)
 						errmsg("documents of a partitioned store cannot be renamed before "
 							   "PostgreSQL 15")));
 #endif
+}
+
+/* Somebody who was not to be seen yet has made or renamed another document of that name meanwhile: the
+ * index knows first. */
+static void
+execute_move(SPIPlanPtr plan, Datum *values, const char *new_name)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid key = InvalidOid;
+	const char *key_name;
+
+	(void) get_primary_key_attnos(store_oid(), false, &key);
+	key_name = OidIsValid(key) ? get_constraint_name(key) : "";
+	PG_TRY();
+	{
+		if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+			elog(ERROR, "could not rename a document's row");
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->constraint_name == NULL ||
+			strcmp(error->constraint_name, key_name) != 0)
+			PG_RE_THROW();
+		FlushErrorState();
+		report_exists(new_name);
+	}
+	PG_END_TRY();
 }
 
 /* Gives the row, and with it all that refers to it, the new name.  The epoch stays if it is greater than
@@ -397,8 +448,7 @@ move_row(const char *name, const char *new_name, int64 buried)
 				  " epoch = CASE WHEN d.epoch > $3 THEN d.epoch ELSE " NEW_EPOCH " END"
 				  " WHERE d.name = $1 RETURNING d.epoch",
 				  3, types);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
-		elog(ERROR, "could not rename a document's row");
+	execute_move(plan, values, new_name);
 	require_one_row(name);
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
 }
@@ -437,13 +487,9 @@ rename_document(const char *name, const char *new_name)
 	int64 buried = 0;
 	int64 epoch;
 
-	if (!lock_two(name, new_name, &head, &target, &target_exists) &&
-		!lock_two(name, new_name, &head, &target, &target_exists))
-		report_missing(name);
-	if (head.is_deleted)
-		report_missing(name);
+	lock_two(name, new_name, &head, &target, &target_exists);
 	if (strcmp(name, new_name) == 0 || (target_exists && !target.is_deleted))
-		report_exists(new_name, "ydoc.delete and ydoc.purge make room for another document.");
+		report_exists(new_name);
 	if (target_exists && !is_bare(&target))
 		report_kept(new_name);
 	if (target_exists)

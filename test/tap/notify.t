@@ -58,6 +58,26 @@ $writer->ask("SELECT * FROM ydoc.apply_batch(ARRAY['a', 'b', 'a', 'b'], ARRAY["
 	  . '], ARRAY[NULL, NULL, NULL, NULL])');
 is(heard(), "1 b\n2 a", 'a batch is heard by document');
 
+$writer->ask(apply('ends', 0, 'a'));
+heard();
+$writer->ask("SELECT ydoc.delete('ends')");
+is(heard(), '0 ends', 'a deletion is heard');
+$writer->ask("SELECT ydoc.delete('ends')");
+$writer->ask("SELECT ydoc.purge('ends')");
+is(heard(), '', 'once');
+$writer->ask("SELECT ydoc.create('ends', ydoc_from_text('anew', 't'))");
+is(heard(), '1 ends', 'as is what comes after');
+$writer->ask('BEGIN');
+$writer->ask("SELECT ydoc.text_append('ends', 't', '!')");
+$writer->ask("SELECT ydoc.delete('ends')");
+$writer->ask('COMMIT');
+is(heard(), '0 ends', 'of a transaction the last that it did');
+$writer->ask('BEGIN');
+$writer->ask("SELECT ydoc.undelete('ends')");
+$writer->ask("SELECT ydoc.rename('ends', 'begins')");
+$writer->ask('COMMIT');
+is(heard(), "0 ends\n2 begins", 'a renaming is the end of one name and the beginning of another');
+
 $writer->ask('SET ydoc.notify = off');
 $writer->ask(apply('notes/7', 4, 'e'));
 is(heard(), '', 'bulk work may be silent');
