@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catch_up.h"
 #include "config.h"
 #include "database.h"
 #include "log.h"

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "catch_up.h"
 #include "log.h"
 #include "loop.h"
 #include "presence.h"

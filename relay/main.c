@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "bus.h"
+#include "catch_up.h"
 #include "config.h"
 #include "connection.h"
 #include "database.h"
@@ -38,6 +39,7 @@ serve(void)
 	if (loop_start())
 	{
 		room_start();
+		catch_up_start();
 		presence_start();
 		bus_start();
 		connection_start();
