@@ -28,6 +28,7 @@ typedef struct BatchItem
 	Room *room; /* held */
 	Connection *connection; /* held */
 	size_t size; /* of the update */
+	int64_t known_epoch; /* at which the connection knew the document when it sent this */
 } BatchItem;
 
 typedef struct Batch
@@ -35,7 +36,8 @@ typedef struct Batch
 	DatabaseQuery query; /* first: batch_done() gets it back */
 	struct Batch *next;
 	uint32_t writer;
-	Buffer documents, updates, actors; /* the parameters, growing in PostgreSQL's own format */
+	/* the parameters, growing in PostgreSQL's own format */
+	Buffer documents, updates, actors, known_epochs;
 	BatchItem *items;
 	uint32_t count, capacity;
 } Batch;
@@ -64,7 +66,7 @@ static bool somebody_is_paused;
 
 static Batch *open_batch(uint32_t writer);
 static Batch *batch_new(uint32_t writer);
-static bool batch_append(Batch *batch, Room *room, Connection *connection, Bytes update);
+static bool batch_append(Batch *batch, const BatchItem *item, Bytes update);
 static void batch_send(Batch *batch);
 static void batch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void read_rows(Batch *batch, const DatabaseAnswer *answer);
@@ -82,8 +84,9 @@ batch_add(Connection *connection, Bytes update)
 	if (pending_bytes + (int64_t) update.size > config.max_pending_bytes)
 		return CLOSE_OVERLOAD;
 	Batch *batch = open_batch(hash % (uint32_t) config.writers);
+	BatchItem item = {room, connection, update.size, room_epoch(room)};
 
-	if (batch == NULL || !batch_append(batch, room, connection, update))
+	if (batch == NULL || !batch_append(batch, &item, update))
 		return CLOSE_OVERLOAD;
 	count_pending((int64_t) update.size);
 	metrics_add(METRIC_UPDATES_RECEIVED, 1);
@@ -170,7 +173,8 @@ batch_new(uint32_t writer)
 	batch->writer = writer;
 	if (buffer_reserve(&batch->documents, DATABASE_ARRAY_HEADER) == NULL ||
 		buffer_reserve(&batch->updates, DATABASE_ARRAY_HEADER) == NULL ||
-		buffer_reserve(&batch->actors, DATABASE_ARRAY_HEADER) == NULL)
+		buffer_reserve(&batch->actors, DATABASE_ARRAY_HEADER) == NULL ||
+		buffer_reserve(&batch->known_epochs, DATABASE_ARRAY_HEADER) == NULL)
 	{
 		batch_free(batch);
 		return NULL;
@@ -180,12 +184,13 @@ batch_new(uint32_t writer)
 
 /* All of it or nothing; false when out of memory. */
 static bool
-batch_append(Batch *batch, Room *room, Connection *connection, Bytes update)
+batch_append(Batch *batch, const BatchItem *item, Bytes update)
 {
-	const char *name = room_name(room);
+	const char *name = room_name(item->room);
 	size_t name_size = strlen(name);
 	size_t documents = batch->documents.size, updates = batch->updates.size;
-	size_t actors = batch->actors.size;
+	size_t actors = batch->actors.size, known_epochs = batch->known_epochs.size;
+	uint8_t known_epoch[8];
 
 	if (batch->count == batch->capacity)
 	{
@@ -202,17 +207,24 @@ batch_append(Batch *batch, Room *room, Connection *connection, Bytes update)
 	buffer_write_u32(&batch->updates, (uint32_t) update.size);
 	buffer_write(&batch->updates, update);
 	buffer_write_u32(&batch->actors, UINT32_MAX); /* NULL: nobody has logged in */
-	if (batch->documents.failed || batch->updates.failed || batch->actors.failed)
+	database_write_number(known_epoch, item->known_epoch);
+	buffer_write_u32(&batch->known_epochs, sizeof known_epoch);
+	buffer_write(&batch->known_epochs, (Bytes){known_epoch, sizeof known_epoch});
+	if (batch->documents.failed || batch->updates.failed || batch->actors.failed ||
+		batch->known_epochs.failed)
 	{
 		batch->documents.size = documents;
 		batch->updates.size = updates;
 		batch->actors.size = actors;
-		batch->documents.failed = batch->updates.failed = batch->actors.failed = false;
+		batch->known_epochs.size = known_epochs;
+		batch->documents.failed = batch->updates.failed = batch->actors.failed =
+			batch->known_epochs.failed = false;
 		return false;
 	}
-	batch->items[batch->count++] =
-		(BatchItem){room_retain(room), connection_retain(connection), update.size};
-	room_count_uncommitted(room, 1);
+	batch->items[batch->count++] = *item;
+	room_retain(item->room);
+	connection_retain(item->connection);
+	room_count_uncommitted(item->room, 1);
 	return true;
 }
 
@@ -222,11 +234,12 @@ batch_send(Batch *batch)
 	database_write_array_header(batch->documents.data, DATABASE_TEXT, false, batch->count);
 	database_write_array_header(batch->updates.data, DATABASE_BYTEA, false, batch->count);
 	database_write_array_header(batch->actors.data, DATABASE_TEXT, true, batch->count);
-	batch->query = (DatabaseQuery){
-		STATEMENT_APPLY,
-		batch_done,
-		{buffer_view(&batch->documents), buffer_view(&batch->updates), buffer_view(&batch->actors)},
-		NULL};
+	database_write_array_header(batch->known_epochs.data, DATABASE_INT8, false, batch->count);
+	batch->query = (DatabaseQuery){STATEMENT_APPLY,
+								   batch_done,
+								   {buffer_view(&batch->documents), buffer_view(&batch->updates),
+									buffer_view(&batch->actors), buffer_view(&batch->known_epochs)},
+								   NULL};
 	database_submit(batch->writer, &batch->query);
 }
 
@@ -308,8 +321,7 @@ split(Batch *batch)
 		BatchItem *item = &batch->items[i];
 		Batch *single = batch_new(batch->writer);
 
-		if (single == NULL ||
-			!batch_append(single, item->room, item->connection, (Bytes){update + 4, item->size}))
+		if (single == NULL || !batch_append(single, item, (Bytes){update + 4, item->size}))
 		{
 			if (single != NULL)
 				batch_free(single);
@@ -334,9 +346,9 @@ split(Batch *batch)
 }
 
 /*
- * An update that will never be accepted closes its connection for good: y-websocket >= 3.1 does not
- * come back after 4400..4499, and anything else would bring the client back with the same update,
- * again and again.
+ * An update of a document that is gone closes its room.  Any other that will never be accepted closes its
+ * connection, for good: y-websocket >= 3.1 does not come back after 4400..4499, and anything else would
+ * bring the client back with the same update, again and again.
  */
 static void
 refuse(BatchItem *item, const char *sqlstate, const char *message)
@@ -349,6 +361,8 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 		if ((unsigned char) reason[i] >= 0x80)
 			reason[i] = '?';
 	metrics_add(METRIC_UPDATES_REFUSED, 1);
+	if (room_close_if_gone(item->room, sqlstate, message))
+		return;
 	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",
 			  room_name(item->room), "bytes", (json_int_t) item->size, "sqlstate", sqlstate,
 			  "reason", message);
@@ -371,6 +385,7 @@ batch_free(Batch *batch)
 	buffer_free(&batch->documents);
 	buffer_free(&batch->updates);
 	buffer_free(&batch->actors);
+	buffer_free(&batch->known_epochs);
 	free(batch);
 }
 

@@ -155,9 +155,12 @@ commit_notified(const char *payload)
 	const char *second = end + 1;
 	int64_t seq = strtoll(second, &end, 10);
 
-	if (end == second || *end != ' ' || errno != 0 || epoch < 1 || seq < 1)
+	if (end == second || *end != ' ' || errno != 0 || epoch < 1 || seq < 0)
 		return;
-	room_announced(end + 1, epoch, seq);
+	if (seq == 0)
+		room_doubted(end + 1);
+	else
+		room_announced(end + 1, epoch, seq);
 }
 
 static void

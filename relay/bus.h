@@ -1,7 +1,8 @@
 /*
  * The bus: what relays and SQL sessions tell each other through the database.
  *
- *     channel ydoc            <epoch> <seq> <document>       raised by each commit: a hint
+ *     channel ydoc            <epoch> <seq> <document>       raised by each commit: a hint; seq 0: the
+ *                                                            document is deleted or has moved
  *     channel ydoc_presence   <relay> <kind> <base64>        between relays only
  *
  *         kind h  hello, tell me everything    b  I am alive         x  I am leaving

@@ -26,7 +26,8 @@ typedef struct RoomQuery /* one question about one document */
 	Room *room; /* held */
 	Connection *connection; /* held; NULL if it is for all members */
 	int64_t announced; /* the room's when it was asked */
-	uint8_t since[8];
+	bool is_doubt; /* somebody has said that the document is gone */
+	uint8_t since[8], known_epoch[8];
 	Buffer state_vector;
 } RoomQuery;
 
@@ -92,6 +93,17 @@ room_announced(const char *name, int64_t epoch, int64_t seq)
 }
 
 void
+room_doubted(const char *name)
+{
+	Room *room = room_find(name, strlen(name));
+
+	if (room == NULL)
+		return;
+	room->is_doubted = true;
+	room_list(room);
+}
+
+void
 room_check_all(void)
 {
 	HeadsQuery *query = !is_checking ? calloc(1, sizeof *query) : NULL;
@@ -135,8 +147,13 @@ query_new(Room *room, Connection *connection, DatabaseStatement statement, Datab
 	if (connection != NULL)
 		query->connection = connection_retain(connection);
 	query->announced = room->announced;
-	query->query =
-		(DatabaseQuery){statement, done, {{(const uint8_t *) room->name, room->name_size}}, NULL};
+	database_write_number(query->known_epoch, room->epoch);
+	query->query = (DatabaseQuery){statement,
+								   done,
+								   {{(const uint8_t *) room->name, room->name_size},
+									{0},
+									{query->known_epoch, sizeof query->known_epoch}},
+								   NULL};
 	return query;
 }
 
@@ -180,7 +197,8 @@ sync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 	connection->asks_database = false;
 	query->room->syncs_asked--;
-	if (answer->row_count != 1)
+	if (answer->row_count != 1 &&
+		!room_close_if_gone(query->room, answer->sqlstate, answer->message))
 	{
 		log_event(LEVEL_WARNING, "sync_failed", "{s:s, s:s?, s:s?}", "document", query->room->name,
 				  "sqlstate", answer->sqlstate, "reason", answer->message);
@@ -190,7 +208,7 @@ sync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		connection_close(connection, is_wrong ? CLOSE_REFUSED : CLOSE_INTERNAL,
 						 is_wrong ? "malformed state vector" : "the document cannot be read");
 	}
-	else if (connection_is_open(connection))
+	else if (answer->row_count == 1 && connection_is_open(connection))
 	{
 		learn_seq(query->room, database_number(answer, 0, 0), database_number(answer, 0, 1));
 		ywebsocket_write_step2(&scratch, database_bytes(answer, 0, 2));
@@ -199,6 +217,7 @@ sync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		if (scratch.failed)
 			connection_close(connection, CLOSE_OVERLOAD, "out of memory");
 		connection_write(connection, buffer_view(&scratch));
+		connection->was_given_some = true;
 		buffer_free(&scratch); /* it may have been a large document */
 		connection_want(connection, WANT_LOG);
 	}
@@ -235,7 +254,7 @@ member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	connection->asks_database = false;
 	if (connection->state == CONNECTION_BEHIND) /* fell back again meanwhile */
 		connection_want(connection, WANT_LOG);
-	if (answer->row_count != 1)
+	if (answer->row_count != 1 && !room_close_if_gone(room, answer->sqlstate, answer->message))
 		connection_close(connection, CLOSE_INTERNAL, "the document cannot be read");
 	else if (connection->state == CONNECTION_CATCHING_UP)
 	{
@@ -266,8 +285,9 @@ catch_up_room(Room *room)
 	if (room->uncommitted > 0 && !room->batch_came_back)
 		return; /* the gap is most likely our own batch, whose result is about to arrive */
 	room->batch_came_back = false;
-	if (room->is_fetching || room->is_resyncing || room->announced <= seq ||
-		room->member_count == 0)
+	if (room->is_fetching || room->is_resyncing || room->is_closed || room->member_count == 0)
+		return;
+	if (room->announced <= seq && !room->is_doubted)
 		return;
 	RoomQuery *query = query_new(room, NULL, STATEMENT_CHANGES, fetch_done);
 
@@ -275,7 +295,9 @@ catch_up_room(Room *room)
 		return; /* the next check finds the gap again */
 	database_write_number(query->since, seq);
 	query->query.parameters[1] = (Bytes){query->since, sizeof query->since};
+	query->is_doubt = room->is_doubted;
 	room->is_fetching = true;
+	room->is_doubted = false;
 	database_submit(room->hash, &query->query);
 	metrics_add(METRIC_FETCHES, 1);
 }
@@ -287,13 +309,17 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	Room *room = query->room;
 
 	room->is_fetching = false;
-	if (answer->row_count != 1)
+	room_list(room); /* if somebody doubts it meanwhile */
+	if (answer->row_count != 1 && !room_close_if_gone(room, answer->sqlstate, answer->message))
 	{
 		log_event(LEVEL_WARNING, "fetch_failed", "{s:s, s:s?, s:s?}", "document", room->name,
 				  "sqlstate", answer->sqlstate, "reason", answer->message);
 		room->announced = room->seq; /* not again until somebody announces more */
 	}
-	else if (learn_epoch(room, database_number(answer, 0, 0)))
+	else if (answer->row_count == 1 && query->is_doubt && room->epoch != 0 &&
+			 database_number(answer, 0, 0) == 0)
+		(void) room_close_if_gone(room, "YD001", "the document was deleted and is forgotten");
+	else if (answer->row_count == 1 && learn_epoch(room, database_number(answer, 0, 0)))
 	{
 		int64_t seq = database_number(answer, 0, 1);
 
@@ -305,7 +331,6 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		/* announced, but not there: anybody may NOTIFY, so do not ask for ever */
 		if (room->announced == query->announced && room->announced > room->seq)
 			room->announced = room->seq;
-		room_list(room);
 	}
 	query_free(query);
 }
@@ -318,8 +343,9 @@ static void
 resync(Room *room)
 {
 	static const uint8_t empty_state_vector[] = {0};
-	RoomQuery *query =
-		room->is_resyncing ? NULL : query_new(room, NULL, STATEMENT_SYNC, resync_done);
+	RoomQuery *query = room->is_resyncing || room->is_closed
+						   ? NULL
+						   : query_new(room, NULL, STATEMENT_SYNC, resync_done);
 
 	if (query == NULL)
 		return;
@@ -335,7 +361,10 @@ resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	Room *room = query->room;
 
 	room->is_resyncing = false;
-	if (answer->row_count == 1)
+	room_list(room);
+	if (answer->row_count != 1)
+		(void) room_close_if_gone(room, answer->sqlstate, answer->message);
+	else
 	{
 		int64_t epoch = database_number(answer, 0, 0), seq = database_number(answer, 0, 1);
 
@@ -440,8 +469,10 @@ heads_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 		if (room == NULL)
 			continue;
+		if (database_number(answer, row, 3) != 0)
+			room_doubted(room->name); /* that answer tells where it has gone */
 		/* seqs never go back within an epoch: then somebody made the document anew */
-		if (room->knows_seq && room->epoch == epoch && seq < room->seq_at_check)
+		else if (room->knows_seq && room->epoch == epoch && seq < room->seq_at_check)
 			resync(room);
 		else
 			room_announced(room->name, epoch, seq);

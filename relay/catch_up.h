@@ -7,11 +7,13 @@
  *
  *     room_committed(room, epoch, seq, from, logged);   <- the batch's row: into the room's log
  *     room_announced("notes/7", epoch, seq);            <- NOTIFY: fetched unless it is known already
+ *     room_doubted("notes/7");                          <- NOTIFY with seq 0: asked
  *
  * (epoch, seq) is what the room has published completely.  Own commits that follow on it
  * move it; whatever leaves a gap is fetched from there with ydoc.changes.  Publishing an update
  * twice is harmless, not publishing it is not: so every doubt ends in a fetch.  Another epoch, or a
- * seq that went back, begins the room anew.
+ * seq that went back, begins the room anew: commits were lost, and members bring back what they have
+ * seen.  Only where the database says that the document of the room's epoch is gone, the room is closed.
  */
 #ifndef RELAY_CATCH_UP_H
 #define RELAY_CATCH_UP_H
@@ -40,6 +42,9 @@ void room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from,
 
 /* Somebody committed; a hint that may be late, doubled or missing. */
 void room_announced(const char *name, int64_t epoch, int64_t seq);
+
+/* Somebody says that the document is gone; a hint, too: the database is asked. */
+void room_doubted(const char *name);
 
 /* Compares all rooms with the database, in case nobody announced what happened. */
 void room_check_all(void);

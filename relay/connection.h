@@ -36,7 +36,14 @@ enum
 	CLOSE_RESTART = 1012,
 	CLOSE_OVERLOAD = 1013,
 	CLOSE_MALFORMED = 4400, /* a message that breaks the protocol */
-	CLOSE_REFUSED = 4400 /* an update that the database will never take */
+	CLOSE_REFUSED = 4400, /* an update that the database will never take */
+	CLOSE_DELETED = 4404, /* there is no such document any more */
+	CLOSE_MOVED = 4410 /* it has another name: the reason, if that has room for it */
+};
+
+enum
+{
+	CLOSE_REASON_MAX = 123 /* bytes, RFC 6455 */
 };
 
 typedef enum ConnectionState
@@ -66,6 +73,7 @@ typedef struct Connection
 	/* its room's (room.c) */
 	uint32_t member_index;
 	uint64_t position; /* of the room's log: all before it was written */
+	bool was_given_some; /* of its room's document: an answer, or frames of the log */
 	int64_t seq; /* while BEHIND: it has the document up to here */
 	bool asks_database; /* a query for it is on the way: one at a time */
 	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
@@ -81,7 +89,7 @@ typedef struct Connection
 	bool is_listed; /* has something to do at the round's end */
 	struct Connection *next_listed;
 	uint16_t close_code;
-	char close_reason[100];
+	char close_reason[CLOSE_REASON_MAX + 1];
 } Connection;
 
 /* For the context; the first entry serves every request. */

@@ -75,7 +75,7 @@ typedef struct StatementInfo
 	const char *name;
 	ConnectionRole role;
 	int parameter_count;
-	Oid types[3];
+	Oid types[DATABASE_MAX_PARAMETERS];
 	const char *sql;
 } StatementInfo;
 
@@ -85,31 +85,35 @@ enum
 	OID_INT8 = 20,
 	OID_TEXT = 25,
 	OID_BYTEA_ARRAY = 1001,
-	OID_TEXT_ARRAY = 1009
+	OID_TEXT_ARRAY = 1009,
+	OID_INT8_ARRAY = 1016
 };
 
 static const StatementInfo statements[STATEMENT_COUNT] = {
 	[STATEMENT_APPLY] = {"apply",
 						 ROLE_WRITER,
-						 3,
-						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY},
+						 4,
+						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
 						 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-						 " FROM ydoc.apply_batch($1, $2, $3)"},
+						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4)"},
 	[STATEMENT_SYNC] = {"sync",
 						ROLE_READER,
-						2,
-						{OID_TEXT, OID_BYTEA},
-						"SELECT epoch, seq, update, state_vector FROM ydoc.sync($1, $2)"},
+						3,
+						{OID_TEXT, OID_BYTEA, OID_INT8},
+						"SELECT epoch, seq, update, state_vector"
+						" FROM ydoc.sync($1, $2, known_epoch => $3)"},
 	[STATEMENT_CHANGES] = {"changes",
 						   ROLE_READER,
-						   2,
-						   {OID_TEXT, OID_INT8},
-						   "SELECT epoch, seq, update FROM ydoc.changes($1, $2)"},
+						   3,
+						   {OID_TEXT, OID_INT8, OID_INT8},
+						   "SELECT epoch, seq, update"
+						   " FROM ydoc.changes($1, $2, known_epoch => $3)"},
 	[STATEMENT_HEADS] = {"heads",
 						 ROLE_READER,
 						 1,
 						 {OID_TEXT_ARRAY},
-						 "SELECT document, epoch, seq FROM ydoc.heads($1)"},
+						 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
+						 " FROM ydoc.heads($1)"},
 	[STATEMENT_PRESENCE] = {"presence",
 							ROLE_READER,
 							1,
@@ -671,9 +675,9 @@ static bool
 send_query(Link *link, const DatabaseQuery *query)
 {
 	const StatementInfo *statement = &statements[query->statement];
-	const char *values[3];
-	int sizes[3];
-	int formats[3];
+	const char *values[DATABASE_MAX_PARAMETERS];
+	int sizes[DATABASE_MAX_PARAMETERS];
+	int formats[DATABASE_MAX_PARAMETERS];
 
 	for (int i = 0; i < statement->parameter_count; i++)
 	{

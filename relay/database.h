@@ -23,11 +23,16 @@
 
 struct pg_result;
 
+enum
+{
+	DATABASE_MAX_PARAMETERS = 4
+};
+
 typedef enum DatabaseStatement
 {
-	STATEMENT_APPLY, /* on a writer: documents, updates, actors (arrays) */
-	STATEMENT_SYNC, /* on a reader, like all below: document, state vector */
-	STATEMENT_CHANGES, /* document, since */
+	STATEMENT_APPLY, /* on a writer: documents, updates, actors, known epochs (arrays) */
+	STATEMENT_SYNC, /* on a reader, like all below: document, state vector, known epoch */
+	STATEMENT_CHANGES, /* document, since, known epoch */
 	STATEMENT_HEADS, /* documents (array) */
 	STATEMENT_PRESENCE, /* payloads (array) to notify other relays with */
 	STATEMENT_COUNT
@@ -48,7 +53,8 @@ struct DatabaseQuery
 {
 	DatabaseStatement statement;
 	DatabaseDone done; /* called exactly once; the query is the caller's again */
-	Bytes parameters[3]; /* in PostgreSQL's binary format; the caller keeps them until done */
+	Bytes parameters
+		[DATABASE_MAX_PARAMETERS]; /* in PostgreSQL's binary format; the caller keeps them until done */
 	DatabaseQuery *next;
 };
 
@@ -88,6 +94,7 @@ enum
 {
 	DATABASE_ARRAY_HEADER = 20,
 	DATABASE_BYTEA = 17,
+	DATABASE_INT8 = 20,
 	DATABASE_TEXT = 25
 };
 void database_write_number(uint8_t *place, int64_t value);

@@ -32,6 +32,7 @@ static const MetricInfo infos[METRIC_COUNT] = {
 		COUNTER("connections_refused", "Sockets or upgrades turned away"),
 	[METRIC_HANDSHAKES] = GAUGE("handshakes", "Sockets whose first request is not complete"),
 	[METRIC_ROOMS] = GAUGE("rooms", "Documents open now"),
+	[METRIC_ROOMS_CLOSED] = COUNTER("rooms_closed", "Open documents that were deleted or renamed"),
 	[METRIC_MESSAGES_RECEIVED] = COUNTER("messages_received", "Whole messages from clients"),
 	[METRIC_BYTES_RECEIVED] = COUNTER("received_bytes", "Bytes of whole messages from clients"),
 	[METRIC_MESSAGES_UNKNOWN] =

@@ -25,12 +25,16 @@ static Room **buckets;
 static uint32_t bucket_count, room_count;
 static uint64_t hash_seed;
 static Room *listed;
+static Room *closed; /* whose documents are gone; some members or queries hold them still */
 static Buffer scratch; /* frames under construction; empty between functions */
 
 static uint32_t hash_name(const char *name, size_t size);
 static Room *room_open(const char *name, size_t name_size);
 static bool grow_table(void);
+static void leave_table(Room *room);
 static void room_free(Room *room);
+static void close_member(Connection *member, bool is_moved, const char *new_name);
+static bool read_new_name(const Room *room, const char *message, char *name, size_t size);
 static void flush(Room *room);
 static void flush_member(Connection *member);
 static void leave_behind(Room *room);
@@ -51,6 +55,11 @@ room_stop(void)
 			buckets[i] = room->next;
 			room_free(room);
 		}
+	for (Room *room; (room = closed) != NULL;)
+	{
+		closed = room->next;
+		room_free(room);
+	}
 	free(buckets);
 	buffer_free(&scratch);
 }
@@ -141,6 +150,37 @@ room_release(Room *room)
 {
 	if (--room->references == 0)
 		room_list(room);
+}
+
+int64_t
+room_epoch(const Room *room)
+{
+	return room->epoch;
+}
+
+bool
+room_close_if_gone(Room *room, const char *sqlstate, const char *message)
+{
+	char new_name[CLOSE_REASON_MAX + 1] = "";
+	bool is_moved = sqlstate != NULL && strcmp(sqlstate, "YD002") == 0;
+
+	if (!is_moved && (sqlstate == NULL || strcmp(sqlstate, "YD001") != 0))
+		return false;
+	if (room->is_closed)
+		return true;
+	leave_table(room);
+	room->is_closed = true;
+	room->next = closed;
+	closed = room;
+	if (is_moved && !read_new_name(room, message, new_name, sizeof new_name))
+		new_name[0] = '\0';
+	log_event(LEVEL_INFO, "room_closed", "{s:s, s:i, s:s, s:s}", "document", room->name, "members",
+			  (int) room->member_count, "sqlstate", sqlstate, "reason", message);
+	metrics_add(METRIC_ROOMS_CLOSED, 1);
+	for (uint32_t i = 0; i < room->member_count; i++)
+		close_member(room->members[i], is_moved, new_name);
+	room_list(room);
+	return true;
 }
 
 int
@@ -249,13 +289,8 @@ room_end_round(void)
 		room->next_listed = NULL;
 		if (room->member_count == 0 && room->references == 0)
 		{
-			Room **place = &buckets[room->hash & (bucket_count - 1)];
-
-			while (*place != room)
-				place = &(*place)->next;
-			*place = room->next;
+			leave_table(room);
 			room_free(room);
-			metrics_set(METRIC_ROOMS, --room_count);
 		}
 		else
 		{
@@ -320,6 +355,19 @@ grow_table(void)
 	return true;
 }
 
+/* Out of the table, or off the list of closed rooms. */
+static void
+leave_table(Room *room)
+{
+	Room **place = room->is_closed ? &closed : &buckets[room->hash & (bucket_count - 1)];
+
+	while (*place != room)
+		place = &(*place)->next;
+	*place = room->next;
+	if (!room->is_closed)
+		metrics_set(METRIC_ROOMS, --room_count);
+}
+
 static void
 room_free(Room *room)
 {
@@ -363,6 +411,39 @@ flush(Room *room)
 		room_log_trim(&room->log, slowest);
 }
 
+/*
+ * Who has come after another document was given the name, and before we knew, has nothing of the one
+ * that is gone yet: he is let back in, and finds what is there.
+ */
+static void
+close_member(Connection *member, bool is_moved, const char *new_name)
+{
+	if (member->room->epoch != 0 && !member->was_given_some)
+		connection_close(member, CLOSE_RESTART, "come back");
+	else if (is_moved)
+		connection_close(member, CLOSE_MOVED, new_name);
+	else
+		connection_close(member, CLOSE_DELETED, "document deleted");
+}
+
+/* The message is: document "NAME" has moved to "NEW NAME".  False: it is not, or the new name does not
+ * fit. */
+static bool
+read_new_name(const Room *room, const char *message, char *name, size_t size)
+{
+	static const char start[] = "document \"", middle[] = "\" has moved to \"";
+	size_t prefix = sizeof start - 1 + room->name_size + sizeof middle - 1;
+	size_t length = strlen(message);
+
+	if (length <= prefix || length - prefix > size || message[length - 1] != '"' ||
+		memcmp(message, start, sizeof start - 1) != 0 ||
+		memcmp(message + prefix - (sizeof middle - 1), middle, sizeof middle - 1) != 0)
+		return false;
+	memcpy(name, message + prefix, length - prefix - 1);
+	name[length - prefix - 1] = '\0';
+	return true;
+}
+
 static void
 flush_member(Connection *member)
 {
@@ -374,6 +455,7 @@ flush_member(Connection *member)
 		Bytes frames = room_log_read(log, member->position);
 
 		connection_write(member, frames);
+		member->was_given_some = true;
 		member->position += frames.size;
 	}
 	if (member->position < log->end)

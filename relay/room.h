@@ -47,6 +47,17 @@ int room_take_update(Connection *connection, Bytes update);
 
 void room_count_uncommitted(Room *room, int change);
 
+/*
+ * The database has answered with this SQLSTATE and message.  If they say that the document is gone
+ * (YD001: deleted, YD002: renamed), closes all members, for good: what they hold of it must not come
+ * back.  The room leaves the table, so who comes later gets a new one, and what is under way for this
+ * one reaches nobody else.  False: they say something else.
+ */
+bool room_close_if_gone(Room *room, const char *sqlstate, const char *message);
+
+/* The epoch at which its members know the document; 0: they do not yet, or there was none. */
+int64_t room_epoch(const Room *room);
+
 /* Appends whole frames to the log of the room. */
 void room_publish(Room *room, Bytes frames);
 

@@ -7,8 +7,6 @@
 
 #include "room.h"
 
-#define UNCHECKED (-1)
-
 enum
 {
 	ROOM_UNCHECKED = -1
@@ -19,7 +17,7 @@ struct Room
 	char *name;
 	uint32_t name_size;
 	uint32_t hash;
-	Room *next; /* in its bucket */
+	Room *next; /* in its bucket, or of those that are closed */
 	int references; /* batch items and queries that name it */
 	int uncommitted; /* updates in batches */
 	bool batch_came_back; /* in this round */
@@ -34,6 +32,8 @@ struct Room
 	int64_t announced; /* heard of; what lies between is fetched */
 	int64_t seq_at_check; /* when its head was asked for; ROOM_UNCHECKED: not asked */
 	bool is_fetching, is_resyncing;
+	bool is_doubted; /* the document may be gone: to be asked */
+	bool is_closed; /* it is gone, and so is the room from the table: its members are leaving */
 
 	bool is_listed; /* has something to do at the round's end */
 	Room *next_listed;
