@@ -28,6 +28,15 @@ const offline = new IndexeddbPersistence(`pg_ydoc/${name}`, doc)
 const server = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`
 const provider = new WebsocketProvider(server, encodeURIComponent(name), doc)
 
+// renamed: the document goes on under its new name, with what we could not send yet
+provider.on('closed', async ({ code, reason }) => {
+  if (code !== 4410 || reason === '') return
+  const { db } = await new IndexeddbPersistence(`pg_ydoc/${reason}`, doc).whenSynced
+  // leaving the page may abort what is being written: this begins when that has ended
+  await new Promise(resolve => { db.transaction(['updates']).oncomplete = resolve })
+  location.hash = encodeURIComponent(reason)
+})
+
 showConnection(provider, offline)
 showPeople(provider.awareness)
 
