@@ -40,6 +40,12 @@ is($session->ask('SELECT seq FROM ydoc.apply_batch(ARRAY[$$d7$$, $$e1$$], ARRAY[
 is($session->ask(q{SELECT string_agg(text, '' ORDER BY index) FROM ydoc.blame('d7', 't')}) , $session->ask(q{SELECT ydoc.text('d7', 't')}), 'history');
 $session->ask(q{DELETE FROM ydoc_data.document WHERE name = 'd7'});
 is($session->ask(q{SELECT count(*) FROM ydoc_data.log WHERE document = 'd7'}), 0, 'a document takes its log with it');
+$session->ask(q{SELECT ydoc.rename('d' || n, 'renamed' || n) FROM generate_series(11, 40) AS n});
+is($session->ask(q{SELECT count(*) FROM generate_series(11, 40) AS n WHERE ydoc.text('renamed' || n, 't') = 'hello ' || n || '!'}),
+	30, 'a document that is renamed takes its log along, from one partition to another');
+is($session->ask(q{SELECT count(DISTINCT l.tableoid) > 1 FROM ydoc_data.log l WHERE document LIKE 'renamed%'}), 't', 'for there are several');
+$session->ask(q{SELECT ydoc.purge('renamed' || n) FROM generate_series(11, 40) AS n});
+is($session->ask(q{SELECT count(*) FROM ydoc_data.log WHERE document LIKE 'renamed%'}), 0, 'and one that is purged leaves none');
 like($session->ask(q{EXPLAIN SELECT * FROM ydoc_data.log WHERE document = 'd8' AND seq > 1}), qr/log_\d/, 'one document is in one partition');
 unlike($session->ask(q{EXPLAIN SELECT * FROM ydoc_data.log WHERE document = 'd8' AND seq > 1}), qr/Append/, 'and only that is read');
 $session->close;
