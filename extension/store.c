@@ -144,9 +144,12 @@ store_epoch(int64 epoch)
 bool
 store_epoch_is_buried(int64 known_epoch, int64 buried)
 {
-	int64 epoch = (int64) mix_with_fork(known_epoch);
+	int64 epoch;
 
-	return known_epoch > 0 && epoch >= FIRST_EPOCH && epoch <= buried;
+	if (known_epoch == 0 || buried == 0)
+		return false;
+	epoch = (int64) mix_with_fork(known_epoch);
+	return epoch >= FIRST_EPOCH && epoch <= buried;
 }
 
 /* ---- reading rows ---- */

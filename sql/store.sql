@@ -20,7 +20,9 @@ SELECT count(*) > 3 AS tables, bool_and(pg_get_userbyid(c.relowner) = current_us
 FROM pg_class c WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind = 'r';
 -- what an older release did not make yet is made; what is there stays
 DROP TABLE ydoc_data.client;
+ALTER TABLE ydoc_data.document DROP deleted_at, DROP deleted_by, DROP moved_to, DROP buried;
 SELECT ydoc.upgrade_store();
+SELECT count(deleted_at), count(deleted_by), count(moved_to), count(buried) FROM ydoc_data.document;
 SELECT count(*) FROM ydoc_data.client;
 -- the extension cannot be dropped from under the documents
 \set VERBOSITY terse
