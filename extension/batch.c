@@ -22,6 +22,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "access.h"
 #include "bridge.h"
 #include "crdt/update.h"
 #include "notify.h"
@@ -72,7 +73,8 @@ typedef struct Batch
 {
 	BatchItem *items;
 	int item_count;
-	BatchItem **sorted;
+	BatchItem **sorted; /* those that are not refused yet */
+	int sorted_count;
 	BatchDocument *documents;
 	int document_count;
 	LogRow *rows;
@@ -98,9 +100,10 @@ group_items(Batch *batch)
 	batch->documents = palloc0(sizeof(BatchDocument) * batch->item_count);
 	batch->rows = palloc(sizeof(LogRow) * batch->item_count);
 	for (int i = 0; i < batch->item_count; i++)
-		batch->sorted[i] = &batch->items[i];
-	qsort(batch->sorted, batch->item_count, sizeof(BatchItem *), by_document_and_ordinal);
-	for (int i = 0; i < batch->item_count; i++)
+		if (batch->items[i].message == NULL)
+			batch->sorted[batch->sorted_count++] = &batch->items[i];
+	qsort(batch->sorted, batch->sorted_count, sizeof(BatchItem *), by_document_and_ordinal);
+	for (int i = 0; i < batch->sorted_count; i++)
 	{
 		BatchDocument *last = batch->documents + batch->document_count - 1;
 
@@ -612,44 +615,87 @@ put_item(FunctionCallInfo fcinfo, const BatchItem *item)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_store_apply_batch);
-Datum
-ydoc_store_apply_batch(PG_FUNCTION_ARGS)
+/* The items of documents, updates, third (actors or claims), known epochs. */
+static void
+get_items(FunctionCallInfo fcinfo, Batch *batch, Datum **third, bool **no_third)
 {
-	Batch batch = {0};
-	Datum *documents, *updates, *actors;
-	bool *no_documents, *no_updates, *no_actors;
+	Datum *documents, *updates;
+	bool *no_documents, *no_updates;
 
-	require_argument(fcinfo, 0, "documents");
-	require_argument(fcinfo, 1, "updates");
-	bridge_materialize(fcinfo);
-	store_open();
-	batch.item_count =
+	batch->item_count =
 		get_elements(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, &documents, &no_documents, -1);
-	get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &no_updates, batch.item_count);
+	get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &no_updates, batch->item_count);
 	if (!PG_ARGISNULL(2))
-		get_elements(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, &actors, &no_actors, batch.item_count);
-	batch.items = palloc0(sizeof(BatchItem) * Max(batch.item_count, 1));
-	for (int i = 0; i < batch.item_count; i++)
+		get_elements(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, third, no_third, batch->item_count);
+	batch->items = palloc0(sizeof(BatchItem) * Max(batch->item_count, 1));
+	for (int i = 0; i < batch->item_count; i++)
 	{
 		if (no_documents[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("document %d has no name", i + 1), errdetail("Nothing was stored.")));
-		batch.items[i].ordinal = i;
-		batch.items[i].document = store_check_name(DatumGetTextPP(documents[i]));
-		batch.items[i].update = update_of_element(updates[i], no_updates[i], i);
-		if (!PG_ARGISNULL(2) && !no_actors[i])
-			batch.items[i].actor = DatumGetTextPP(actors[i]);
+		batch->items[i].ordinal = i;
+		batch->items[i].document = store_check_name(DatumGetTextPP(documents[i]));
+		batch->items[i].update = update_of_element(updates[i], no_updates[i], i);
 	}
 	if (!PG_ARGISNULL(3))
-		get_known_epochs(PG_GETARG_ARRAYTYPE_P(3), &batch);
+		get_known_epochs(PG_GETARG_ARRAYTYPE_P(3), batch);
+}
+
+static Datum
+apply_batch(FunctionCallInfo fcinfo, void (*take_third)(BatchItem *item, text *third))
+{
+	Batch batch = {0};
+	Datum *third;
+	bool *no_third;
+
+	require_argument(fcinfo, 0, "documents");
+	require_argument(fcinfo, 1, "updates");
+	bridge_materialize(fcinfo);
+	store_open();
+	get_items(fcinfo, &batch, &third, &no_third);
+	for (int i = 0; i < batch.item_count; i++)
+		take_third(&batch.items[i],
+				   PG_ARGISNULL(2) || no_third[i] ? NULL : DatumGetTextPP(third[i]));
 	if (batch.item_count > 0)
 		run_batch(&batch);
 	for (int i = 0; i < batch.item_count; i++)
 		put_item(fcinfo, &batch.items[i]);
 	store_close();
 	return (Datum) 0;
+}
+
+static void
+take_actor(BatchItem *item, text *actor)
+{
+	item->actor = actor;
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_apply_batch);
+Datum
+ydoc_store_apply_batch(PG_FUNCTION_ARGS)
+{
+	return apply_batch(fcinfo, take_actor);
+}
+
+/* Refuses who may not write before anything of the document is looked at. */
+static void
+take_claims(BatchItem *item, text *claims)
+{
+	if (access_level(item->document, claims) < ACCESS_WRITE)
+	{
+		item->sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+		item->message = psprintf("no right to write document \"%s\"", item->document);
+	}
+	else
+		item->actor = access_actor(claims);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_store_apply_batch_as);
+Datum
+ydoc_store_apply_batch_as(PG_FUNCTION_ARGS)
+{
+	return apply_batch(fcinfo, take_claims);
 }
 
 /* ydoc.apply: all or nothing. */

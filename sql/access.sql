@@ -34,6 +34,37 @@ SELECT ydoc.revoke_link(:'secret'), ydoc.revoke_link(:'secret') AS again;
 SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS revoked;
 SELECT operation, documents, subject, level_before, level_after FROM ydoc_data.access_audit ORDER BY at;
 
+-- ---- a relay: nobody himself, it shows the claims of each user ----
+CREATE ROLE regress_ydoc_relay;
+SELECT ydoc.grant_relay('regress_ydoc_relay');
+SET ROLE regress_ydoc_relay;
+SELECT ordinal, seq, sqlstate, message FROM ydoc_data.relay_apply(ARRAY['team/draft', 'home', 'nowhere', 'team/draft', 'team/plan'],
+    ARRAY['\x0101020004010174017800'::bytea, '\x0101020004010174017800', '\x0101020004010174017800', '\x01', '\x0101020004010174017800'],
+    ARRAY['{"sub": "ann", "groups": ["team"]}', '{"sub": "ann"}', '{"sub": "ann"}', '{"sub": "ann", "groups": ["team"]}', NULL], '{}');
+SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "ann", "groups": ["team"]}', 'team/plan', '\x00', 0);
+SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "eve"}', 'team/plan', '\x00', 0);
+\echo :LAST_ERROR_SQLSTATE
+SELECT seq FROM ydoc_data.relay_sync(NULL, 'team/plan', '\x00', 0);
+SELECT seq FROM ydoc_data.relay_changes('{"groups": ["team"]}', 'team/draft', 1, 0);
+SELECT seq FROM ydoc_data.relay_changes('{}', 'team/draft', 1, 0);
+SELECT * FROM ydoc_data.relay_levels(ARRAY['home', 'team/plan', 'team/plan'], ARRAY['{}', '{}', '{"groups": ["team"]}']);
+SELECT document, seq FROM ydoc_data.relay_heads(ARRAY['home', 'team/plan', 'team/draft'], ARRAY['{}', '{}', '{"groups": ["team"]}']) ORDER BY document;
+-- and without claims, whatever it calls, it gets nothing
+SELECT * FROM ydoc_data.document;
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.text('home', 't');
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM ydoc.apply_batch_as(ARRAY['home'], ARRAY['\x0101020004010174017800'::bytea], ARRAY['{"sub": "ann"}']);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply('home', ARRAY['\x0101020004010174017800'::bytea]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.access_level('home', '{}'), ydoc.create_link('home', 'write', 'infinity');
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT document, seq, actor FROM ydoc_data.log WHERE document = 'team/draft' ORDER BY seq;
+DROP OWNED BY regress_ydoc_relay;
+DROP ROLE regress_ydoc_relay;
+
 -- ---- row security from the same rule ----
 SELECT ydoc.enable_row_security();
 CREATE ROLE regress_ydoc_web;

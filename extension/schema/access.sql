@@ -43,6 +43,34 @@ CREATE FUNCTION ydoc.my_level(document text)
     AS $$ SELECT ydoc.access_level(document, ydoc.claims()) $$;
 COMMENT ON FUNCTION ydoc.my_level(text) IS 'What whoever asks may do with a document';
 
+CREATE FUNCTION ydoc.require_level(document text, claims text, level text)
+    RETURNS void
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_require_level';
+COMMENT ON FUNCTION ydoc.require_level(text, text, text) IS
+    'An error (42501) unless somebody with these claims (JSON; NULL: unknown) may do that much with a document; a session keeps the answer for a second';
+
+CREATE FUNCTION ydoc.grant_relay(role regrole)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+DECLARE
+    gate record;
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA ydoc_data TO %s', role);
+    FOR gate IN
+        SELECT p.oid::regprocedure AS name FROM pg_proc p
+        WHERE p.pronamespace = 'ydoc_data'::regnamespace AND p.proname ~ '^relay_' AND p.prosecdef
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', gate.name, role);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION ydoc.grant_relay(regrole) IS
+    'Lets a relay log in as this role: it may call the functions ydoc_data.relay_*, which check the claims of each user, and read no table';
+
 -- ---- giving rights ----
 
 CREATE FUNCTION ydoc.grant_access(

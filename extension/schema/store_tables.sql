@@ -228,6 +228,69 @@ BEGIN
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.link
         FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
 
+    -- what a relay may call, who is nobody himself: each checks the claims of a user
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_apply(
+        documents text[], updates bytea[], claims text[], known_epochs bigint[],
+        OUT ordinal integer, OUT epoch bigint, OUT seq bigint,
+        OUT logged_from bigint, OUT logged bytea, OUT sqlstate text, OUT message text)
+        RETURNS SETOF record
+        LANGUAGE sql VOLATILE SECURITY DEFINER COST 10000 ROWS 100
+        SET search_path TO pg_catalog, pg_temp
+        AS 'SELECT * FROM ydoc.apply_batch_as(documents, updates, claims, known_epochs)';
+    COMMENT ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[]) IS
+        'ydoc.apply_batch for users with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_sync(
+        claims text, document text, client_state_vector bytea, known_epoch bigint,
+        OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 1
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(document, claims, 'read');
+            SELECT * FROM ydoc.sync(document, client_state_vector, known_epoch);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_sync(text, text, bytea, bigint) IS
+        'ydoc.sync for a user with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_changes(
+        claims text, document text, since bigint, known_epoch bigint,
+        OUT epoch bigint, OUT seq bigint, OUT update bytea)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 1
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(document, claims, 'read');
+            SELECT * FROM ydoc.changes(document, since, known_epoch);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_changes(text, text, bigint, bigint) IS
+        'ydoc.changes for a user with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(documents text[], claims text[], OUT ordinal bigint, OUT level text)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT asked.ordinal, ydoc.access_level(asked.document, asked.claims::jsonb)::text
+            FROM ROWS FROM (unnest(documents), unnest(claims)) WITH ORDINALITY AS asked (document, claims, ordinal)
+            ORDER BY asked.ordinal;
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_levels(text[], text[]) IS
+        'What user i may do with document i';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_heads(
+        documents text[], claims text[],
+        OUT document text, OUT epoch bigint, OUT seq bigint, OUT deleted_at timestamptz)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT head.* FROM ydoc.heads((
+                SELECT coalesce(array_agg(documents[may.ordinal]), '{}') FROM ydoc_data.relay_levels(documents, claims) AS may
+                WHERE may.level::ydoc.level >= 'read')) AS head;
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_heads(text[], text[]) IS
+        'ydoc.heads of those documents that user i may read';
+    REVOKE ALL ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[]),
+        ydoc_data.relay_sync(text, text, bytea, bigint), ydoc_data.relay_changes(text, text, bigint, bigint),
+        ydoc_data.relay_levels(text[], text[]), ydoc_data.relay_heads(text[], text[]) FROM PUBLIC;
+
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
                      WHERE s.name = 'default_toast_compression')::text[]) THEN
         ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;

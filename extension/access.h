@@ -1,0 +1,31 @@
+/*
+ * access.h: what somebody may do with a document, by the one rule of the store (ydoc.access_level).
+ *
+ *     if (access_level(name, claims) < ACCESS_WRITE)
+ *         refuse(...)                              -- claims: the user's, as JSON text
+ *
+ * For whoever speaks for many users: a session keeps what it was told for a second, so that a batch does not
+ * ask for each update.  Between store_open and store_close.
+ */
+#ifndef YDOC_ACCESS_H
+#define YDOC_ACCESS_H
+
+#include "postgres.h"
+
+/* In the order of SQL's ydoc.level. */
+typedef enum AccessLevel
+{
+	ACCESS_NONE,
+	ACCESS_READ,
+	ACCESS_COMMENT,
+	ACCESS_WRITE,
+	ACCESS_ADMIN
+} AccessLevel;
+
+/* claims NULL: somebody who has not said who he is. */
+AccessLevel access_level(const char *document, const text *claims);
+
+/* Whom the claims name, for the log: claim "sub"; NULL: nobody. */
+text *access_actor(const text *claims);
+
+#endif
