@@ -1,9 +1,4 @@
 -- Tables that follow documents: what a batch pays for them, and what it does not.
-CREATE FUNCTION varuint(n integer) RETURNS bytea LANGUAGE sql IMMUTABLE AS
-$$ SELECT CASE WHEN n < 128 THEN set_byte('\x00', 0, n) ELSE set_byte('\x00', 0, 128 + n % 128) || varuint(n / 128) END $$;
--- Client 1 types a character behind those before.
-CREATE FUNCTION typed(before integer) RETURNS bytea LANGUAGE sql IMMUTABLE AS
-$$ SELECT '\x010101'::bytea || varuint(before) || CASE before WHEN 0 THEN '\x04010174' ELSE '\x8401'::bytea || varuint(before - 1) END || '\x017800' $$;
 CREATE TABLE followed (document text PRIMARY KEY, t text);
 CREATE TABLE batch AS SELECT n, array_fill(typed(n), ARRAY[100]) AS updates FROM generate_series(0, 2099) n;
 CREATE INDEX ON batch (n);

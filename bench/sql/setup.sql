@@ -20,3 +20,9 @@ SELECT what,
        CASE WHEN measured <= at_most OR measured >= at_least THEN 'met'
             WHEN at_most IS NULL AND at_least IS NULL THEN '' ELSE 'missed' END AS met
 FROM figure ORDER BY ordinal;
+
+-- Updates: client 1 types a character behind those before.
+CREATE FUNCTION varuint(n integer) RETURNS bytea LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN n < 128 THEN set_byte('\x00', 0, n) ELSE set_byte('\x00', 0, 128 + n % 128) || varuint(n / 128) END $$;
+CREATE FUNCTION typed(before integer) RETURNS bytea LANGUAGE sql IMMUTABLE AS
+$$ SELECT '\x010101'::bytea || varuint(before) || CASE before WHEN 0 THEN '\x04010174' ELSE '\x8401'::bytea || varuint(before - 1) END || '\x017800' $$;
