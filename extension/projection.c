@@ -368,7 +368,8 @@ add_orphans(char **names, int *count, char **keys, int key_count)
 	int all_count = *count;
 	StoreHead head;
 
-	memcpy(all, names, sizeof(char *) * *count);
+	if (*count > 0)
+		memcpy(all, names, sizeof(char *) * *count);
 	for (int i = 0; i < key_count; i++)
 		if (!store_read_head(keys[i], &head))
 			all[all_count++] = keys[i];
@@ -380,10 +381,11 @@ PG_FUNCTION_INFO_V1(ydoc_refresh_projection);
 Datum
 ydoc_refresh_projection(PG_FUNCTION_ARGS)
 {
-	Datum pattern = PG_GETARG_DATUM(1);
+	Datum pattern = PointerGetDatum(PG_GETARG_TEXT_PP(1));
 	Projection *projection;
 	Oid owner;
-	char **names, **keys;
+	char **names = NULL;
+	char **keys;
 	int document_count, key_count, count;
 	Deputy former;
 
@@ -393,7 +395,9 @@ ydoc_refresh_projection(PG_FUNCTION_ARGS)
 	if (!OidIsValid(owner) || !has_privs_of_role(GetUserId(), owner))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("must be owner of table %s", get_rel_name(projection->target))));
-	names = lock_documents(projection, pattern, &document_count);
+	document_count = 0;
+	if (VARSIZE_ANY_EXHDR(DatumGetPointer(pattern)) > 0) /* which no document matches */
+		names = lock_documents(projection, pattern, &document_count);
 	count = document_count;
 	deputy_begin(&former, owner);
 	take_settings(projection->function);

@@ -182,6 +182,21 @@ SELECT ydoc.create_projection('app.second', 'cards/%', '{"title": ["meta", "titl
 \set VERBOSITY terse
 GRANT SELECT ON ydoc_data.log TO regress_app;
 SELECT ydoc.refresh_projection('app.card', 'cards/14');
+-- the owner of a table who does not own the store needs three rights
+SET ROLE regress_app;
+SELECT ydoc.create_projection('app.second', 'cards/%', '{"title": ["meta", "title"]}', with_data => false);
+RESET ROLE;
+GRANT CREATE ON SCHEMA ydoc_data TO regress_app;
+GRANT TRIGGER ON ydoc_data.document TO regress_app;
+SET ROLE regress_app;
+SELECT ydoc.create_projection('app.second', 'cards/%', '{"title": ["meta", "title"]}');
+SELECT ydoc.create_projection('app.second', 'cards/%', '{"title": ["meta", "title"]}', with_data => false);
+RESET ROLE;
+SELECT ydoc.text_append('cards/14', 'body', ', again');
+SELECT * FROM app.second;
+SET ROLE regress_app;
+SELECT ydoc.drop_projection('app.second');
+RESET ROLE;
 DROP TABLE app.second;
 -- row security of the documents holds for the table's owner
 CREATE POLICY odd ON ydoc_data.document TO regress_app USING (name NOT LIKE '%4');

@@ -116,6 +116,11 @@ BEGIN
             ERRCODE = 'insufficient_privilege',
             HINT = format('GRANT USAGE ON SCHEMA ydoc_data TO %1$I; GRANT SELECT ON ydoc_data.document, ydoc_data.log, ydoc_data.state TO %1$I', owner);
     END IF;
+    IF with_data AND NOT has_table_privilege('ydoc_data.document', 'UPDATE') THEN
+        RAISE EXCEPTION 'to fill table % needs the right to lock documents', target USING
+            ERRCODE = 'insufficient_privilege',
+            HINT = format('GRANT UPDATE ON ydoc_data.document TO %I.  With with_data => false the table begins as it is.', current_user);
+    END IF;
     IF owner <> current_user AND NOT has_schema_privilege(owner, 'ydoc_data', 'CREATE') THEN
         -- a superuser may give functions to whom he likes
         IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
@@ -142,7 +147,7 @@ BEGIN
         $ddl$, function_name, settings);
     EXECUTE format('REVOKE ALL ON FUNCTION ydoc_data.%I() FROM PUBLIC', function_name);
     EXECUTE format('COMMENT ON FUNCTION ydoc_data.%I() IS %L', function_name,
-        'Part of a projection: lends its owner''s rights, and its settings, to what ydoc.create_projection made');
+        format('Keeps table %s in step with documents (ydoc.create_projection): lends its owner''s rights, and its settings', target));
     EXECUTE format(
         'CREATE CONSTRAINT TRIGGER %I AFTER INSERT OR UPDATE OF name, epoch, seq%s ON ydoc_data.document'
         ' FROM %s FOR EACH ROW WHEN (NEW.name LIKE %L) EXECUTE FUNCTION ydoc_data.%I(%s)',
@@ -154,10 +159,6 @@ BEGIN
         'CREATE CONSTRAINT TRIGGER %I AFTER DELETE OR UPDATE OF name ON ydoc_data.document'
         ' FROM %s FOR EACH ROW WHEN (OLD.name LIKE %L) EXECUTE FUNCTION ydoc_data.%I(%s)',
         function_name || '_gone', target, documents, function_name, arguments);
-    EXECUTE format('COMMENT ON TRIGGER %I ON ydoc_data.document IS %L', function_name,
-        format('Keeps table %s in step with documents (ydoc.create_projection)', target));
-    EXECUTE format('COMMENT ON TRIGGER %I ON ydoc_data.document IS %L', function_name || '_gone',
-        format('Removes rows of table %s with their documents (ydoc.create_projection)', target));
     IF owner <> current_user THEN
         EXECUTE format('ALTER FUNCTION ydoc_data.%I() OWNER TO %I', function_name, owner);
     END IF;

@@ -55,6 +55,16 @@ is($eve->ask("SELECT ydoc.refresh_projection(target, document) FROM ydoc_data.pr
 is($eve->ask($differences), 0, 'brought up');
 is($eve->ask('SELECT seen FROM card'), 1, 'with what else is in it');
 
+# what rolled back is no change: its document is not locked any more, and its row is left alone
+$ann->ask('BEGIN');
+$ann->ask('SAVEPOINT s');
+$ann->ask(apply('cards/1', 1, 2, 'never'));
+$ann->ask('ROLLBACK TO s');
+$eve->ask('BEGIN');
+$eve->ask("UPDATE card SET seen = seen WHERE document = 'cards/1'");
+is($ann->ask('COMMIT'), '', 'a savepoint that was rolled back writes no row');
+$eve->ask('COMMIT');
+
 # both want what the other has
 $ann->ask('BEGIN');
 $ann->ask("UPDATE card SET seen = 2 WHERE document = 'cards/1'");
