@@ -6,16 +6,26 @@
  */
 #include "project.h"
 
-#include "fmgr.h"
+#include <limits.h>
+
+#include "catalog/pg_type_d.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "bridge.h"
 #include "edit.h"
 #include "input.h"
-#include "read.h"
 #include "store.h"
+#include "value.h"
+
+/* functions on values (read.c, prosemirror.c) */
+Datum ydoc_json(PG_FUNCTION_ARGS);
+Datum ydoc_delta(PG_FUNCTION_ARGS);
+Datum ydoc_xml(PG_FUNCTION_ARGS);
+Datum ydoc_prosemirror(PG_FUNCTION_ARGS);
 
 /* ---- text ---- */
 
@@ -119,12 +129,6 @@ json_string(CrdtBytes internal)
 	return JsonbValueToJsonb(&value);
 }
 
-static Jsonb *
-read_as_json(CrdtDoc *doc, const Path *path)
-{
-	return path->count == 0 ? read_json(doc, NULL) : get_path(doc, path);
-}
-
 /* A text without its formatting, XML without its markup, a string as it is; else JSON as text. */
 static Jsonb *
 read_as_text(CrdtDoc *doc, const Path *path)
@@ -149,20 +153,67 @@ read_as_text(CrdtDoc *doc, const Path *path)
 	return json_string((CrdtBytes){(const uint8_t *) text, strlen(text)});
 }
 
-static Jsonb *
-read_as_delta(CrdtDoc *doc, const Path *path)
+/* The path as an argument: a root's name, or text[]. */
+static Datum
+path_argument(const Path *path, Oid type)
 {
-	const CrdtType *type = find_type(doc, path);
+	Datum *steps = palloc(sizeof(Datum) * path->count);
 
-	return type == NULL ? NULL : read_type_delta(doc, type);
+	for (int i = 0; i < path->count; i++)
+		steps[i] = PointerGetDatum(cstring_to_text_with_len((const char *) path->steps[i].data,
+															(int) path->steps[i].size));
+	if (type == TEXTOID)
+		return steps[0];
+	return PointerGetDatum(construct_array(steps, path->count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* What one of the functions on values says of the document, as JSON. */
+static Jsonb *
+call_function(const ProjectForm *form, CrdtDoc *doc, const Path *path)
+{
+	LOCAL_FCINFO(call, 2);
+	Oid type = form->steps_max == 1 ? TEXTOID : TEXTARRAYOID;
+	List *types =
+		list_make2(makeNullConst(INTERNALOID, -1, InvalidOid), makeNullConst(type, -1, InvalidOid));
+	FmgrInfo information = {.fn_expr =
+								(Node *) makeFuncExpr(InvalidOid, InvalidOid, types, InvalidOid,
+													  InvalidOid, COERCE_EXPLICIT_CALL)};
+	Datum result;
+
+	InitFunctionCallInfoData(*call, &information, path->count == 0 ? 1 : 2, InvalidOid, NULL, NULL);
+	call->args[0] = (NullableDatum){ydoc_value_view(doc), false};
+	if (path->count > 0)
+		call->args[1] = (NullableDatum){path_argument(path, type), false};
+	result = form->function(call);
+	if (call->isnull)
+		return NULL;
+	return form->gives_text ? json_string(bridge_view(DatumGetTextPP(result)))
+							: DatumGetJsonbP(result);
+}
+
+static Jsonb *
+read_as_json(CrdtDoc *doc, const Path *path)
+{
+	static const ProjectForm whole = {.function = ydoc_json};
+
+	return path->count == 0 ? call_function(&whole, doc, path) : get_path(doc, path);
 }
 
 static const ProjectForm forms[] = {
-	{"json", read_as_json, true, true},
-	{"text", read_as_text, false, true},
-	{"delta", read_as_delta, false, true},
-	{"document", NULL, true, false},
+	{"json", read_as_json, NULL, 0, INT_MAX, false},
+	{"text", read_as_text, NULL, 1, INT_MAX, false},
+	{"delta", NULL, ydoc_delta, 1, 1, false},
+	{"xml", NULL, ydoc_xml, 1, 1, true},
+	{"prosemirror", NULL, ydoc_prosemirror, 1, 1, false},
+	{"document", NULL, NULL, 0, 0, false},
 };
+
+static Jsonb *
+read_column(CrdtDoc *doc, const ProjectColumn *column)
+{
+	return column->form->read != NULL ? column->form->read(doc, &column->path)
+									  : call_function(column->form, doc, &column->path);
+}
 
 /* ---- columns ---- */
 
@@ -236,11 +287,12 @@ column_of(char *name, const JsonbValue *value)
 		column.path = path_of_place(value);
 	else
 		refuse_column(name, psprintf("is %s, not a place", input_kind_name(value)));
-	if (column.path.count == 0 && !column.form->takes_document)
+	if (column.path.count < column.form->steps_min)
 		refuse_column(name, psprintf("is read as %s, which needs a path", column.form->name));
-	if (column.path.count > 0 && !column.form->takes_place)
-		refuse_column(name,
-					  psprintf("is the %s as a whole, which takes no path", column.form->name));
+	if (column.path.count > column.form->steps_max)
+		refuse_column(name, column.form->steps_max == 0
+								? "is the document as a whole, which has no path"
+								: psprintf("is read as %s, as only roots are", column.form->name));
 	return column;
 }
 
@@ -275,7 +327,7 @@ project_columns(const Jsonb *jsonb, int *count)
 bool
 project_is_document(const ProjectColumn *column)
 {
-	return column->form->read == NULL;
+	return column->form->read == NULL && column->form->function == NULL;
 }
 
 /* ---- reading ---- */
@@ -300,8 +352,7 @@ read_columns(CrdtDoc *doc, const ProjectColumn *columns, int count)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < count; i++)
 	{
-		Jsonb *json =
-			project_is_document(&columns[i]) ? NULL : columns[i].form->read(doc, &columns[i].path);
+		Jsonb *json = project_is_document(&columns[i]) ? NULL : read_column(doc, &columns[i]);
 
 		if (json != NULL)
 			push_json(&state, columns[i].name, json);

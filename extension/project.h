@@ -12,17 +12,20 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/jsonb.h"
 
 #include "path.h"
 
-/* How what is at a place is shown; NULL: there is nothing.  Only some show a whole document. */
+/* How what is at a place is shown. */
 typedef struct ProjectForm
 {
 	const char *name;
-	Jsonb *(*read)(CrdtDoc *doc, const Path *path); /* NULL: the document itself, a ydoc */
-	bool takes_document; /* an empty path is allowed */
-	bool takes_place; /* any other */
+	Jsonb *(*read)(CrdtDoc *doc, const Path *path); /* NULL: see function */
+	PGFunction function; /* that reads a value so; NULL too: the document itself, a ydoc */
+	int steps_min; /* of a path; 0: the whole document will do */
+	int steps_max;
+	bool gives_text; /* the function's result */
 } ProjectForm;
 
 typedef struct ProjectColumn

@@ -386,7 +386,10 @@ ydoc_refresh_projection(PG_FUNCTION_ARGS)
 	Oid owner;
 	char **names = NULL;
 	char **keys;
-	int document_count, key_count, count;
+	int count = 0;
+	int document_count = 0;
+	int key_count;
+	StoreHead head;
 	Deputy former;
 
 	store_open();
@@ -395,16 +398,16 @@ ydoc_refresh_projection(PG_FUNCTION_ARGS)
 	if (!OidIsValid(owner) || !has_privs_of_role(GetUserId(), owner))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("must be owner of table %s", get_rel_name(projection->target))));
-	document_count = 0;
 	if (VARSIZE_ANY_EXHDR(DatumGetPointer(pattern)) > 0) /* which no document matches */
-		names = lock_documents(projection, pattern, &document_count);
-	count = document_count;
+		names = lock_documents(projection, pattern, &count);
 	deputy_begin(&former, owner);
 	take_settings(projection->function);
 	projection_check(projection);
 	keys = projection_keys(projection, pattern, &key_count);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot()); /* of after the locking */
+	for (int i = 0; i < count; i++)
+		document_count += store_read_head(names[i], &head);
 	names = add_orphans(names, &count, keys, key_count);
 	projection_write_rows(projection, names, count, false);
 	PopActiveSnapshot();

@@ -94,19 +94,28 @@ report_no_memory(void)
 	bridge_report(&error, "document");
 }
 
-/* A lineage of an empty document, in a context under parent. */
+/* A lineage without a document, in a context under parent. */
 static YdocLineage *
-lineage_new(MemoryContext parent)
+lineage_open(MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "ydoc lineage", ALLOCSET_SMALL_SIZES);
 	YdocLineage *lineage = MemoryContextAllocZero(context, sizeof(YdocLineage));
-	CrdtDocOptions options = {.after_transaction = record_edit, .context = lineage};
 
 	lineage->context = context;
 	lineage->log = AllocSetContextCreate(context, "ydoc updates", ALLOCSET_SMALL_SIZES);
 	bridge_host(&lineage->host, context);
 	crdt_buffer_open(&lineage->base, &lineage->host);
 	crdt_buffer_open(&lineage->edit, &lineage->host);
+	return lineage;
+}
+
+/* A lineage of an empty document, in a context under parent. */
+static YdocLineage *
+lineage_new(MemoryContext parent)
+{
+	YdocLineage *lineage = lineage_open(parent);
+	CrdtDocOptions options = {.after_transaction = record_edit, .context = lineage};
+
 	lineage->doc = crdt_doc_new(&lineage->host, &options);
 	if (lineage->doc == NULL)
 		report_no_memory();
@@ -306,6 +315,15 @@ YdocValue *
 ydoc_value_new(MemoryContext parent)
 {
 	return value_new_in(parent, NULL);
+}
+
+Datum
+ydoc_value_view(CrdtDoc *doc)
+{
+	YdocLineage *lineage = lineage_open(CurrentMemoryContext);
+
+	lineage->doc = doc;
+	return EOHPGetRODatum(&value_new_in(CurrentMemoryContext, lineage)->header);
 }
 
 void

@@ -86,6 +86,9 @@ CrdtBytes ydoc_flat_update(const struct varlena *flat);
 
 bool type_is_ydoc(Oid type);
 
+/* Somebody else's document as a value, for functions that read, while it lives. */
+Datum ydoc_value_view(CrdtDoc *doc);
+
 /* A flat value that holds this update, which is a document's canonical state. */
 struct varlena *ydoc_flat_make(CrdtBytes update);
 
