@@ -111,6 +111,25 @@ DELETE FROM ydoc_data.document WHERE name = 'cards/6';
 SELECT ydoc.set('cards/6', 'meta', '{"title": "Sixth, new"}');
 COMMIT;
 SELECT document, title FROM cards WHERE document BETWEEN 'cards/6' AND 'cards/9';
+-- deleted and brought back, purged, renamed by function
+SELECT ydoc.set('cards/16', 'meta', '{"title": "Sixteenth"}');
+UPDATE app.card SET assignee = 'cleo' WHERE document = 'cards/16';
+SELECT ydoc.rename('cards/16', 'cards/17');
+SELECT document, title, assignee FROM cards WHERE document IN ('cards/16', 'cards/17');
+SELECT ydoc.delete('cards/17');
+SELECT document, title, assignee FROM cards WHERE document IN ('cards/16', 'cards/17');
+SELECT ydoc.undelete('cards/17');
+SELECT document, title, assignee FROM cards WHERE document IN ('cards/16', 'cards/17');
+BEGIN;
+SELECT ydoc.delete('cards/17');
+ROLLBACK;
+SELECT document, title, assignee FROM cards WHERE document IN ('cards/16', 'cards/17');
+SELECT ydoc.rename('cards/17', 'others/17');
+SELECT document FROM cards WHERE document IN ('cards/16', 'cards/17');
+SELECT ydoc.rename('others/17', 'cards/18');
+SELECT document, title, assignee FROM cards WHERE document BETWEEN 'cards/16' AND 'cards/18';
+SELECT ydoc.delete('cards/18'), ydoc.purge('cards/18');
+SELECT document FROM cards WHERE document = 'cards/18';
 -- what nobody told of
 SET session_replication_role = replica;
 DELETE FROM ydoc_data.document WHERE name = 'cards/13';
@@ -342,22 +361,26 @@ BEGIN
         WHEN 5 THEN PERFORM ydoc.array_insert(card, 'l', 0, jsonb_build_array(md5(random()::text)));
         WHEN 6 THEN IF count > 0 THEN PERFORM ydoc.array_delete(card, 'l', 0); END IF;
         WHEN 7 THEN PERFORM ydoc.apply(card, ARRAY[ydoc_from_text(md5(random()::text), 't')::bytea]);
-        ELSE IF random() < 0.2 THEN DELETE FROM ydoc_data.document d WHERE d.name = card; END IF;
+        ELSE IF random() < 0.2 THEN PERFORM ydoc.delete(card); ELSE PERFORM ydoc.undelete(card); END IF;
     END CASE;
 END $$;
 CREATE PROCEDURE edit_often(times integer) LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1..times LOOP
+        IF random() < 0.05 THEN
+            DELETE FROM ydoc_data.document WHERE name = 'random/' || floor(random() * 5);
+            COMMIT;
+        END IF;
         FOR k IN 1..floor(random() * 4) LOOP
             BEGIN
                 PERFORM edit_at_random();
-                IF random() < 0.1 THEN RAISE EXCEPTION 'away with it' USING ERRCODE = 'YD001'; END IF;
-            EXCEPTION WHEN SQLSTATE 'YD001' THEN NULL;
+                IF random() < 0.1 THEN RAISE EXCEPTION 'away with it' USING ERRCODE = 'ZZ001'; END IF;
+            EXCEPTION WHEN SQLSTATE 'ZZ001' OR SQLSTATE 'YD001' OR undefined_object THEN NULL; -- the document is deleted, or was never made
             END;
         END LOOP;
         IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
         IF EXISTS (
-            SELECT FROM (SELECT d.name, ydoc.text(d.name, 't') AS t, ydoc.json(d.name, 'm') AS m, ydoc.json(d.name, 'l') ->> 0 AS first, (ydoc.json(d.name, 'm') -> 'k' ->> 'n')::numeric::integer AS n, ydoc.state(d.name)::bytea AS copy FROM ydoc_data.document d WHERE d.name LIKE 'random/%') d
+            SELECT FROM (SELECT d.name, ydoc.text(d.name, 't') AS t, ydoc.json(d.name, 'm') AS m, ydoc.json(d.name, 'l') ->> 0 AS first, (ydoc.json(d.name, 'm') -> 'k' ->> 'n')::numeric::integer AS n, ydoc.state(d.name)::bytea AS copy FROM ydoc_data.document d WHERE d.name LIKE 'random/%' AND d.deleted_at IS NULL) d
             FULL JOIN random_card r ON r.document = d.name
             WHERE (d.name, nullif(d.t, ''), d.m, d.first, d.n, d.copy) IS DISTINCT FROM (r.document, nullif(r.t, ''), r.m, r.first, r.n, r.copy::bytea)) THEN
             RAISE EXCEPTION 'after transaction % the rows are not what the documents hold', i;
@@ -365,7 +388,7 @@ BEGIN
     END LOOP;
 END $$;
 CALL edit_often(400);
-SELECT count(*) > 0 AS some, sum(length(t)) > 100 AS with_text FROM random_card;
+SELECT count(*) > 0 AS some, sum(length(t)) > 20 AS with_text FROM random_card;
 SELECT count(*) AS errors FROM ydoc_data.projection_error;
 DROP TABLE random_card;
 DROP PROCEDURE edit_often;

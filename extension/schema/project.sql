@@ -149,12 +149,9 @@ BEGIN
     EXECUTE format('COMMENT ON FUNCTION ydoc_data.%I() IS %L', function_name,
         format('Keeps table %s in step with documents (ydoc.create_projection): lends its owner''s rights, and its settings', target));
     EXECUTE format(
-        'CREATE CONSTRAINT TRIGGER %I AFTER INSERT OR UPDATE OF name, epoch, seq%s ON ydoc_data.document'
+        'CREATE CONSTRAINT TRIGGER %I AFTER INSERT OR UPDATE OF name, epoch, seq, deleted_at ON ydoc_data.document'
         ' FROM %s FOR EACH ROW WHEN (NEW.name LIKE %L) EXECUTE FUNCTION ydoc_data.%I(%s)',
-        function_name,
-        -- a deletion that may be taken back
-        (SELECT ', deleted_at' FROM pg_attribute a WHERE a.attrelid = 'ydoc_data.document'::regclass AND a.attname = 'deleted_at'),
-        target, documents, function_name, arguments);
+        function_name, target, documents, function_name, arguments);
     EXECUTE format(
         'CREATE CONSTRAINT TRIGGER %I AFTER DELETE OR UPDATE OF name ON ydoc_data.document'
         ' FROM %s FOR EACH ROW WHEN (OLD.name LIKE %L) EXECUTE FUNCTION ydoc_data.%I(%s)',
