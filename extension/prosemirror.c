@@ -331,27 +331,24 @@ push_children(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_prosemirror);
-Datum
-ydoc_prosemirror(PG_FUNCTION_ARGS)
+struct varlena *
+read_prosemirror(CrdtDoc *doc, FunctionCallInfo fcinfo)
 {
-	CrdtDoc *doc = ydoc_value_arg(fcinfo, 0)->doc;
-	text *root = PG_GETARG_TEXT_PP(1);
-	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+	Path path;
+	const CrdtType *type = read_place(doc, fcinfo, &path);
 	CrdtKind kind = type == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, type);
 	JsonbParseState *state = NULL;
 
-	bridge_require_utf8();
 	if (type == NULL)
-		PG_RETURN_NULL();
+		return NULL;
 	if (kind != CRDT_XML_FRAGMENT && kind != CRDT_UNTYPED)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("root \"%s\" is no XML fragment but a shared %s",
-							   text_to_cstring(root), path_kind_name(kind))));
+		read_refuse(&path, kind, "an XML fragment");
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_key(&state, "type");
 	push_string(&state, WJB_VALUE, CRDT_LITERAL("doc"));
 	push_key(&state, "content");
 	push_children(&state, doc, type);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	return (struct varlena *) JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
+
+READ_FUNCTION(ydoc_prosemirror, read_argument, read_prosemirror)

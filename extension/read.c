@@ -22,34 +22,69 @@
 #include "path.h"
 #include "value.h"
 
-/* ---- text ---- */
+/* ---- what is read ---- */
 
-static text *
-text_of(CrdtBytes internal)
+Datum
+read_argument(FunctionCallInfo fcinfo, DocumentReader reader)
 {
-	return (text *) bridge_bytea(bridge_text(internal));
+	struct varlena *result = reader(ydoc_value_arg(fcinfo, 0)->doc, fcinfo);
+
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(result);
 }
 
-text *
-read_text(const CrdtDoc *doc, const text *root)
+READ_FUNCTION(ydoc_text, read_argument, read_text)
+READ_FUNCTION(ydoc_json, read_argument, read_json)
+READ_FUNCTION(ydoc_json_at, read_argument, read_json_at)
+READ_FUNCTION(ydoc_json_text_at, read_argument, read_json_text_at)
+READ_FUNCTION(ydoc_delta, read_argument, read_delta)
+READ_FUNCTION(ydoc_xml, read_argument, read_xml)
+
+const CrdtType *
+read_place(CrdtDoc *doc, FunctionCallInfo fcinfo, Path *path)
 {
-	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+	const CrdtType *type;
+	int taken;
+
+	bridge_require_utf8();
+	*path = path_of_argument(fcinfo, 1);
+	type = path_follow(doc, path, &taken);
+	return taken == path->count ? type : NULL;
+}
+
+void
+read_refuse(const Path *path, CrdtKind kind, const char *wanted)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("%s is a shared %s, not %s", path_show(path, path->count),
+						   path_kind_name(kind), wanted),
+					errhint("Read it with ydoc_json.")));
+}
+
+/* ---- text ---- */
+
+static struct varlena *
+text_of(CrdtBytes internal)
+{
+	return bridge_bytea(bridge_text(internal));
+}
+
+struct varlena *
+read_text(CrdtDoc *doc, FunctionCallInfo fcinfo)
+{
+	Path path;
+	const CrdtType *type = read_place(doc, fcinfo, &path);
 	CrdtBuffer out;
 	CrdtHost host;
 	CrdtError error;
 
-	bridge_require_utf8();
+	if (type == NULL && path.count > 1)
+		return NULL;
 	bridge_buffer(&out, &host);
 	if (type != NULL && crdt_doc_text(doc, type, &out, &error) != CRDT_OK)
 		bridge_report(&error, "document");
 	return text_of(crdt_buffer_view(&out));
-}
-
-PG_FUNCTION_INFO_V1(ydoc_text);
-Datum
-ydoc_text(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TEXT_P(read_text(ydoc_value_arg(fcinfo, 0)->doc, PG_GETARG_TEXT_PP(1)));
 }
 
 /* ---- jsonb, piece by piece ---- */
@@ -276,33 +311,34 @@ build_type(JsonbBuilder *builder, const CrdtDoc *doc, const CrdtType *type)
 	build_as(builder, doc, type, crdt_doc_kind(doc, type));
 }
 
-Jsonb *
-read_json(const CrdtDoc *doc, const text *root)
+static Jsonb *
+all_roots(const CrdtDoc *doc)
 {
 	JsonbBuilder builder = {0};
 
 	bridge_require_utf8();
-	if (root != NULL)
+	jsonb_begin_object(&builder);
+	for (size_t i = 0; i < crdt_doc_root_count(doc); i++)
 	{
-		const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+		const CrdtType *type = crdt_doc_root(doc, i);
 
-		if (type == NULL)
-			return NULL;
+		jsonb_key(&builder, crdt_doc_root_name(doc, type));
 		build_type(&builder, doc, type);
 	}
-	else
-	{
-		jsonb_begin_object(&builder);
-		for (size_t i = 0; i < crdt_doc_root_count(doc); i++)
-		{
-			const CrdtType *type = crdt_doc_root(doc, i);
-
-			jsonb_key(&builder, crdt_doc_root_name(doc, type));
-			build_type(&builder, doc, type);
-		}
-		jsonb_end_object(&builder);
-	}
+	jsonb_end_object(&builder);
 	return JsonbValueToJsonb(builder.result);
+}
+
+struct varlena *
+read_json(CrdtDoc *doc, FunctionCallInfo fcinfo)
+{
+	Path path;
+	const CrdtType *type;
+
+	if (PG_NARGS() == 1 || PG_ARGISNULL(1))
+		return (struct varlena *) all_roots(doc);
+	type = read_place(doc, fcinfo, &path);
+	return type == NULL ? NULL : (struct varlena *) read_type(doc, type);
 }
 
 Jsonb *
@@ -323,58 +359,38 @@ read_attributes(const CrdtDoc *doc, const CrdtType *type)
 	return JsonbValueToJsonb(builder.result);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_json);
-Datum
-ydoc_json(PG_FUNCTION_ARGS)
-{
-	const text *root = PG_NARGS() > 1 ? PG_GETARG_TEXT_PP(1) : NULL;
-	Jsonb *json = read_json(ydoc_value_arg(fcinfo, 0)->doc, root);
-
-	if (json == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(json);
-}
-
 static Jsonb *
-json_at(FunctionCallInfo fcinfo)
+json_at(CrdtDoc *doc, FunctionCallInfo fcinfo)
 {
 	Path path = path_of_argument(fcinfo, 1);
 
 	bridge_require_utf8();
-	return get_path(ydoc_value_arg(fcinfo, 0)->doc, &path);
+	return get_path(doc, &path);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_json_at);
-Datum
-ydoc_json_at(PG_FUNCTION_ARGS)
+struct varlena *
+read_json_at(CrdtDoc *doc, FunctionCallInfo fcinfo)
 {
-	Jsonb *json = json_at(fcinfo);
-
-	if (json == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(json);
+	return (struct varlena *) json_at(doc, fcinfo);
 }
 
-/* A string as it is, without quotes; null as NULL; anything else as JSON. */
-PG_FUNCTION_INFO_V1(ydoc_json_text_at);
-Datum
-ydoc_json_text_at(PG_FUNCTION_ARGS)
+struct varlena *
+read_json_text_at(CrdtDoc *doc, FunctionCallInfo fcinfo)
 {
-	Jsonb *json = json_at(fcinfo);
+	Jsonb *json = json_at(doc, fcinfo);
 	JsonbValue *scalar;
 
 	if (json == NULL)
-		PG_RETURN_NULL();
+		return NULL;
 	if (JB_ROOT_IS_SCALAR(json))
 	{
 		scalar = getIthJsonbValueFromContainer(&json->root, 0);
 		if (scalar->type == jbvNull)
-			PG_RETURN_NULL();
+			return NULL;
 		if (scalar->type == jbvString)
-			PG_RETURN_TEXT_P(
-				cstring_to_text_with_len(scalar->val.string.val, scalar->val.string.len));
+			return cstring_to_text_with_len(scalar->val.string.val, scalar->val.string.len);
 	}
-	PG_RETURN_TEXT_P(cstring_to_text(JsonbToCString(NULL, &json->root, VARSIZE(json))));
+	return cstring_to_text(JsonbToCString(NULL, &json->root, VARSIZE(json)));
 }
 
 Jsonb *
@@ -404,8 +420,8 @@ delta_of(CrdtDoc *doc, const CrdtType *type, const CrdtSnapshot *snapshot,
 }
 
 Jsonb *
-read_delta(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
-		   const CrdtSnapshot *previous)
+read_delta_between(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
+				   const CrdtSnapshot *previous)
 {
 	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
 
@@ -419,46 +435,38 @@ read_type_delta(CrdtDoc *doc, const CrdtType *type)
 	return delta_of(doc, type, NULL, NULL);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_delta);
-Datum
-ydoc_delta(PG_FUNCTION_ARGS)
+struct varlena *
+read_delta(CrdtDoc *doc, FunctionCallInfo fcinfo)
 {
-	Jsonb *delta = read_delta(ydoc_value_arg(fcinfo, 0)->doc, PG_GETARG_TEXT_PP(1), NULL, NULL);
+	Path path;
+	const CrdtType *type = read_place(doc, fcinfo, &path);
 
-	if (delta == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(delta);
+	return type == NULL ? NULL : (struct varlena *) read_type_delta(doc, type);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_xml);
-Datum
-ydoc_xml(PG_FUNCTION_ARGS)
+struct varlena *
+read_xml(CrdtDoc *doc, FunctionCallInfo fcinfo)
 {
-	const CrdtDoc *doc = ydoc_value_arg(fcinfo, 0)->doc;
-	text *root = PG_GETARG_TEXT_PP(1);
-	const CrdtType *type = crdt_doc_find_root(doc, bridge_view(root));
+	Path path;
+	const CrdtType *type = read_place(doc, fcinfo, &path);
 	CrdtKind kind;
 	CrdtBuffer out;
 	CrdtHost host;
 	CrdtError error;
 
-	bridge_require_utf8();
 	if (type == NULL)
-		PG_RETURN_NULL();
+		return NULL;
 	kind = crdt_doc_kind(doc, type);
 	if (kind == CRDT_TEXT)
 		kind = CRDT_XML_TEXT;
 	else if (kind == CRDT_UNTYPED)
 		kind = CRDT_XML_FRAGMENT; /* empty */
 	if (kind == CRDT_ARRAY || kind == CRDT_MAP)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("root \"%s\" is no XML but %s", text_to_cstring(root),
-							   kind == CRDT_ARRAY ? "an array" : "a map"),
-						errhint("Read it with ydoc_json.")));
+		read_refuse(&path, kind, "XML");
 	bridge_buffer(&out, &host);
 	if (crdt_doc_xml(doc, type, kind, &out, &error) != CRDT_OK)
 		bridge_report(&error, "document");
-	PG_RETURN_TEXT_P(text_of(crdt_buffer_view(&out)));
+	return text_of(crdt_buffer_view(&out));
 }
 
 /* ---- roots ---- */

@@ -6,16 +6,46 @@
 
 #include "postgres.h"
 
-#include "crdt/document.h"
-#include "crdt/snapshot.h"
+#include "fmgr.h"
 #include "utils/jsonb.h"
 
-/* The root's visible text; "" if there is no such root. */
-text *read_text(const CrdtDoc *doc, const text *root);
+#include "bridge.h"
+#include "crdt/document.h"
+#include "crdt/snapshot.h"
+#include "path.h"
 
-/* The root as jsonb, by the kind its content suggests; NULL if there is no such root.  root NULL:
- * an object with all roots. */
-Jsonb *read_json(const CrdtDoc *doc, const text *root);
+/*
+ * A way to read a document, for functions on values and their twins on stored documents: argument 1
+ * of the call says what of the document, a root or a path.  NULL: there is nothing.
+ */
+typedef struct varlena *(*DocumentReader)(CrdtDoc *doc, FunctionCallInfo fcinfo);
+
+struct varlena *read_text(CrdtDoc *doc, FunctionCallInfo fcinfo); /* "" for a root not there */
+struct varlena *read_json(CrdtDoc *doc, FunctionCallInfo fcinfo); /* no argument: all roots */
+struct varlena *read_json_at(CrdtDoc *doc, FunctionCallInfo fcinfo); /* plain values too */
+struct varlena *read_json_text_at(CrdtDoc *doc, FunctionCallInfo fcinfo); /* a string as it is */
+struct varlena *read_delta(CrdtDoc *doc, FunctionCallInfo fcinfo);
+struct varlena *read_xml(CrdtDoc *doc, FunctionCallInfo fcinfo);
+struct varlena *read_prosemirror(CrdtDoc *doc, FunctionCallInfo fcinfo);
+
+/* Runs a reader on argument 0, a value. */
+Datum read_argument(FunctionCallInfo fcinfo, DocumentReader reader);
+
+/* Defines the SQL function symbol, which reads what open (as read_argument) finds. */
+#define READ_FUNCTION(symbol, open, reader) \
+	PG_FUNCTION_INFO_V1(symbol);            \
+	Datum symbol(PG_FUNCTION_ARGS)          \
+	{                                       \
+		return open(fcinfo, reader);        \
+	}
+
+/* ---- for readers ---- */
+
+/* The shared type that argument 1 leads to, NULL: none; path is for messages. */
+const CrdtType *read_place(CrdtDoc *doc, FunctionCallInfo fcinfo, Path *path);
+
+/* Reports (22023) that something of that kind is not what is wanted. */
+pg_noreturn void read_refuse(const Path *path, CrdtKind kind, const char *wanted);
 
 /* One shared type. */
 Jsonb *read_type(const CrdtDoc *doc, const CrdtType *type);
@@ -29,7 +59,7 @@ Jsonb *read_value(CrdtBytes value);
 
 /* The root's text as Quill's Delta; snapshots as in crdt/snapshot.h.  NULL if there is no such
  * root. */
-Jsonb *read_delta(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
-				  const CrdtSnapshot *previous);
+Jsonb *read_delta_between(CrdtDoc *doc, const text *root, const CrdtSnapshot *snapshot,
+						  const CrdtSnapshot *previous);
 
 #endif

@@ -94,8 +94,8 @@ ydoc_delta_at(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
 	doc = document_of_history(PG_GETARG_BYTEA_PP(0), &host);
-	delta = read_delta(doc, PG_GETARG_TEXT_PP(1), snapshot_arg(fcinfo, 2, &host),
-					   snapshot_arg(fcinfo, 3, &host));
+	delta = read_delta_between(doc, PG_GETARG_TEXT_PP(1), snapshot_arg(fcinfo, 2, &host),
+							   snapshot_arg(fcinfo, 3, &host));
 	crdt_doc_free(doc);
 	if (delta == NULL)
 		PG_RETURN_NULL();

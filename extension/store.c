@@ -656,32 +656,13 @@ ydoc_store_state(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(result);
 }
 
-PG_FUNCTION_INFO_V1(ydoc_store_text);
-Datum
-ydoc_store_text(PG_FUNCTION_ARGS)
-{
-	StoreHead head;
-	CachedDocument *document = open_argument(fcinfo, &head);
-	Datum result = 0;
-
-	if (document != NULL)
-	{
-		result = result_outside(read_text(document->doc, PG_GETARG_TEXT_PP(1)));
-		cache_release(document);
-	}
-	store_close();
-	if (document == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
-}
-
-PG_FUNCTION_INFO_V1(ydoc_store_json);
-Datum
-ydoc_store_json(PG_FUNCTION_ARGS)
+/* Runs a reader on the stored document called by argument 0. */
+static Datum
+read_stored(FunctionCallInfo fcinfo, DocumentReader reader)
 {
 	StoreHead head;
 	CachedDocument *document;
-	Jsonb *json = NULL;
+	struct varlena *found = NULL;
 	Datum result = 0;
 
 	if (PG_ARGISNULL(0))
@@ -689,13 +670,21 @@ ydoc_store_json(PG_FUNCTION_ARGS)
 	document = open_argument(fcinfo, &head);
 	if (document != NULL)
 	{
-		json = read_json(document->doc, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
-		if (json != NULL)
-			result = result_outside((struct varlena *) json);
+		found = reader(document->doc, fcinfo);
+		if (found != NULL)
+			result = result_outside(found);
 		cache_release(document);
 	}
 	store_close();
-	if (json == NULL)
+	if (found == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
 }
+
+READ_FUNCTION(ydoc_store_text, read_stored, read_text)
+READ_FUNCTION(ydoc_store_json, read_stored, read_json)
+READ_FUNCTION(ydoc_store_json_at, read_stored, read_json_at)
+READ_FUNCTION(ydoc_store_json_text_at, read_stored, read_json_text_at)
+READ_FUNCTION(ydoc_store_delta, read_stored, read_delta)
+READ_FUNCTION(ydoc_store_xml, read_stored, read_xml)
+READ_FUNCTION(ydoc_store_prosemirror, read_stored, read_prosemirror)

@@ -126,3 +126,10 @@ CREATE FUNCTION @extschema@.ydoc_prosemirror(doc @extschema@.ydoc, root text)
     AS 'MODULE_PATHNAME', 'ydoc_prosemirror';
 COMMENT ON FUNCTION @extschema@.ydoc_prosemirror(@extschema@.ydoc, text) IS
     'An XML root as ProseMirror''s JSON; NULL if there is no such root; 22023 if it is no XML';
+
+CREATE FUNCTION @extschema@.ydoc_prosemirror(doc @extschema@.ydoc, path text[])
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_prosemirror';
+COMMENT ON FUNCTION @extschema@.ydoc_prosemirror(@extschema@.ydoc, text[]) IS
+    'The XML fragment at a path as ProseMirror''s JSON; NULL if no shared type is there; 22023 if it is no XML fragment';

@@ -45,6 +45,27 @@ COMMENT ON FUNCTION @extschema@.ydoc_xml(@extschema@.ydoc, text) IS
 
 -- ---- by path ----
 
+CREATE FUNCTION @extschema@.ydoc_text(doc @extschema@.ydoc, path text[])
+    RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_text';
+COMMENT ON FUNCTION @extschema@.ydoc_text(@extschema@.ydoc, text[]) IS
+    'The visible text of what is at a path (a root, then keys and indices from 0); NULL if no shared type is there';
+
+CREATE FUNCTION @extschema@.ydoc_delta(doc @extschema@.ydoc, path text[])
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_delta';
+COMMENT ON FUNCTION @extschema@.ydoc_delta(@extschema@.ydoc, text[]) IS
+    'The text at a path with its formatting, as Quill''s Delta; NULL if no shared type is there';
+
+CREATE FUNCTION @extschema@.ydoc_xml(doc @extschema@.ydoc, path text[])
+    RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_xml';
+COMMENT ON FUNCTION @extschema@.ydoc_xml(@extschema@.ydoc, text[]) IS
+    'The markup at a path as Yjs''s toString prints it, without any escaping; NULL if no shared type is there; 22023 for arrays and maps';
+
 CREATE FUNCTION @extschema@.ydoc_json(doc @extschema@.ydoc, path text[])
     RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100

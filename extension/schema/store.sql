@@ -43,14 +43,6 @@ CREATE FUNCTION ydoc.state(document text)
 COMMENT ON FUNCTION ydoc.state(text) IS
     'A stored document as a value; NULL if there is none of that name';
 
-CREATE FUNCTION ydoc.text(document text, root text)
-    RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'ydoc_store_text';
-COMMENT ON FUNCTION ydoc.text(text, text) IS
-    'The visible text of a stored document''s root; NULL if there is no such document';
-
 CREATE FUNCTION ydoc.json(document text, root text DEFAULT NULL)
     RETURNS jsonb
     LANGUAGE c STABLE PARALLEL RESTRICTED COST 1000
