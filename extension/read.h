@@ -27,6 +27,8 @@ struct varlena *read_json_text_at(CrdtDoc *doc, FunctionCallInfo fcinfo); /* a s
 struct varlena *read_delta(CrdtDoc *doc, FunctionCallInfo fcinfo);
 struct varlena *read_xml(CrdtDoc *doc, FunctionCallInfo fcinfo);
 struct varlena *read_prosemirror(CrdtDoc *doc, FunctionCallInfo fcinfo);
+struct varlena *read_html(CrdtDoc *doc, FunctionCallInfo fcinfo);
+struct varlena *read_markdown(CrdtDoc *doc, FunctionCallInfo fcinfo);
 
 /* Runs a reader on argument 0, a value. */
 Datum read_argument(FunctionCallInfo fcinfo, DocumentReader reader);

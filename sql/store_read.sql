@@ -9,6 +9,7 @@ SELECT ydoc.json_text('read/1', '{board,cards,0,name}'::text[]), ydoc.json_text(
 SELECT ydoc.delta('read/1', 'text'), ydoc.delta('read/1', '{text}'::text[]) = ydoc.delta('read/1', 'text') AS by_path;
 SELECT ydoc.xml('read/1', 'page'), ydoc.xml('read/1', '{page,0}'::text[]);
 SELECT ydoc.prosemirror('read/1', 'page'), ydoc.prosemirror('read/1', 'other') IS NULL AS no_such_root;
+SELECT ydoc.html('read/1', 'page'), ydoc.html('read/1', '{page,0}'::text[]), ydoc.markdown('read/1', 'page'), ydoc.markdown('read/1', '{text}'::text[]), ydoc.html('read/1', 'other') IS NULL AS no_such_root, ydoc.markdown('nobody/knows', 'page') IS NULL AS nobody;
 -- each reads what it reads in a value
 SELECT ydoc.delta('read/1', 'text') = ydoc_delta(doc, 'text') AS delta, ydoc.xml('read/1', 'text') = ydoc_xml(doc, 'text') AS xml,
        ydoc.json('read/1') = ydoc_json(doc) AS json FROM ydoc.state('read/1') doc;
