@@ -3,7 +3,7 @@
  * them: a node is an element of its type's name, attrs are attributes (null ones are left out), runs of
  * text nodes are one XML text whose formatting are their marks.
  */
-#include "postgres.h"
+#include "prosemirror.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -174,12 +174,11 @@ prosemirror_nodes(const JsonbValue *content, size_t *count)
 	return inputs;
 }
 
-PG_FUNCTION_INFO_V1(ydoc_from_prosemirror);
 Datum
-ydoc_from_prosemirror(PG_FUNCTION_ARGS)
+prosemirror_document(const Jsonb *json, CrdtBytes root)
 {
 	YdocValue *value = ydoc_value_new(CurrentMemoryContext);
-	JsonbValue whole = input_whole(PG_GETARG_JSONB_P(0));
+	JsonbValue whole = input_whole(json);
 	CrdtInput top;
 	const CrdtType *type;
 	CrdtError error;
@@ -188,19 +187,25 @@ ydoc_from_prosemirror(PG_FUNCTION_ARGS)
 	(void) type_of_node(&whole);
 	top = element_of_node(&whole);
 	ydoc_value_edit_begin(value);
-	type = crdt_doc_open_root(value->doc, bridge_view(PG_GETARG_TEXT_PP(1)), CRDT_XML_FRAGMENT,
-							  &error);
+	type = crdt_doc_open_root(value->doc, root, CRDT_XML_FRAGMENT, &error);
 	if (type == NULL)
 		bridge_report(&error, "root");
 	edit_check(crdt_list_insert(value->doc, type, 0, top.items, top.item_count, &error), &error);
 	ydoc_value_edit_end(value);
-	PG_RETURN_DATUM(ydoc_value_datum(value));
+	return ydoc_value_datum(value);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_from_prosemirror);
+Datum
+ydoc_from_prosemirror(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(prosemirror_document(PG_GETARG_JSONB_P(0), bridge_view(PG_GETARG_TEXT_PP(1))));
 }
 
 /* ---- to JSON ---- */
 
-static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, CrdtBytes string)
+void
+prosemirror_push_string(JsonbParseState **state, JsonbIteratorToken token, CrdtBytes string)
 {
 	CrdtBytes clean = bridge_text(string);
 	JsonbValue value = {.type = jbvString};
@@ -210,10 +215,10 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, CrdtBytes string)
 	pushJsonbValue(state, token, &value);
 }
 
-static void
-push_key(JsonbParseState **state, const char *key)
+void
+prosemirror_push_key(JsonbParseState **state, const char *key)
 {
-	push_string(state, WJB_KEY, (CrdtBytes){(const uint8_t *) key, strlen(key)});
+	prosemirror_push_string(state, WJB_KEY, (CrdtBytes){(const uint8_t *) key, strlen(key)});
 }
 
 /* y-prosemirror names marks that may overlap themselves "name--hash". */
@@ -241,7 +246,7 @@ push_marks(JsonbParseState **state, const JsonbValue *attributes)
 	JsonbValue value;
 	CrdtBytes key = {NULL, 0};
 
-	push_key(state, "marks");
+	prosemirror_push_key(state, "marks");
 	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
@@ -250,11 +255,11 @@ push_marks(JsonbParseState **state, const JsonbValue *attributes)
 		if (token != WJB_VALUE)
 			continue;
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-		push_key(state, "type");
-		push_string(state, WJB_VALUE, name_of_mark(key));
+		prosemirror_push_key(state, "type");
+		prosemirror_push_string(state, WJB_VALUE, name_of_mark(key));
 		if (input_is_object(&value) && !is_empty_object(&value))
 		{
-			push_key(state, "attrs");
+			prosemirror_push_key(state, "attrs");
 			pushJsonbValue(state, WJB_VALUE, &value);
 		}
 		pushJsonbValue(state, WJB_END_OBJECT, NULL);
@@ -277,9 +282,9 @@ push_text(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 		if (text == NULL || text->type != jbvString)
 			continue;
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-		push_key(state, "type");
-		push_string(state, WJB_VALUE, CRDT_LITERAL("text"));
-		push_key(state, "text");
+		prosemirror_push_key(state, "type");
+		prosemirror_push_string(state, WJB_VALUE, CRDT_LITERAL("text"));
+		prosemirror_push_key(state, "text");
 		pushJsonbValue(state, WJB_VALUE, text);
 		if (attributes != NULL && !is_empty_object(attributes))
 			push_marks(state, attributes);
@@ -297,16 +302,16 @@ push_element(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	push_key(state, "type");
-	push_string(state, WJB_VALUE, crdt_doc_element_name(doc, type));
+	prosemirror_push_key(state, "type");
+	prosemirror_push_string(state, WJB_VALUE, crdt_doc_element_name(doc, type));
 	if (!is_empty_object(&attributes))
 	{
-		push_key(state, "attrs");
+		prosemirror_push_key(state, "attrs");
 		pushJsonbValue(state, WJB_VALUE, &attributes);
 	}
 	if (crdt_doc_length(doc, type) > 0)
 	{
-		push_key(state, "content");
+		prosemirror_push_key(state, "content");
 		push_children(state, doc, type);
 	}
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
@@ -344,9 +349,9 @@ read_prosemirror(CrdtDoc *doc, FunctionCallInfo fcinfo)
 	if (kind != CRDT_XML_FRAGMENT && kind != CRDT_UNTYPED)
 		read_refuse(&path, kind, "an XML fragment");
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_key(&state, "type");
-	push_string(&state, WJB_VALUE, CRDT_LITERAL("doc"));
-	push_key(&state, "content");
+	prosemirror_push_key(&state, "type");
+	prosemirror_push_string(&state, WJB_VALUE, CRDT_LITERAL("doc"));
+	prosemirror_push_key(&state, "content");
 	push_children(&state, doc, type);
 	return (struct varlena *) JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

@@ -14,6 +14,8 @@ declare -A why=(
 	[libev-dev]="the relay's event loop"
 	[libjansson-dev]="JSON: settings and log lines of the relay, vectors of the tests"
 	[libssl-dev]="TLS and hashes"
+	[libmd4c-dev]="the extension reads Markdown"
+	[libmd4c-html0-dev]="names of characters in Markdown"
 	[nodejs]="bundles the demo page; the real Yjs for tests"
 	[npm]="fetches Yjs, editors and test tools"
 	[libcmocka-dev]="unit tests of the core"
@@ -49,7 +51,7 @@ packages_for() {
 	case $1 in
 		build)
 			echo build-essential pkg-config postgresql-server-dev-all libpq-dev libwebsockets-dev \
-				libev-dev libjansson-dev libssl-dev
+				libev-dev libjansson-dev libssl-dev libmd4c-dev libmd4c-html0-dev
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
 		test)

@@ -20,7 +20,7 @@ WHERE pronamespace = 'ydoc'::regnamespace AND prokind = 'f' -- a procedure that 
 -- what edits takes a client id by chance, so it gives another document each time
 SELECT proname AS value_function_not_parallel FROM members
 WHERE pronamespace <> 'ydoc'::regnamespace
-  AND (proparallel <> 's' OR (provolatile = 'v') <> (prosrc = 'ydoc_edit' OR prosrc ~ '^ydoc_(text|array|map|xml)_.' OR prosrc ~ '^ydoc_(set|unset|patch|from_(text|delta|json|prosemirror))$'));
+  AND (proparallel <> 's' OR (provolatile = 'v') <> (prosrc = 'ydoc_edit' OR prosrc ~ '^ydoc_(text|array|map|xml)_.' OR prosrc ~ '^ydoc_(set|unset|patch|from_(text|delta|json|prosemirror|markdown))$'));
 SELECT proname AS value_function_not_immutable FROM members
 WHERE pronamespace <> 'ydoc'::regnamespace AND provolatile NOT IN ('i', 'v');
 -- whatever is not known to read only writes, and no worker may

@@ -120,6 +120,20 @@ CREATE FUNCTION @extschema@.ydoc_from_prosemirror("json" jsonb, root text)
 COMMENT ON FUNCTION @extschema@.ydoc_from_prosemirror(jsonb, text) IS
     'A new document whose root of that name is a ProseMirror or Tiptap document, as y-prosemirror keeps it: {"type": "doc", "content": [...]}';
 
+CREATE FUNCTION @extschema@.ydoc_from_markdown(markdown text, root text, schema text DEFAULT 'tiptap')
+    RETURNS @extschema@.ydoc
+    LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_from_markdown';
+COMMENT ON FUNCTION @extschema@.ydoc_from_markdown(text, text, text) IS
+    'A new document whose root of that name is what Markdown says, for an editor with the nodes of Tiptap (tables, task lists and strikethrough too) or of prosemirror-markdown (schema prosemirror)';
+
+CREATE FUNCTION @extschema@.ydoc_markdown_to_prosemirror(markdown text, schema text DEFAULT 'tiptap')
+    RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'ydoc_markdown_to_prosemirror';
+COMMENT ON FUNCTION @extschema@.ydoc_markdown_to_prosemirror(text, text) IS
+    'What Markdown says as ProseMirror''s JSON, for an editor with the nodes of Tiptap or of prosemirror-markdown (schema prosemirror)';
+
 CREATE FUNCTION @extschema@.ydoc_prosemirror(doc @extschema@.ydoc, root text)
     RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100

@@ -394,3 +394,31 @@ export function modelOfCommonmark (root) {
   })
   return blocks(root)
 }
+
+// ProseMirror's JSON by the names of its own schemas, as ydoc_markdown_to_prosemirror gives it.
+export function modelOfRead (nodes = []) {
+  const names = { strong: 'bold', em: 'italic', code: 'code' }
+  const marksOf = node => (node.marks ?? []).map(({ type, attrs }) => type === 'link' ? link(attrs.href, attrs.title) : names[type])
+  const runOf = node => {
+    switch (node.type) {
+      case 'hard_break': return { isBreak: true }
+      case 'image': return { image: image(node.attrs.src, node.attrs.alt, node.attrs.title), marks: marksOf(node) }
+      default: return { text: node.text, marks: marksOf(node) }
+    }
+  }
+  const line = node => trimmed(lineOf((node.content ?? []).map(runOf)))
+  const code = node => (node.content ?? []).map(child => child.text).join('')
+  // an item begins with a paragraph, and nothing is empty: what was put there for that
+  const inside = node => modelOfRead(node.content).filter(([kind, text]) => kind !== 'paragraph' || text !== '')
+  return nodes.map(node => {
+    switch (node.type) {
+      case 'paragraph': return ['paragraph', line(node)]
+      case 'heading': return ['heading', node.attrs.level, line(node)]
+      case 'code_block': return ['code', node.attrs?.params ?? '', code(node) === '' ? '' : withoutBlanks(code(node)) + '\n']
+      case 'horizontal_rule': return ['rule']
+      case 'blockquote': return ['quote', inside(node)]
+      case 'bullet_list': return ['bullets', node.content.map(inside)]
+      default: return ['numbers', node.attrs.order, node.content.map(inside)]
+    }
+  })
+}

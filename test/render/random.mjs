@@ -143,8 +143,10 @@ export function randomBlock (random, depth) {
   }
 }
 
+// Not larger than a command line takes.
 export function randomDocument (random) {
-  return { type: 'doc', content: random.some(1, 6, () => randomBlock(random, 3)) }
+  const document = { type: 'doc', content: random.some(1, 6, () => randomBlock(random, 3)) }
+  return JSON.stringify(document).length < 20000 ? document : randomDocument(random)
 }
 
 // ---- Quill ----
