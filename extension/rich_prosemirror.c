@@ -85,8 +85,7 @@ typedef struct ProseMirror
 	CrdtDoc *doc;
 	RichNode *container; /* holds blocks */
 	RichNode *line; /* open: holds inlines; NULL: none */
-	RichNode
-		*like; /* what inlines stand in: cut, it goes on in a line like it; NULL: among blocks */
+	RichNode *like; /* the line that inlines go on in, or in one like it; NULL: none */
 	int depth;
 } ProseMirror;
 
