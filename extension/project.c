@@ -26,6 +26,8 @@ Datum ydoc_json(PG_FUNCTION_ARGS);
 Datum ydoc_delta(PG_FUNCTION_ARGS);
 Datum ydoc_xml(PG_FUNCTION_ARGS);
 Datum ydoc_prosemirror(PG_FUNCTION_ARGS);
+Datum ydoc_html(PG_FUNCTION_ARGS);
+Datum ydoc_markdown(PG_FUNCTION_ARGS);
 
 /* ---- text ---- */
 
@@ -202,9 +204,11 @@ read_as_json(CrdtDoc *doc, const Path *path)
 static const ProjectForm forms[] = {
 	{"json", read_as_json, NULL, 0, INT_MAX, false},
 	{"text", read_as_text, NULL, 1, INT_MAX, false},
-	{"delta", NULL, ydoc_delta, 1, 1, false},
-	{"xml", NULL, ydoc_xml, 1, 1, true},
-	{"prosemirror", NULL, ydoc_prosemirror, 1, 1, false},
+	{"delta", NULL, ydoc_delta, 1, INT_MAX, false},
+	{"xml", NULL, ydoc_xml, 1, INT_MAX, true},
+	{"prosemirror", NULL, ydoc_prosemirror, 1, INT_MAX, false},
+	{"html", NULL, ydoc_html, 1, INT_MAX, true},
+	{"markdown", NULL, ydoc_markdown, 1, INT_MAX, true},
 	{"document", NULL, NULL, 0, 0, false},
 };
 

@@ -283,6 +283,7 @@ SELECT ydoc.project('xml/1', '{"t": {"path": "p", "as": "text"}}') ->> 't';
 SELECT ydoc.project('xml/1', '{"x": {"path": "p", "as": "xml"}, "none": {"path": ["q"], "as": "xml"}}'), ydoc.project('xml/1', '{"p": {"path": "p", "as": "prosemirror"}}') -> 'p' = ydoc_prosemirror(ydoc.state('xml/1'), 'p') AS prosemirror, ydoc.project('xml/1', '{"j": []}') -> 'j' = ydoc.json('xml/1') AS json;
 SELECT ydoc.project('cards/1', '{"x": {"path": "meta", "as": "xml"}}');
 SELECT ydoc.project('cards/1', '{"x": {"path": ["meta", "title"], "as": "xml"}}');
+SELECT ydoc.project('cards/1', '{"h": {"path": "body", "as": "html"}, "m": {"path": "body", "as": "markdown"}}');
 SELECT ydoc.project('cards/1', '{"a": {"path": "meta", "as": "text"}, "b": {"path": ["meta", "title"], "as": "text"}, "c": {"path": ["meta", "none"], "as": "text"}, "d": {"as": "document"}, "e": ["meta", "tags", 0]}');
 
 -- ---- errors that are to end the transaction ----
