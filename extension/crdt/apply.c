@@ -226,6 +226,7 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 	changed |= plan->is_late && !plan->rest_is_known;
 	changed |= swap_pending(doc, plan) && !plan->rest_is_known;
 	changed |= swap_deletes(doc, plan);
+	doc->edited_since_apply = false;
 	crdt_plan_clear(plan);
 	crdt_transaction_end(doc);
 	if (applied != NULL)

@@ -300,3 +300,28 @@ crdt_state_vector_check(const CrdtHost *host, CrdtBytes state_vector, CrdtError 
 		crdt_state_vector_close(&vector);
 	return status;
 }
+
+CrdtStatus
+crdt_state_vector_includes(const CrdtHost *host, CrdtBytes one, CrdtBytes other, bool *includes,
+						   CrdtError *error)
+{
+	CrdtStateVector vector;
+	CrdtStateVector included;
+	CrdtStatus status = crdt_state_vector_open(&vector, host, one, error);
+
+	if (status != CRDT_OK)
+		return status;
+	status = crdt_state_vector_open(&included, host, other, error);
+	if (status == CRDT_OK)
+	{
+		*includes = true;
+		for (size_t i = 0; i < included.count; i++)
+			*includes &= crdt_state_vector_clock(&vector, included.entries[i].client) >=
+						 included.entries[i].clock;
+		crdt_state_vector_close(&included);
+	}
+	else
+		error->part = 1;
+	crdt_state_vector_close(&vector);
+	return status;
+}

@@ -92,6 +92,7 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 		   doc->transaction.deleted_capacity * sizeof(CrdtDeletedRange) +
 		   doc->transaction.to_merge_capacity * sizeof(CrdtPackedId) +
 		   doc->pending.update.capacity + doc->pending.late.capacity +
+		   doc->pending.client_capacity * sizeof(CrdtWaitingClient) +
 		   (doc->pending.deletes.capacity + doc->pending.ranges.capacity) * sizeof(CrdtIdRange) +
 		   (doc->plan == NULL ? 0 : crdt_plan_bytes(doc->plan));
 }

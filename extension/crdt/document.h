@@ -91,6 +91,26 @@ CRDT_MUST_CHECK CrdtStatus crdt_doc_pending(const CrdtDoc *doc, CrdtBuffer *stru
 											CrdtBuffer *missing, CrdtBuffer *deletes,
 											CrdtError *error);
 
+/* How much that is, in bytes: encoded, and something for each struct and deleted range, for what
+ * waits is read again and again. */
+uint64_t crdt_doc_waiting_bytes(const CrdtDoc *doc);
+
+/* From now on an update is refused (CRDT_LIMIT) that would have more than so many bytes wait, or about
+ * so many of one client's structs, unless it lessens what waits.  0: no bound, as at first: what was
+ * accepted once can always be applied again. */
+void crdt_doc_limit_waiting(CrdtDoc *doc, uint64_t bytes, uint64_t client_bytes);
+
+typedef struct CrdtAwaitedVisitor
+{
+	/* The first unknown clock of a client, and one that is known to be needed.  False to stop. */
+	bool (*client)(void *context, uint64_t client, uint64_t from, uint64_t to);
+	void *context;
+} CrdtAwaitedVisitor;
+
+/* Shows the clients that something waits for, descending: of all that a struct lacks, Yjs notes
+ * one. */
+void crdt_doc_awaited(const CrdtDoc *doc, const CrdtAwaitedVisitor *visitor);
+
 /* ---- encoding (appends to out; unchanged on failure) ---- */
 
 /* Yjs's encodeStateAsUpdate for someone who is at state_vector (size 0: who has nothing). */

@@ -147,6 +147,67 @@ crdt_idset_normalize(CrdtIdSet *set)
 		set->count = joined;
 }
 
+size_t
+crdt_idset_find(const CrdtIdSet *set, uint64_t client, uint64_t clock)
+{
+	size_t low = 0;
+	size_t high = set->count;
+
+	while (low < high)
+	{
+		size_t middle = low + (high - low) / 2;
+		const CrdtIdRange *range = &set->ranges[middle];
+
+		if (range->client > client ||
+			(range->client == client && range->clock + range->length < clock))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool
+crdt_idset_holds(const CrdtIdSet *set, CrdtIdRange range)
+{
+	size_t at = crdt_idset_find(set, range.client, range.clock + 1);
+	const CrdtIdRange *held = &set->ranges[at];
+
+	return at < set->count && held->client == range.client && held->clock <= range.clock &&
+		   held->clock + held->length >= range.clock + range.length;
+}
+
+/* Appends a range that does not come before the last one; joins them if they touch. */
+static void
+append_range(CrdtIdSet *set, CrdtIdRange range)
+{
+	CrdtIdRange *last = set->ranges + set->count - 1;
+
+	if (set->count == 0 || last->client != range.client || last->clock + last->length < range.clock)
+		set->ranges[set->count++] = range;
+	else if (last->clock + last->length < range.clock + range.length)
+		last->length = range.clock + range.length - last->clock;
+}
+
+bool
+crdt_idset_merge(const CrdtIdSet *a, const CrdtIdSet *b, CrdtIdSet *out)
+{
+	size_t i = 0;
+	size_t j = 0;
+
+	if (!crdt_array_reserve(out->host, &out->ranges, &out->capacity, a->count + b->count,
+							sizeof(CrdtIdRange)))
+		return false;
+	while (i < a->count && j < b->count)
+		append_range(out, range_is_before(&b->ranges[j], &a->ranges[i]) ? b->ranges[j++]
+																		: a->ranges[i++]);
+	while (i < a->count)
+		append_range(out, a->ranges[i++]);
+	while (j < b->count)
+		append_range(out, b->ranges[j++]);
+	return true;
+}
+
 /* The number behind the last range of the client of the range at number first. */
 static size_t
 client_end(const CrdtIdSet *set, size_t first)

@@ -40,6 +40,15 @@ CRDT_MUST_CHECK bool crdt_idset_group(CrdtIdSet *set, CrdtFormat format);
  * in place. */
 void crdt_idset_normalize(CrdtIdSet *set);
 
+/* The first range of a normalized set that ends at or behind the place. */
+size_t crdt_idset_find(const CrdtIdSet *set, uint64_t client, uint64_t clock);
+
+/* Is all of range, whose length is not 0, in a normalized set? */
+bool crdt_idset_holds(const CrdtIdSet *set, CrdtIdRange range);
+
+/* Makes out, which is empty, the union of two normalized sets: normalized.  False: no memory. */
+CRDT_MUST_CHECK bool crdt_idset_merge(const CrdtIdSet *a, const CrdtIdSet *b, CrdtIdSet *out);
+
 /* Is there a range of length 0?  V1 may bring some, V2 cannot say them. */
 bool crdt_idset_has_empty_range(const CrdtIdSet *set);
 

@@ -214,6 +214,29 @@ typedef struct CrdtTransaction
 	bool is_ending; /* may be encoded (crdt_doc_encode_transaction) */
 } CrdtTransaction;
 
+/* Do a struct's content and name mean something?  They are not set otherwise. */
+static inline bool
+crdt_struct_has_content(const CrdtStruct *item)
+{
+	return item->kind != CRDT_GC && item->kind != CRDT_SKIP && item->kind != CRDT_DELETED &&
+		   item->kind != CRDT_TYPE;
+}
+
+static inline bool
+crdt_struct_has_name(const CrdtStruct *item)
+{
+	return item->kind == CRDT_FORMAT_MARK || item->kind == CRDT_SUBDOCUMENT ||
+		   (item->kind == CRDT_TYPE &&
+			(item->type_ref == CRDT_XML_ELEMENT || item->type_ref == CRDT_XML_HOOK));
+}
+
+/* What waits of one client. */
+typedef struct CrdtWaitingClient
+{
+	uint64_t client;
+	uint64_t bytes; /* as crdt_pending_struct_cost counts them */
+} CrdtWaitingClient;
+
 /* Structs that wait for others (FORMAT 7.5). */
 typedef struct CrdtPending
 {
@@ -227,6 +250,9 @@ typedef struct CrdtPending
 	CrdtStateVector missing;
 	CrdtIdSet deletes; /* normalized */
 	CrdtIdSet ranges; /* of clocks that wait, normalized, if is_tracked (pending.h) */
+	CrdtWaitingClient *clients; /* whose structs wait, descending, if is_tracked */
+	size_t client_count;
+	size_t client_capacity;
 	bool is_tracked;
 } CrdtPending;
 
@@ -284,6 +310,9 @@ struct CrdtDoc
 	struct CrdtUndo *undos; /* managers that watch */
 	struct CrdtPlan *plan; /* plan.h; made when first needed */
 	CrdtPending pending;
+	uint64_t waiting_limit; /* bytes that may wait; 0: any number */
+	uint64_t waiting_client_limit; /* of one client's structs */
+	bool edited_since_apply; /* edits, too, bring what deletes wait for */
 };
 
 /* ---- access ---- */

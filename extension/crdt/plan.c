@@ -62,6 +62,8 @@ free_arrays(CrdtPlan *plan, size_t kept)
 	free_array(plan, &plan->deletes, &plan->delete_capacity, sizeof(CrdtDeletedRange), kept);
 	free_array(plan, &plan->passes, &plan->pass_capacity, sizeof(CrdtPass), kept);
 	free_array(plan, &plan->clients, &plan->client_capacity, sizeof(uint32_t), kept);
+	free_array(plan, &plan->rest_clients, &plan->rest_client_capacity, sizeof(CrdtWaitingClient),
+			   kept);
 }
 
 void
@@ -83,6 +85,8 @@ crdt_plan_clear(CrdtPlan *plan)
 	plan->delete_count = 0;
 	plan->pass_count = 0;
 	plan->client_count = 0;
+	plan->rest_client_count = 0;
+	plan->adds_deletes = false;
 	if (plan->pending_changed)
 		crdt_pending_close(&plan->pending);
 	plan->pending_changed = false;
@@ -124,6 +128,7 @@ crdt_plan_bytes(const CrdtPlan *plan)
 		   plan->step_capacity * sizeof(CrdtStep) +
 		   plan->delete_capacity * sizeof(CrdtDeletedRange) +
 		   plan->pass_capacity * sizeof(CrdtPass) + plan->client_capacity * sizeof(uint32_t) +
+		   plan->rest_client_capacity * sizeof(CrdtWaitingClient) +
 		   plan->fresh_deletes.capacity * sizeof(CrdtIdRange);
 }
 
@@ -263,14 +268,6 @@ resolve_parent(CrdtPlan *plan, CrdtArrival *arrival)
 }
 
 static bool
-has_name(const CrdtStruct *wire)
-{
-	return wire->kind == CRDT_FORMAT_MARK || wire->kind == CRDT_SUBDOCUMENT ||
-		   (wire->kind == CRDT_TYPE &&
-			(wire->type_ref == CRDT_XML_ELEMENT || wire->type_ref == CRDT_XML_HOOK));
-}
-
-static bool
 resolve(CrdtPlan *plan, CrdtArrival *arrival, uint32_t client)
 {
 	const CrdtStruct *wire = &arrival->wire;
@@ -287,7 +284,7 @@ resolve(CrdtPlan *plan, CrdtArrival *arrival, uint32_t client)
 		return false;
 	if (!resolve_parent(plan, arrival))
 		return false;
-	return !has_name(wire) || crdt_name_add(plan->doc, wire->name, &arrival->name);
+	return !crdt_struct_has_name(wire) || crdt_name_add(plan->doc, wire->name, &arrival->name);
 }
 
 static bool
@@ -485,6 +482,8 @@ crdt_plan_add_late(CrdtPlan *plan)
 								  plan->late_missing.entries[i].clock);
 	for (size_t i = 0; i < plan->late_ranges.count; i++)
 		crdt_pending_note(pending, plan->late_ranges.ranges[i]);
+	for (size_t i = 0; i < plan->rest_client_count; i++)
+		crdt_pending_add_client(pending, plan->rest_clients[i]);
 }
 
 static bool
@@ -625,6 +624,101 @@ look_for_news(CrdtPlan *plan)
 	return CRDT_OK;
 }
 
+/* ---- how much may wait ---- */
+
+static CrdtStatus
+too_much_waits(CrdtPlan *plan, uint64_t bytes)
+{
+	return crdt_error_set(
+		plan->error, CRDT_LIMIT, 0, "%llu bytes would wait for updates that are missing, %llu may",
+		(unsigned long long) bytes, (unsigned long long) plan->doc->waiting_limit);
+}
+
+static CrdtStatus
+too_much_of_a_client_waits(CrdtPlan *plan, const CrdtWaitingClient *waiting)
+{
+	return crdt_error_set(
+		plan->error, CRDT_LIMIT, 0,
+		"%llu bytes of client %llu would wait for updates that are missing, %llu may",
+		(unsigned long long) waiting->bytes, (unsigned long long) waiting->client,
+		(unsigned long long) plan->doc->waiting_client_limit);
+}
+
+/* Counts the rest of the update itself. */
+static CrdtStatus
+count_rest(CrdtPlan *plan)
+{
+	for (size_t i = 0; i < plan->run_count; i++)
+	{
+		const CrdtArrivalRun *run = &plan->runs[i];
+		CrdtWaitingClient rest = {.client = run->client_id};
+
+		for (size_t at = run->rest_start; at < run->rest_end; at++)
+			rest.bytes += crdt_pending_struct_cost(&plan->arrivals[at].wire);
+		if (rest.bytes == 0)
+			continue;
+		if (!GROW(plan, rest_clients, rest_client))
+			return no_memory(plan);
+		plan->rest_clients[plan->rest_client_count++] = rest;
+	}
+	return CRDT_OK;
+}
+
+/* Is there room for the rest, before it costs anything to put it there? */
+static CrdtStatus
+check_room(CrdtPlan *plan)
+{
+	const CrdtDoc *doc = plan->doc;
+	uint64_t waiting = crdt_doc_waiting_bytes(doc);
+
+	for (size_t i = 0; i < plan->rest_client_count; i++)
+	{
+		CrdtWaitingClient all = plan->rest_clients[i];
+
+		waiting += all.bytes;
+		/* while little waits, all of it may be this client's */
+		all.bytes += doc->pending.is_tracked ? crdt_pending_client_cost(&doc->pending, all.client)
+											 : crdt_pending_cost(&doc->pending);
+		if (doc->waiting_client_limit > 0 && all.bytes > doc->waiting_client_limit)
+			return too_much_of_a_client_waits(plan, &all);
+	}
+	return doc->waiting_limit == 0 || waiting <= doc->waiting_limit ? CRDT_OK
+																	: too_much_waits(plan, waiting);
+}
+
+/* The same when all is planned: what was tried again may wait no more, and there are the deletes. */
+static CrdtStatus
+check_waiting(CrdtPlan *plan)
+{
+	const CrdtDoc *doc = plan->doc;
+	const CrdtIdSet *deletes =
+		plan->deletes_changed ? &plan->waiting_deletes : &doc->pending.deletes;
+	uint64_t before = crdt_doc_waiting_bytes(doc);
+	uint64_t after = crdt_pending_bytes(current_pending(plan), deletes);
+
+	if (after <= before || (plan->rest_client_count == 0 && !plan->adds_deletes))
+		return CRDT_OK;
+	if (doc->waiting_limit > 0 && after > doc->waiting_limit)
+		return too_much_waits(plan, after);
+	if (doc->waiting_client_limit == 0 || after <= doc->waiting_client_limit ||
+		!plan->pending_changed)
+		return CRDT_OK;
+	if (!crdt_pending_track(&plan->pending, 0))
+		return no_memory(plan);
+	for (size_t i = 0; i < plan->rest_client_count; i++)
+	{
+		CrdtWaitingClient waiting = {
+			.client = plan->rest_clients[i].client,
+			.bytes = crdt_pending_client_cost(&plan->pending, plan->rest_clients[i].client)};
+
+		if (waiting.bytes > doc->waiting_client_limit)
+			return too_much_of_a_client_waits(plan, &waiting);
+	}
+	return CRDT_OK;
+}
+
+/* ---- parking ---- */
+
 /* Keeps the rest for the document's late updates. */
 static CrdtStatus
 park_late(CrdtPlan *plan, const CrdtStateVector *missing)
@@ -677,12 +771,18 @@ park_merged(CrdtPlan *plan, const CrdtStateVector *missing)
 	return status;
 }
 
-/* Adds the rest of this pass to what waits. */
+/* Adds the rest of this pass to what waits.  retry: some of that may have come to its end. */
 static CrdtStatus
-park_rest(CrdtPlan *plan, const CrdtStateVector *missing)
+park_rest(CrdtPlan *plan, const CrdtStateVector *missing, bool retry)
 {
 	CrdtStatus status = look_for_news(plan);
 
+	if (status == CRDT_OK && plan->pass_count == 0 && !plan->rest_is_known)
+	{
+		status = count_rest(plan);
+		if (status == CRDT_OK && !retry)
+			status = check_room(plan);
+	}
 	if (status != CRDT_OK)
 		return status;
 	return comes_late(plan) ? park_late(plan, missing) : park_merged(plan, missing);
@@ -740,18 +840,6 @@ plan_ranges(CrdtPlan *plan, const CrdtIdSet *ranges, CrdtIdSet *waiting)
 }
 
 static bool
-some_range_waits(CrdtPlan *plan, const CrdtIdSet *ranges)
-{
-	uint32_t client;
-
-	for (size_t i = 0; i < ranges->count; i++)
-		if (ranges->ranges[i].clock + ranges->ranges[i].length >
-			planned_state(plan, ranges->ranges[i].client, &client))
-			return true;
-	return false;
-}
-
-static bool
 some_range_is_known(CrdtPlan *plan, const CrdtIdSet *ranges)
 {
 	uint32_t client;
@@ -760,6 +848,36 @@ some_range_is_known(CrdtPlan *plan, const CrdtIdSet *ranges)
 		if (ranges->ranges[i].clock < planned_state(plan, ranges->ranges[i].client, &client))
 			return true;
 	return false;
+}
+
+/* Will there be something that these deletes waited for?  Much may wait, and little is planned: only
+ * the planned clients are looked up. */
+static bool
+waited_is_known(CrdtPlan *plan, const CrdtIdSet *waited)
+{
+	if (waited->count == 0)
+		return false;
+	if (plan->doc->edited_since_apply)
+		return some_range_is_known(plan, waited);
+	for (size_t i = 0; i < plan->client_count; i++)
+	{
+		const CrdtClient *client = &plan->doc->clients[plan->clients[i]];
+		size_t first = crdt_idset_find(waited, client->id, 0);
+
+		if (first < waited->count && waited->ranges[first].client == client->id &&
+			waited->ranges[first].clock < client->planned_state)
+			return true;
+	}
+	return false;
+}
+
+static bool
+all_is_held(const CrdtIdSet *set, const CrdtIdSet *ranges)
+{
+	for (size_t i = 0; i < ranges->count; i++)
+		if (!crdt_idset_holds(set, ranges->ranges[i]))
+			return false;
+	return true;
 }
 
 /* Takes out ranges of length 0.  One that would have to wait is refused: V2, in which Yjs keeps what
@@ -786,31 +904,49 @@ drop_empty_ranges(CrdtPlan *plan)
 	return CRDT_OK;
 }
 
+/* Plans the deletes that waited; fresh ones join those that still do. */
+static bool
+renew_waiting_deletes(CrdtPlan *plan, const CrdtIdSet *waited, const CrdtIdSet *fresh)
+{
+	CrdtIdSet still;
+	CrdtIdSet waiting;
+	bool done;
+
+	crdt_idset_open(&still, &plan->doc->host);
+	crdt_idset_open(&waiting, &plan->doc->host);
+	done = plan_ranges(plan, waited, &still) && crdt_idset_merge(&still, fresh, &waiting);
+	crdt_idset_close(&still);
+	if (!done)
+	{
+		crdt_idset_close(&waiting);
+		return false;
+	}
+	if (plan->deletes_changed)
+		crdt_idset_close(&plan->waiting_deletes);
+	plan->waiting_deletes = waiting;
+	plan->deletes_changed = true;
+	return true;
+}
+
 static CrdtStatus
 plan_deletes(CrdtPlan *plan)
 {
 	const CrdtIdSet *waited =
 		plan->deletes_changed ? &plan->waiting_deletes : &plan->doc->pending.deletes;
-	CrdtIdSet waiting;
+	CrdtIdSet fresh; /* of the update's, those that have to wait */
+	bool done;
 
-	crdt_idset_open(&waiting, &plan->doc->host);
+	crdt_idset_open(&fresh, &plan->doc->host);
 	crdt_idset_normalize(&plan->fresh_deletes);
-	if (!some_range_waits(plan, &plan->fresh_deletes) && !some_range_is_known(plan, waited))
-	{
-		/* the usual case: nothing waited, nothing has to */
-		return plan_ranges(plan, &plan->fresh_deletes, &waiting) ? CRDT_OK : no_memory(plan);
-	}
-	if (!plan_ranges(plan, &plan->fresh_deletes, &waiting) || !plan_ranges(plan, waited, &waiting))
-	{
-		crdt_idset_close(&waiting);
-		return no_memory(plan);
-	}
-	crdt_idset_normalize(&waiting);
-	if (plan->deletes_changed)
-		crdt_idset_close(&plan->waiting_deletes);
-	plan->waiting_deletes = waiting;
-	plan->deletes_changed = true;
-	return CRDT_OK;
+	done = plan_ranges(plan, &plan->fresh_deletes, &fresh);
+	if (done && !all_is_held(waited, &fresh))
+		plan->adds_deletes = true;
+	else
+		fresh.count = 0;
+	if (done && (fresh.count > 0 || waited_is_known(plan, waited)))
+		done = renew_waiting_deletes(plan, waited, &fresh);
+	crdt_idset_close(&fresh);
+	return done ? CRDT_OK : no_memory(plan);
 }
 
 /* ---- reserving ---- */
@@ -914,7 +1050,7 @@ plan_pass(CrdtPlan *plan, bool *retry)
 	if (status == CRDT_OK)
 		*retry = can_retry(plan);
 	if (status == CRDT_OK && has_rest(plan))
-		status = park_rest(plan, &missing);
+		status = park_rest(plan, &missing, *retry);
 	crdt_state_vector_close(&missing);
 	if (status == CRDT_OK)
 		status = drop_empty_ranges(plan);
@@ -967,6 +1103,8 @@ crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format, CrdtError *e
 		if (status == CRDT_OK)
 			status = plan_pass(plan, &retry);
 	}
+	if (status == CRDT_OK)
+		status = check_waiting(plan);
 	if (status == CRDT_OK)
 		status = reserve(plan);
 	if (status != CRDT_OK)

@@ -88,6 +88,9 @@ typedef struct CrdtPlan
 	uint64_t late_structs;
 	CrdtStateVector late_missing;
 	CrdtIdSet late_ranges; /* of what has to wait, if much waits already */
+	CrdtWaitingClient *rest_clients; /* what the update itself has wait, by client, descending */
+	size_t rest_client_count;
+	size_t rest_client_capacity;
 	CrdtIdSet waiting_deletes; /* if deletes_changed: what the document's are going to be */
 	CrdtIdSet fresh_deletes; /* of the pass being planned */
 	CrdtUpdateWriter writer; /* of structs that have to wait */
@@ -95,6 +98,7 @@ typedef struct CrdtPlan
 	bool is_late;
 	bool rest_is_known; /* much waits, and what joins it does so already: no news */
 	bool deletes_changed;
+	bool adds_deletes; /* deletes of the update itself have to wait, and did not yet */
 } CrdtPlan;
 
 /* Makes the plan that the document uses again and again; NULL: no memory. */

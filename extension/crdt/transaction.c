@@ -29,6 +29,7 @@ crdt_transaction_touch(CrdtDoc *doc, uint32_t number)
 	CrdtClient *client = &doc->clients[number];
 
 	transaction->changed = true;
+	doc->edited_since_apply |= doc->edit_depth > 0;
 	if (client->in_transaction)
 		return;
 	client->in_transaction = true;

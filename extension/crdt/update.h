@@ -66,6 +66,12 @@ CRDT_MUST_CHECK CrdtStatus crdt_update_state_vector(const CrdtHost *host, CrdtBy
 CRDT_MUST_CHECK CrdtStatus crdt_state_vector_check(const CrdtHost *host, CrdtBytes state_vector,
 												   CrdtError *error);
 
+/* Does somebody at one state vector know all that somebody at another knows?  (Errors: part 0 is the
+ * one, part 1 the other.) */
+CRDT_MUST_CHECK CrdtStatus crdt_state_vector_includes(const CrdtHost *host, CrdtBytes one,
+													  CrdtBytes other, bool *includes,
+													  CrdtError *error);
+
 /* ---- looking into updates; callbacks return false to stop (the answer is CRDT_CANCELLED then) ---- */
 
 typedef struct CrdtMetaVisitor
