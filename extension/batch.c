@@ -25,11 +25,13 @@
 #include "access.h"
 #include "bridge.h"
 #include "crdt/update.h"
+#include "due.h"
 #include "notify.h"
 #include "pg_ydoc.h"
 #include "store.h"
 #include "store_edit.h"
 #include "store_gone.h"
+#include "waiting.h"
 
 /* One update of a batch, and what became of it. */
 typedef struct BatchItem
@@ -57,6 +59,7 @@ typedef struct BatchDocument
 	int64 seq_before;
 	int64 log_rows;
 	int64 log_bytes;
+	WaitingClients *waiting; /* NULL: the same as before */
 } BatchDocument;
 
 /* A log row to be written. */
@@ -249,8 +252,7 @@ lock_rows(Batch *batch, ArrayType *names)
 	Datum values[] = {PointerGetDatum(names)};
 
 	store_prepare(&plan,
-				  "SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at"
-				  " FROM ydoc_data.document d"
+				  "SELECT " STORE_HEAD_COLUMNS " FROM ydoc_data.document d"
 				  " WHERE d.name = ANY ($1) ORDER BY d.name COLLATE \"C\" FOR NO KEY UPDATE",
 				  1, types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
@@ -288,8 +290,13 @@ static void
 refuse(BatchItem *item, const CrdtError *error)
 {
 	item->sqlstate = bridge_sqlstate(error);
-	item->message = psprintf("invalid update: %s (byte %zu of update %d for document \"%s\")",
-							 error->message, error->offset, item->ordinal + 1, item->document);
+	/* it is not the update's fault what else waits: there is no byte to point at */
+	if (error->status == CRDT_LIMIT && error->offset == 0)
+		item->message = psprintf("update %d for document \"%s\" cannot be taken: %s",
+								 item->ordinal + 1, item->document, error->message);
+	else
+		item->message = psprintf("invalid update: %s (byte %zu of update %d for document \"%s\")",
+								 error->message, error->offset, item->ordinal + 1, item->document);
 }
 
 static bool
@@ -381,6 +388,8 @@ apply_document(Batch *batch, BatchDocument *document)
 	BatchItem **run = palloc(sizeof(BatchItem *) * document->item_count);
 	int count = 0;
 	int64 seq_from = 0;
+	WaitingClients before;
+	WaitingClients after;
 
 	keep_items_not_gone(document);
 	if (document->item_count == 0)
@@ -388,7 +397,8 @@ apply_document(Batch *batch, BatchDocument *document)
 	cached = store_get(&document->head, &error);
 	if (cached == NULL)
 	{
-		/* fenced: what cannot be decoded takes no updates, and disturbs no other document */
+		/* what cannot be decoded takes no updates, and disturbs no other document */
+		fence_note(document->name, document->head.seq, fence_problem(&error));
 		for (int i = 0; i < document->item_count; i++)
 		{
 			document->items[i]->epoch = document->head.epoch;
@@ -398,6 +408,9 @@ apply_document(Batch *batch, BatchDocument *document)
 		}
 		return;
 	}
+	before = waiting_clients(cached->doc);
+	crdt_doc_limit_waiting(cached->doc, (uint64) ydoc_max_waiting_size_kb * 1024,
+						   (uint64) ydoc_max_waiting_client_size_kb * 1024);
 	for (int i = 0; i < document->item_count; i++)
 	{
 		BatchItem *item = document->items[i];
@@ -415,6 +428,10 @@ apply_document(Batch *batch, BatchDocument *document)
 	}
 	if (count > 0)
 		close_row(batch, document, run, count, seq_from);
+	crdt_doc_limit_waiting(cached->doc, 0, 0);
+	after = waiting_clients(cached->doc);
+	if (!waiting_is_same(&before, &after))
+		document->waiting = memcpy(palloc(sizeof(after)), &after, sizeof(after));
 	cache_release(cached);
 }
 
@@ -503,6 +520,27 @@ append_log(const Batch *batch)
 		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed, batch->row_count);
 }
 
+/* What is known of documents beside their content: which of them wait, which are due for compaction. */
+static void
+keep_books(const Batch *batch)
+{
+	const char **due = palloc(sizeof(char *) * batch->document_count);
+	int due_count = 0;
+
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		const BatchDocument *document = &batch->documents[i];
+
+		if (document->waiting != NULL)
+			waiting_write(document->name, document->waiting);
+		if (due_is_reached(document->head.tail_rows, document->head.tail_bytes, document->log_rows,
+						   document->log_bytes))
+			due[due_count++] = document->name;
+	}
+	if (due_count > 0)
+		due_add(due, due_count);
+}
+
 /* Stores what can be stored of the batch.  Between store_open and store_close. */
 static void
 run_batch(Batch *batch)
@@ -527,6 +565,7 @@ run_batch(Batch *batch)
 		return;
 	update_rows(batch);
 	append_log(batch);
+	keep_books(batch);
 	for (int i = 0; i < batch->document_count; i++)
 		if (batch->documents[i].log_rows > 0)
 			notify_changed(batch->documents[i].name, batch->documents[i].head.epoch,

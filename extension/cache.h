@@ -30,6 +30,7 @@ typedef struct CachedDocument
 	MemoryContext context; /* holds all of it, this struct included */
 	CrdtHost host;
 	CrdtDoc *doc;
+	int64 compacted_seq; /* that a stored state or segment reached when it was decoded */
 	int edits; /* of the transaction's own that it holds beyond seq (store_edit.h) */
 	bool client_was_taken; /* somebody else writes as its client: a new id is due */
 	CrdtBuffer edit; /* the update of the last edit */

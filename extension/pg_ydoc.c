@@ -18,11 +18,27 @@ PG_MODULE_MAGIC;
 
 int ydoc_cache_size_kb = 16 * 1024;
 int ydoc_max_update_size_kb = 64 * 1024;
+int ydoc_max_waiting_size_kb = 8 * 1024;
+int ydoc_max_waiting_client_size_kb = 2 * 1024;
 bool ydoc_notify_enabled = true;
 char *ydoc_actor = NULL;
 char *ydoc_source = NULL;
+int ydoc_compact_rows = 200;
+int ydoc_compact_size_kb = 32;
 
 void _PG_init(void);
+
+static void
+define_compaction_settings(void)
+{
+	DefineCustomIntVariable("ydoc.compact_rows",
+							"Log rows of a document that are merged into one segment.", NULL,
+							&ydoc_compact_rows, 200, 2, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"ydoc.compact_size", "Bytes behind a document's stored state that move it forward.",
+		"Or half as many as the stored state has, if that is more.", &ydoc_compact_size_kb, 32, 1,
+		MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
 
 static void
 define_settings(void)
@@ -34,6 +50,16 @@ define_settings(void)
 	DefineCustomIntVariable("ydoc.max_update_size", "Largest update that a document accepts.", NULL,
 							&ydoc_max_update_size_kb, 64 * 1024, 1, 1024 * 1024 - 1, PGC_SUSET,
 							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ydoc.max_waiting_size",
+							"Most that may wait in a document for updates that have not come.",
+							"Counted encoded, and 16 bytes more for each struct, 64 for each "
+							"deleted range; 0 is no bound.",
+							&ydoc_max_waiting_size_kb, 8 * 1024, 0, MAX_KILOBYTES, PGC_SUSET,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ydoc.max_waiting_client_size",
+							"Most that may wait in a document of one Yjs client.", "0 is no bound.",
+							&ydoc_max_waiting_client_size_kb, 2 * 1024, 0, MAX_KILOBYTES, PGC_SUSET,
+							GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomBoolVariable("ydoc.notify",
 							 "Notify channel ydoc of the documents that a transaction changed.",
 							 "Off for bulk work: relays then learn of it at their next check.",
@@ -44,6 +70,7 @@ define_settings(void)
 	DefineCustomStringVariable("ydoc.source", "From where this session's updates come.",
 							   "Written into the log beside them, for audits; empty: nothing is.",
 							   &ydoc_source, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	define_compaction_settings();
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("ydoc");
 #else

@@ -10,9 +10,18 @@ extern int ydoc_cache_size_kb;
 /* ydoc.max_update_size, kB: an update that is larger is refused */
 extern int ydoc_max_update_size_kb;
 
+/* ydoc.max_waiting_size and ydoc.max_waiting_client_size, kB: what may wait in a document for updates
+ * that have not come, and of one client; 0: no bound */
+extern int ydoc_max_waiting_size_kb;
+extern int ydoc_max_waiting_client_size_kb;
+
 /* ydoc.notify: whether commits tell listeners */
 extern bool ydoc_notify_enabled;
 extern char *ydoc_actor; /* never NULL; empty: nobody is named */
 extern char *ydoc_source; /* from where they come; empty: nothing is said */
+
+/* ydoc.compact_rows and ydoc.compact_size, kB: what is behind a stored state when it is compacted */
+extern int ydoc_compact_rows;
+extern int ydoc_compact_size_kb;
 
 #endif

@@ -6,12 +6,14 @@
  */
 #include "store.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #if PG_VERSION_NUM >= 150000
 #include "access/xlogrecovery.h"
 #endif
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -23,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "bridge.h"
 #include "crdt/update.h"
@@ -38,11 +41,17 @@
 /* ---- the tables ---- */
 
 Oid
-store_oid(void)
+store_table(const char *table)
 {
 	Oid schema = get_namespace_oid(STORE_SCHEMA, true);
 
-	return OidIsValid(schema) ? get_relname_relid("document", schema) : InvalidOid;
+	return OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
+}
+
+Oid
+store_oid(void)
+{
+	return store_table("document");
 }
 
 void
@@ -74,6 +83,42 @@ store_prepare(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types)
 		*plan = fresh;
 	}
 	return *plan;
+}
+
+static bool
+may_read(const char *table)
+{
+	Oid relation = store_table(table);
+
+	return OidIsValid(relation) &&
+		   pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+bool
+store_sees_all(const char *table)
+{
+	return may_read(table) && check_enable_rls(store_table(table), InvalidOid, true) != RLS_ENABLED;
+}
+
+int
+store_execute_as_owner(const char *table, SPIPlanPtr plan, Datum *values)
+{
+	HeapTuple relation = SearchSysCache1(RELOID, ObjectIdGetDatum(store_table(table)));
+	Oid owner;
+	Oid user;
+	int security_context;
+	int result;
+
+	if (!HeapTupleIsValid(relation))
+		elog(ERROR, "there is no table %s", table);
+	owner = ((Form_pg_class) GETSTRUCT(relation))->relowner;
+	ReleaseSysCache(relation);
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(owner,
+						   security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	result = SPI_execute_plan(plan, values, NULL, false, 0);
+	SetUserIdAndSecContext(user, security_context);
+	return result;
 }
 
 /* ---- names ---- */
@@ -154,8 +199,8 @@ store_epoch_is_buried(int64 known_epoch, int64 buried)
 
 /* ---- reading rows ---- */
 
-static int64
-get_int64(int row, int column)
+int64
+store_int64(uint64 row, int column)
 {
 	bool null;
 	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
@@ -172,8 +217,8 @@ is_null(int row, int column)
 	return null;
 }
 
-static struct varlena *
-get_varlena(int row, int column)
+struct varlena *
+store_varlena(uint64 row, int column)
 {
 	bool null;
 	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &null);
@@ -181,24 +226,26 @@ get_varlena(int row, int column)
 	return null ? NULL : PG_DETOAST_DATUM_PACKED(value);
 }
 
-static const char read_head_sql[] = "SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at"
-									" FROM ydoc_data.document d WHERE d.name = $1";
+static const char read_head_sql[] =
+	"SELECT " STORE_HEAD_COLUMNS " FROM ydoc_data.document d WHERE d.name = $1";
 
 static const char lock_head_sql[] =
-	"SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at"
-	" FROM ydoc_data.document d WHERE d.name = $1 FOR NO KEY UPDATE";
+	"SELECT " STORE_HEAD_COLUMNS " FROM ydoc_data.document d WHERE d.name = $1 FOR NO KEY UPDATE";
 
 void
 store_head_of_row(const char *name, int row, StoreHead *head)
 {
 	*head = (StoreHead){.name = name,
 						.store = store_oid(),
-						.epoch = store_epoch(get_int64(row, 1)),
-						.row_epoch = get_int64(row, 1),
-						.seq = get_int64(row, 2),
-						.state_seq = get_int64(row, 3),
-						.buried = get_int64(row, 4),
-						.is_deleted = !is_null(row, 5),
+						.epoch = store_epoch(store_int64(row, 1)),
+						.row_epoch = store_int64(row, 1),
+						.seq = store_int64(row, 2),
+						.state_seq = store_int64(row, 3),
+						.segment_seq = store_int64(row, 4),
+						.tail_rows = store_int64(row, 5),
+						.tail_bytes = store_int64(row, 6),
+						.buried = store_int64(row, 7),
+						.is_deleted = !is_null(row, 8),
 						.for_writing = true};
 }
 
@@ -276,15 +323,16 @@ store_lock_head(const char *name, StoreHead *head)
 
 /* ---- decoding ---- */
 
-/* Applies the stored state to a new document. */
-static bool
-apply_stored_state(const StoreHead *head, CachedDocument *document, CrdtError *error)
+bool
+store_apply_state(const StoreHead *head, CachedDocument *document, CrdtError *error)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID, INT8OID};
 	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(head->seq)};
 	bool applied = true;
 
+	if (head->state_seq == 0)
+		return true;
 	store_prepare(&plan,
 				  "SELECT s.seq, s.state::pg_catalog.bytea FROM ydoc_data.state s"
 				  " WHERE s.document = $1 AND s.seq <= $2",
@@ -293,14 +341,51 @@ apply_stored_state(const StoreHead *head, CachedDocument *document, CrdtError *e
 		elog(ERROR, "could not read a document's stored state");
 	if (SPI_processed == 1)
 	{
-		CrdtBytes update = bridge_view(get_varlena(0, 2));
+		CrdtBytes update = bridge_view(store_varlena(0, 2));
 
 		applied = crdt_doc_apply(document->doc, update, CRDT_V1, NULL, error) == CRDT_OK;
 		if (applied)
-			document->seq = get_int64(0, 1);
+			document->seq = store_int64(0, 1);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return applied;
+}
+
+/* Applies the segments that go on from the document's seq.  They are made of the log: should one be
+ * hidden, missing or damaged, the log has what it held. */
+static bool
+apply_segments(const StoreHead *head, CachedDocument *document, CrdtError *error)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID, INT8OID, INT8OID};
+	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(document->seq),
+					  Int64GetDatum(head->seq)};
+
+	if (head->segment_seq <= document->seq || !may_read("segment"))
+		return true;
+	store_prepare(&plan,
+				  "SELECT s.seq_from, s.seq, s.update FROM ydoc_data.segment s"
+				  " WHERE s.document = $1 AND s.seq > $2 AND s.seq <= $3 ORDER BY s.seq",
+				  3, types);
+	if (SPI_execute_plan(plan, values, NULL, !head->for_writing, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a document's segments");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		CrdtBytes update = bridge_view(store_varlena(row, 3));
+
+		if (store_int64(row, 1) > document->seq + 1)
+			break;
+		if (crdt_doc_apply(document->doc, update, CRDT_V1, NULL, error) != CRDT_OK)
+		{
+			if (error->status == CRDT_NO_MEMORY || error->status == CRDT_CANCELLED)
+				return false;
+			break;
+		}
+		document->seq = store_int64(row, 2);
+		CHECK_FOR_INTERRUPTS();
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return true;
 }
 
 static bool
@@ -336,17 +421,23 @@ apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
 			/* rows that are not seen would leave a document that looks whole and is not */
-			if (get_int64(row, 1) > document->seq + 1)
+			if (store_int64(row, 1) > document->seq + 1)
 				return log_lacks_rows(document, error);
-			if (crdt_doc_apply(document->doc, bridge_view(get_varlena(row, 3)), CRDT_V1, NULL,
+			if (crdt_doc_apply(document->doc, bridge_view(store_varlena(row, 3)), CRDT_V1, NULL,
 							   error) != CRDT_OK)
 				return false;
-			document->seq = get_int64(row, 2);
+			document->seq = store_int64(row, 2);
 			CHECK_FOR_INTERRUPTS();
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	return true;
+}
+
+bool
+store_apply_tail(const StoreHead *head, CachedDocument *document, CrdtError *error)
+{
+	return apply_segments(head, document, error) && apply_log(head, document, error);
 }
 
 /* Applies what this transaction has edited beyond its rows. */
@@ -362,21 +453,11 @@ apply_edits(const StoreHead *head, CachedDocument *document, CrdtError *error)
 	return true;
 }
 
-/* May the caller see all of a table's rows?  If not, what was decoded for another is not for him. */
-static bool
-is_readable(const char *table)
-{
-	Oid relation = get_relname_relid(table, get_namespace_oid(STORE_SCHEMA, true));
-
-	return OidIsValid(relation) &&
-		   pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		   check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
-}
-
 static CachedDocument *
 take_cached(const StoreHead *head)
 {
-	if (!is_readable("log") || !is_readable("state"))
+	/* who may not see everything gets nothing that was decoded for another */
+	if (!store_sees_all("log") || !store_sees_all("state"))
 		return NULL;
 	return cache_take(head->name, head->store, head->epoch, head->seq);
 }
@@ -396,13 +477,21 @@ store_get(const StoreHead *head, CrdtError *error)
 {
 	CachedDocument *document = take_cached(head);
 
+	/* compaction ends waiting that only the order in which updates came was the reason for */
+	if (document != NULL && crdt_doc_is_waiting(document->doc) &&
+		document->compacted_seq < Max(head->state_seq, head->segment_seq))
+	{
+		cache_drop(document);
+		document = NULL;
+	}
 	if (document != NULL && document->seq == head->seq && document->edits == store_edit_count(head))
 		return document;
 	if (document == NULL)
 	{
 		document = cache_new(head->name, head->store, head->epoch);
+		document->compacted_seq = Max(head->state_seq, head->segment_seq);
 		cache_touch(document);
-		if (head->state_seq > 0 && !apply_stored_state(head, document, error))
+		if (!store_apply_state(head, document, error) || !apply_segments(head, document, error))
 			return give_up(document, error);
 	}
 	/* what is read may be of this transaction, and roll back with it */
@@ -550,11 +639,11 @@ merge_log_after(const StoreHead *head, int64 since)
 				  3, types);
 	if (SPI_execute_plan(plan, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a document's log");
-	if (SPI_processed == 0 || get_int64(0, 1) > since + 1)
+	if (SPI_processed == 0 || store_int64(0, 1) > since + 1)
 		return NULL;
 	updates = palloc(sizeof(CrdtBytes) * SPI_processed);
 	for (uint64 row = 0; row < SPI_processed; row++)
-		updates[row] = bridge_view(get_varlena(row, 2));
+		updates[row] = bridge_view(store_varlena(row, 2));
 	bridge_buffer(&merged, &host);
 	if (crdt_update_merge(&host, updates, SPI_processed, CRDT_V1, &merged, &error) != CRDT_OK)
 		bridge_report(&error, psprintf("log of document \"%s\"", head->name));

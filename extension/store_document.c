@@ -187,15 +187,16 @@ added_columns(const char *prefix)
 	bool null;
 	Datum columns;
 
-	store_prepare(&plan,
-				  "SELECT pg_catalog.string_agg($2 || pg_catalog.quote_ident(a.attname), ''"
-				  "                             ORDER BY a.attnum)"
-				  " FROM pg_catalog.pg_attribute a"
-				  " WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped"
-				  "  AND a.attgenerated = '' AND a.attidentity <> 'a'"
-				  "  AND a.attname <> ALL ('{name, epoch, seq, state_seq, tail_rows, tail_bytes,"
-				  "    created_at, deleted_at, deleted_by, moved_to, buried}')",
-				  2, types);
+	store_prepare(
+		&plan,
+		"SELECT pg_catalog.string_agg($2 || pg_catalog.quote_ident(a.attname), ''"
+		"                             ORDER BY a.attnum)"
+		" FROM pg_catalog.pg_attribute a"
+		" WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped"
+		"  AND a.attgenerated = '' AND a.attidentity <> 'a'"
+		"  AND a.attname <> ALL ('{name, epoch, seq, state_seq, segment_seq, tail_rows, tail_bytes,"
+		"    created_at, deleted_at, deleted_by, moved_to, buried}')",
+		2, types);
 	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the columns of table ydoc_data.document");
 	columns = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
@@ -304,7 +305,7 @@ claim_name(const char *name)
 		report_kept(name);
 	change_row(&plan,
 			   "UPDATE ydoc_data.document d SET epoch = " NEW_EPOCH ", seq = 0, state_seq = 0,"
-			   " tail_rows = 0, tail_bytes = 0, created_at = pg_catalog.now(),"
+			   " segment_seq = 0, tail_rows = 0, tail_bytes = 0, created_at = pg_catalog.now(),"
 			   " deleted_at = NULL, deleted_by = NULL, moved_to = NULL"
 			   " WHERE d.name = $1",
 			   name, head.buried);
@@ -355,7 +356,7 @@ try_to_lock_two(const char *name, const char *other, StoreHead *head, StoreHead 
 
 	*other_exists = false;
 	store_prepare(&plan,
-				  "SELECT d.epoch, d.seq, d.state_seq, d.buried, d.deleted_at, d.name = $1"
+				  "SELECT " STORE_HEAD_COLUMNS ", d.name = $1"
 				  " FROM ydoc_data.document d"
 				  " WHERE d.name IN ($1, $2) ORDER BY d.name COLLATE \"C\" FOR UPDATE",
 				  2, types);
@@ -364,8 +365,8 @@ try_to_lock_two(const char *name, const char *other, StoreHead *head, StoreHead 
 	for (int i = 0; i < (int) SPI_processed; i++)
 	{
 		bool null;
-		bool is_first =
-			DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 6, &null));
+		bool is_first = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+												   STORE_HEAD_COLUMN_COUNT + 1, &null));
 
 		*(is_first ? &exists : other_exists) = true;
 		store_head_of_row(is_first ? name : other, i, is_first ? head : other_head);

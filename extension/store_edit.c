@@ -30,6 +30,7 @@
 
 #include "bridge.h"
 #include "crdt/update.h"
+#include "due.h"
 #include "edit.h"
 #include "notify.h"
 #include "pg_ydoc.h"
@@ -156,19 +157,23 @@ write_rows(const EditedDocument *document, bytea *update)
 	Datum values[] = {CStringGetTextDatum(document->name), Int64GetDatum(document->seq + 1),
 					  PointerGetDatum(update), CStringGetTextDatum(document->actor),
 					  CStringGetTextDatum(ydoc_source)};
+	bool is_due;
 
 	store_prepare(&update_plan,
 				  "UPDATE ydoc_data.document d SET seq = $2, tail_rows = d.tail_rows + 1,"
 				  " tail_bytes = d.tail_bytes + pg_catalog.octet_length($3)"
-				  " WHERE d.name = $1 AND d.seq = $2 - 1",
+				  " WHERE d.name = $1 AND d.seq = $2 - 1"
+				  " RETURNING d.tail_rows - 1, d.tail_bytes - pg_catalog.octet_length($3)",
 				  3, types);
-	if (SPI_execute_plan(update_plan, values, NULL, false, 0) != SPI_OK_UPDATE)
+	if (SPI_execute_plan(update_plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "could not update a document's row");
 	if (SPI_processed != 1)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("document \"%s\" may not be written", document->name),
 						errdetail("A policy or trigger of table ydoc_data.document keeps its row "
 								  "as it is.")));
+	is_due = due_is_reached(store_int64(0, 1), store_int64(0, 2), 1, VARSIZE_ANY_EXHDR(update));
+	SPI_freetuptable(SPI_tuptable);
 	store_prepare(&insert_plan,
 				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor, source)"
 				  " VALUES ($1, $2, $2, $3, NULLIF($4, ''), NULLIF($5, ''))",
@@ -176,6 +181,8 @@ write_rows(const EditedDocument *document, bytea *update)
 	if (SPI_execute_plan(insert_plan, values, NULL, false, 0) != SPI_OK_INSERT ||
 		SPI_processed != 1)
 		elog(ERROR, "the log took " UINT64_FORMAT " of 1 row", SPI_processed);
+	if (is_due)
+		due_add((const char *const *) &document->name, 1);
 }
 
 /* The cached document goes on to the row's new seq. */

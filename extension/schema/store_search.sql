@@ -55,6 +55,12 @@ BEGIN
             found_words := @extschema@.ydoc_tsvector(config, ydoc.state(behind.name));
         EXCEPTION WHEN data_corrupted THEN
             found_words := ''; -- a document that cannot be decoded stops no other
+            IF has_table_privilege('ydoc_data.fence', 'INSERT') AND has_table_privilege('ydoc_data.fence', 'UPDATE') THEN
+                INSERT INTO ydoc_data.fence (document, seq, problem, sqlstate)
+                VALUES (behind.name, behind.seq, SQLERRM, SQLSTATE)
+                ON CONFLICT ON CONSTRAINT fence_pkey DO UPDATE
+                    SET seq = EXCLUDED.seq, problem = EXCLUDED.problem, sqlstate = EXCLUDED.sqlstate, at = DEFAULT;
+            END IF;
         END;
         INSERT INTO ydoc_data.search AS s (document, epoch, seq, words)
         VALUES (behind.name, behind.epoch, behind.seq, coalesce(found_words, ''))

@@ -23,10 +23,12 @@ BEGIN
         epoch bigint NOT NULL DEFAULT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint,
         seq bigint NOT NULL DEFAULT 0,
         state_seq bigint NOT NULL DEFAULT 0,
+        segment_seq bigint NOT NULL DEFAULT 0,
         tail_rows bigint NOT NULL DEFAULT 0,
         tail_bytes bigint NOT NULL DEFAULT 0,
         created_at timestamptz NOT NULL DEFAULT now()
     ) WITH (fillfactor = 50);
+    ALTER TABLE ydoc_data.document ADD COLUMN IF NOT EXISTS segment_seq bigint NOT NULL DEFAULT 0;
     COMMENT ON TABLE ydoc_data.document IS
         'A narrow row for each document; its lock orders the document''s updates';
     COMMENT ON COLUMN ydoc_data.document.epoch IS
@@ -34,8 +36,11 @@ BEGIN
     COMMENT ON COLUMN ydoc_data.document.seq IS 'Number of the last update in the log';
     COMMENT ON COLUMN ydoc_data.document.state_seq IS
         'Number of the last update that the stored state holds';
-    COMMENT ON COLUMN ydoc_data.document.tail_rows IS 'Log rows behind the stored state';
-    COMMENT ON COLUMN ydoc_data.document.tail_bytes IS 'Bytes in those';
+    COMMENT ON COLUMN ydoc_data.document.segment_seq IS
+        'Number of the last update that a segment holds; not above state_seq: there are none';
+    COMMENT ON COLUMN ydoc_data.document.tail_rows IS
+        'Log rows that neither the stored state nor a segment holds';
+    COMMENT ON COLUMN ydoc_data.document.tail_bytes IS 'Bytes in those, and in the segments behind the stored state';
 
     -- a document that is deleted or renamed leaves its row behind: NULL in all others, which stay narrow
     ALTER TABLE ydoc_data.document
@@ -79,7 +84,46 @@ BEGIN
         state @extschema@.ydoc NOT NULL
     );
     COMMENT ON TABLE ydoc_data.state IS
-        'The merged document up to seq: where decoding begins; the log goes on from there';
+        'The merged document up to seq: where decoding begins; segments and the log go on from there';
+
+    -- between the two; derived from the log as well
+    CREATE TABLE IF NOT EXISTS ydoc_data.segment (
+        document text COLLATE "C" NOT NULL
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        seq bigint NOT NULL,
+        seq_from bigint NOT NULL,
+        update bytea NOT NULL,
+        PRIMARY KEY (document, seq)
+    );
+    COMMENT ON TABLE ydoc_data.segment IS
+        'Log rows seq_from to seq behind the stored state, merged into one: fewer rows to read; the log keeps them';
+
+    -- books that are kept of documents, by whoever writes them, with the rights of these tables' owner
+    CREATE TABLE IF NOT EXISTS ydoc_data.due (
+        document text COLLATE "C" PRIMARY KEY
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        at timestamptz NOT NULL DEFAULT now()
+    );
+    COMMENT ON TABLE ydoc_data.due IS 'Documents that compaction is to look at';
+    COMMENT ON COLUMN ydoc_data.due.at IS 'When the document came here; not before, if compacting it failed';
+    CREATE TABLE IF NOT EXISTS ydoc_data.waiting (
+        document text COLLATE "C" NOT NULL
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        client bigint NOT NULL,
+        since timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (document, client)
+    );
+    COMMENT ON TABLE ydoc_data.waiting IS
+        'Documents that hold updates which wait for others, of this Yjs client: ydoc.waiting() shows more';
+    CREATE TABLE IF NOT EXISTS ydoc_data.fence (
+        document text COLLATE "C" PRIMARY KEY
+            REFERENCES ydoc_data.document ON UPDATE CASCADE ON DELETE CASCADE,
+        seq bigint NOT NULL,
+        problem text NOT NULL,
+        sqlstate text NOT NULL,
+        at timestamptz NOT NULL DEFAULT now()
+    );
+    COMMENT ON TABLE ydoc_data.fence IS 'Documents that cannot be decoded as of seq, and are passed over';
 
     CREATE UNLOGGED TABLE IF NOT EXISTS ydoc_data.client (
         document text COLLATE "C" PRIMARY KEY
@@ -296,6 +340,7 @@ BEGIN
         ALTER TABLE ydoc_data.log ALTER COLUMN update SET COMPRESSION lz4;
         ALTER TABLE ydoc_data.state ALTER COLUMN state SET COMPRESSION lz4;
         ALTER TABLE ydoc_data.version ALTER COLUMN state SET COMPRESSION lz4;
+        ALTER TABLE ydoc_data.segment ALTER COLUMN update SET COMPRESSION lz4;
     END IF;
 END
 $upgrade$;

@@ -15,6 +15,15 @@ $dba->ask("SELECT ydoc.apply('notes/$_', ARRAY[" . typed($_, 0, "text $_") . "],
 $dba->ask("INSERT INTO ydoc_data.state VALUES ('notes/1', 1, ydoc.state('notes/1'))");
 $dba->ask("UPDATE ydoc_data.document SET state_seq = 1 WHERE name = 'notes/1'");
 $dba->ask("DELETE FROM ydoc_data.log WHERE document = 'notes/1'");
+# one with a segment behind a stored state, one that waits, and both in the queue
+$dba->ask('SET ydoc.compact_rows = 3');
+$dba->ask("SELECT ydoc.apply('compacted', ARRAY[" . typed(1, $_, 'x') . '])') for 0 .. 9;
+is($dba->ask("SELECT did FROM ydoc.compact('compacted', true)"), 'stored', 'a state is stored');
+$dba->ask("SELECT ydoc.apply('compacted', ARRAY[" . typed(1, $_, 'x') . '])') for 10 .. 19;
+is($dba->ask("SELECT did FROM ydoc.compact('compacted')"), 'folded', 'and a segment behind it');
+$dba->ask("SELECT ydoc.apply('compacted', ARRAY[" . typed(1, 20, 'x') . '])');
+$dba->ask("SELECT ydoc.apply('too early', ARRAY[" . typed(1, 5, 'x') . '])');
+$dba->ask("INSERT INTO ydoc_data.due VALUES ('too early')");
 # values in a table of one's own, with a document that waits for what it depends on
 $dba->ask('CREATE TABLE pages (id integer, doc ydoc)');
 $dba->ask('INSERT INTO pages VALUES (1, ydoc(' . typed(1, 0, 'page') . ')), (2, ydoc(' . typed(1, 4, 'rest') . '))');
@@ -44,6 +53,12 @@ is($restored->ask($every), $dba->ask($every), 'every document is as it was');
 is($restored->ask("SELECT ydoc.text('notes/1', 't')"), 'text 1', 'one from its stored state too');
 is($restored->ask("SELECT string_agg(actor, ',') FROM ydoc_data.log WHERE document = 'notes/7'"),
 	'ann', 'with who wrote it');
+my $books = "SELECT string_agg(concat_ws(' ', w.document, w.client, w.since, q.at), ',') FROM ydoc_data.waiting w"
+  . ' LEFT JOIN ydoc_data.due q USING (document)';
+is($restored->ask($books), $dba->ask($books), 'what waits, and what is due, is known');
+is($restored->ask("SELECT length(ydoc.text('compacted', 't')), (SELECT count(*) FROM ydoc_data.segment)"),
+	'21|1', 'a document is read from its stored state, segment and log');
+is($restored->ask("SELECT did FROM ydoc.compact('compacted', true)"), 'stored', 'and compacted as before');
 my $pages = 'SELECT md5(string_agg(doc::text, \',\' ORDER BY id)) FROM pages';
 is($restored->ask($pages), $dba->ask($pages), 'values in tables are as they were');
 is($restored->ask('SELECT ydoc_text(ydoc_merge(doc), \'t\') FROM pages'), 'pagerest', 'what waited still does');

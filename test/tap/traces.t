@@ -11,6 +11,7 @@ use Time::HiRes qw(time);
 my $cluster = Cluster->new;
 $cluster->value('SELECT ydoc.create_store()');
 $cluster->value('CREATE UNLOGGED TABLE edits (n integer, update bytea); CREATE INDEX ON edits (n)');
+$cluster->value("ALTER DATABASE notes SET ydoc.compact_rows = 10");
 # plans with workers, although the tables are small
 $cluster->value("ALTER DATABASE notes SET $_ = 0")
   for qw(parallel_setup_cost parallel_tuple_cost min_parallel_table_scan_size);
@@ -78,6 +79,20 @@ for my $name (@ARGV ? @ARGV : @names)
 	is( $cluster->value('SELECT ' . sprintf($same, "ydoc.state('$name')::bytea", "$directory/v1")),
 		't', "$name: stored in batches, read by another session");
 	is($cluster->value("SELECT seq FROM ydoc.heads(ARRAY['$name'])"), $count, "$name: each update has a seq");
+
+	# the same, compacted on the way: a stored state, segments and log rows behind it, and then one state
+	$cluster->value("DO \$\$ DECLARE batch bytea[]; BEGIN FOR f IN 0 .. $count - 1 BY 100 LOOP"
+		  . " SELECT array_agg(update ORDER BY n) INTO batch FROM edits WHERE n >= f AND n < f + 100;"
+		  . " PERFORM ydoc.apply('compacted', batch), ydoc.compact('compacted'); END LOOP; END \$\$");
+	$cluster->value("SELECT ydoc.compact('compacted')");
+	is( $cluster->value('SELECT ' . sprintf($same, "ydoc.state('compacted')::bytea", "$directory/v1")),
+		't', "$name: compacted on the way");
+	note $cluster->value("SELECT 'state up to ' || state_seq || ', segments up to ' || segment_seq || ', ' || tail_rows || ' log rows'"
+		  . " FROM ydoc_data.document WHERE name = 'compacted'");
+	$cluster->value("SELECT ydoc.compact('compacted', true)");
+	is( $cluster->value('SELECT ' . sprintf($same, 'state::bytea', "$directory/v1") . " FROM ydoc_data.state WHERE document = 'compacted'"),
+		't', "$name: the stored state is Yjs's");
+	$cluster->value("DELETE FROM ydoc_data.document WHERE name = 'compacted'");
 }
 
 done_testing;
