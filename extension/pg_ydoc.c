@@ -13,6 +13,7 @@
 #include "pg_ydoc.h"
 #include "projection.h"
 #include "store_edit.h"
+#include "worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -25,8 +26,20 @@ char *ydoc_actor = NULL;
 char *ydoc_source = NULL;
 int ydoc_compact_rows = 200;
 int ydoc_compact_size_kb = 32;
+char *ydoc_worker_databases = NULL;
+int ydoc_worker_naptime_s = 10;
+char *ydoc_worker_role = NULL;
 
 void _PG_init(void);
+
+static bool
+check_databases(char **value, void **extra, GucSource source)
+{
+	if (worker_is_list(*value))
+		return true;
+	GUC_check_errdetail("It is no list of names, separated by commas.");
+	return false;
+}
 
 static void
 define_compaction_settings(void)
@@ -38,6 +51,18 @@ define_compaction_settings(void)
 		"ydoc.compact_size", "Bytes behind a document's stored state that move it forward.",
 		"Or half as many as the stored state has, if that is more.", &ydoc_compact_size_kb, 32, 1,
 		MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"ydoc.worker_databases", "Databases in which documents are compacted in the background.",
+		"Names, separated by commas, or *; needs the library in "
+		"shared_preload_libraries.",
+		&ydoc_worker_databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomIntVariable("ydoc.worker_naptime", "Time between two looks for what is due.", NULL,
+							&ydoc_worker_naptime_s, 10, 1, 24 * 3600, PGC_SIGHUP, GUC_UNIT_S, NULL,
+							NULL, NULL);
+	DefineCustomStringVariable("ydoc.worker_role",
+							   "The role as which documents are compacted in the background.",
+							   "Empty: the owner of the database's store.", &ydoc_worker_role, "",
+							   PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -86,4 +111,5 @@ _PG_init(void)
 	notify_register();
 	projection_register();
 	store_edit_register();
+	worker_register();
 }

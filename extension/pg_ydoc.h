@@ -24,4 +24,9 @@ extern char *ydoc_source; /* from where they come; empty: nothing is said */
 extern int ydoc_compact_rows;
 extern int ydoc_compact_size_kb;
 
+/* ydoc.worker_...: worker.h; strings are never NULL */
+extern char *ydoc_worker_databases;
+extern int ydoc_worker_naptime_s;
+extern char *ydoc_worker_role;
+
 #endif

@@ -29,7 +29,7 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-cluster_start "$data"
+cluster_start "$data" -c shared_preload_libraries=pg_ydoc -c ydoc.worker_databases=ydoc
 "$cluster_bin/createdb" -h "$data/socket" -U postgres ydoc 2> /dev/null || true
 
 rm -f "$data/port"
