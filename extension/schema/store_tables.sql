@@ -174,6 +174,40 @@ BEGIN
     COMMENT ON TABLE ydoc_data.projection_error IS
         'Documents whose rows in tables that follow documents are not up to date, and why; ydoc.refresh_projection tries them again';
 
+    -- who is here (ydoc.presence): rows count while their relay renews its own
+    CREATE UNLOGGED TABLE IF NOT EXISTS ydoc_data.relay (
+        relay text COLLATE "C" PRIMARY KEY,
+        renewed_at timestamptz NOT NULL,
+        lease interval NOT NULL
+    ) WITH (fillfactor = 50);
+    COMMENT ON TABLE ydoc_data.relay IS
+        'Relays that somebody is connected to; one that has not renewed its row for the time of its lease is dead';
+    CREATE UNLOGGED TABLE IF NOT EXISTS ydoc_data.presence (
+        document text COLLATE "C" NOT NULL,
+        client bigint NOT NULL,
+        relay text COLLATE "C" NOT NULL,
+        user_name text,
+        since timestamptz NOT NULL DEFAULT now(),
+        CONSTRAINT presence_pkey PRIMARY KEY (document, client, relay)
+    );
+    COMMENT ON TABLE ydoc_data.presence IS
+        'Who is connected to which document, as relays report it; ydoc.presence() leaves out what dead relays left';
+    COMMENT ON COLUMN ydoc_data.presence.client IS 'A Yjs client id';
+    COMMENT ON COLUMN ydoc_data.presence.user_name IS
+        'What the client calls itself in its awareness state; nobody has checked it';
+    CREATE TABLE IF NOT EXISTS ydoc_data.relay_key (
+        only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+        key bytea NOT NULL CHECK (octet_length(key) = 32)
+    );
+    COMMENT ON TABLE ydoc_data.relay_key IS
+        'Secret of the relays: under it they tell each other who is here, on a channel that everybody can hear';
+    INSERT INTO ydoc_data.relay_key (key)
+    VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                   || uuid_send(gen_random_uuid())))
+    ON CONFLICT DO NOTHING;
+    -- who may read all tables reads documents' rows, but not this
+    ALTER TABLE ydoc_data.relay_key ENABLE ROW LEVEL SECURITY;
+
     -- who may do what
     CREATE TABLE IF NOT EXISTS ydoc_data.access (
         documents text COLLATE "C" NOT NULL,
@@ -331,7 +365,24 @@ BEGIN
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_heads(text[], text[]) IS
         'ydoc.heads of those documents that user i may read';
-    REVOKE ALL ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[]),
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_report(
+        relay text, lease_ms bigint, anew boolean,
+        documents text[], clients bigint[], user_names text[])
+        RETURNS boolean
+        LANGUAGE sql VOLATILE SECURITY DEFINER COST 10000
+        SET search_path TO pg_catalog, pg_temp
+        AS 'SELECT ydoc.report_presence(relay, lease_ms, anew, documents, clients, user_names)';
+    COMMENT ON FUNCTION ydoc_data.relay_report(text, bigint, boolean, text[], bigint[], text[]) IS
+        'ydoc.report_presence, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_presence_key()
+        RETURNS bytea
+        LANGUAGE sql STABLE SECURITY DEFINER
+        SET search_path TO pg_catalog, pg_temp
+        AS 'SELECT k.key FROM ydoc_data.relay_key k';
+    COMMENT ON FUNCTION ydoc_data.relay_presence_key() IS
+        'The key under which relays tell each other who is here, on a channel that everybody can hear';
+    REVOKE ALL ON FUNCTION ydoc_data.relay_report(text, bigint, boolean, text[], bigint[], text[]),
+        ydoc_data.relay_presence_key(), ydoc_data.relay_apply(text[], bytea[], text[], bigint[]),
         ydoc_data.relay_sync(text, text, bytea, bigint), ydoc_data.relay_changes(text, text, bigint, bigint),
         ydoc_data.relay_levels(text[], text[]), ydoc_data.relay_heads(text[], text[]) FROM PUBLIC;
 
