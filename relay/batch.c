@@ -15,7 +15,6 @@
 #include "config.h"
 #include "database.h"
 #include "log.h"
-#include "loop.h"
 #include "metrics.h"
 #include "room.h"
 
@@ -259,7 +258,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 			refuse(&batch->items[i], "XX000", "the database lost count of the batch");
 	else if (strncmp(answer->sqlstate, "57", 2) == 0)
 		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
-			connection_close(batch->items[i].connection, CLOSE_RESTART, "relay is restarting");
+			connection_close(batch->items[i].connection, CLOSE_GOING_AWAY, "relay is restarting");
 	else if (batch->count > 1)
 	{
 		split(batch);
@@ -269,7 +268,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 		for (uint32_t i = 0; i < batch->count; i++)
 			refuse(&batch->items[i], answer->sqlstate, answer->message);
 	batch_free(batch);
-	if (somebody_is_paused && pending_bytes <= config.max_pending_bytes / 4 && !loop_is_draining())
+	if (somebody_is_paused && pending_bytes <= config.max_pending_bytes / 4)
 	{
 		somebody_is_paused = false;
 		connection_resume_all();

@@ -82,8 +82,16 @@ static const Option options[] = {
 		  "all incomplete messages together"),
 	BYTES("max-pending", max_pending_bytes, "64M", 1024, INT64_MAX,
 		  "all updates that wait for the database together"),
+	BYTES("max-presence", max_presence_bytes, "64M", 1024, INT64_MAX,
+		  "all awareness states together"),
+	BYTES("max-presence-state", max_presence_state_bytes, "64K", 64, 1 << 20,
+		  "one awareness state of a client"),
 	BYTES("max-room-log", max_room_log_bytes, "1M", 16384, 1 << 30,
 		  "what a room keeps for slow members before it fetches for them"),
+	COUNT("relay-timeout", relay_timeout, "4", 2, 60,
+		  "seconds of silence after which another relay and its people are gone"),
+	COUNT("drain", drain, "0", 0, 3600,
+		  "seconds over which a relay that stops sends connections away; 0: 500 a second"),
 	SWITCH("check", check, "judge the configuration and end"),
 };
 
@@ -370,6 +378,6 @@ print_help(void)
 		 "of the file; a flag wins over a variable, a variable over the file.  BYTES may end in K, "
 		 "M\n"
 		 "or G.  Clients connect to ws://HOST:PORT/DOCUMENT; plain GET serves --static, /healthz,\n"
-		 "/readyz and /metrics.  SIGTERM and SIGINT commit what is in flight, then end with status "
-		 "0.");
+		 "/readyz and /metrics.  SIGTERM and SIGINT send everybody away, commit what is in "
+		 "flight, then end with\nstatus 0; a second one does not wait.");
 }

@@ -33,6 +33,10 @@ typedef struct Config
 	int64_t max_message_bytes; /* one WebSocket message */
 	int64_t max_reassembly_bytes; /* all incomplete messages together */
 	int64_t max_pending_bytes; /* all updates not committed together */
+	int64_t max_presence_bytes; /* all awareness states together */
+	int64_t max_presence_state_bytes; /* one awareness state */
+	int64_t relay_timeout; /* seconds of silence after which another relay is dead */
+	int64_t drain; /* seconds over which connections are sent away; 0: by their number */
 	int64_t max_room_log_bytes; /* frames a room keeps for members that are slow */
 } Config;
 

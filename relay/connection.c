@@ -22,6 +22,7 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "presence.h"
 #include "room.h"
 #include "ywebsocket.h"
 
@@ -146,10 +147,22 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 	connection->closing_since = loop_now();
 	connection->close_code = code;
 	snprintf(connection->close_reason, sizeof connection->close_reason, "%s", reason);
-	log_event(code == CLOSE_RESTART ? LEVEL_DEBUG : LEVEL_INFO, "connection_closed_by_us",
+	log_event(code == CLOSE_GOING_AWAY ? LEVEL_DEBUG : LEVEL_INFO, "connection_closed_by_us",
 			  "{s:s, s:i, s:s}", "document", room_name(connection->room), "code", (int) code,
 			  "reason", reason);
 	lws_callback_on_writable(connection->wsi);
+}
+
+void
+connection_ping(Connection *connection)
+{
+	static unsigned char ping[LWS_PRE + 1]; /* the library does not report an empty pong */
+
+	if (!connection_is_open(connection) || connection_is_choked(connection))
+		return;
+	connection->pinged_at = loop_now();
+	if (lws_write(connection->wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
+		kill_socket(connection);
 }
 
 void
@@ -159,13 +172,6 @@ connection_pause(Connection *connection)
 		return;
 	connection->is_paused = true;
 	lws_rx_flow_control(connection->wsi, 0);
-}
-
-void
-connection_pause_all(void)
-{
-	for (uint32_t i = 0; i < table_size; i++)
-		connection_pause(table[i]);
 }
 
 void
@@ -181,7 +187,7 @@ connection_resume_all(void)
 }
 
 void
-connection_close_share(double share)
+connection_send_away(double share)
 {
 	if (count_at_goodbye < 0)
 		count_at_goodbye = table_size;
@@ -189,10 +195,13 @@ connection_close_share(double share)
 
 	for (uint32_t i = (uint32_t) may_stay; i < table_size; i++)
 	{
+		if (!connection_is_open(table[i]))
+			continue;
 		/* reading again, or the peer's answer to the close would never be seen */
-		if (connection_is_open(table[i]) && table[i]->is_paused)
+		if (table[i]->is_paused)
 			lws_rx_flow_control(table[i]->wsi, 1);
-		connection_close(table[i], CLOSE_RESTART, "relay is restarting");
+		presence_release(table[i]);
+		connection_close(table[i], CLOSE_GOING_AWAY, "relay is restarting");
 	}
 }
 
@@ -426,7 +435,6 @@ sweep(struct ev_loop *loop, ev_timer *watcher, int events)
 static void
 look_after(Connection *connection, double now)
 {
-	static unsigned char ping[LWS_PRE + 1]; /* the library does not report an empty pong */
 	double silent = now - connection->received_at;
 
 	if (connection->state == CONNECTION_CLOSING)
@@ -445,14 +453,7 @@ look_after(Connection *connection, double now)
 	if (connection_is_choked(connection))
 		return;
 	if (silent > PING_SECONDS && now - connection->pinged_at > QUIET_SECONDS)
-	{
-		connection->pinged_at = now;
-		if (lws_write(connection->wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
-		{
-			kill_socket(connection);
-			return;
-		}
-	}
+		connection_ping(connection);
 	/* browsers cannot see pings: y-websocket reconnects after 30 s without a message */
 	if (now - connection->sent_at >= QUIET_SECONDS)
 		connection_want(connection, WANT_ALIVE);

@@ -31,9 +31,10 @@ typedef struct Room Room;
  * 4400..4499; every other code means "try again". */
 enum
 {
+	CLOSE_GOING_AWAY = 1001, /* we stop: another relay, or this one in a moment */
 	CLOSE_UNSUPPORTED = 1003,
 	CLOSE_TOO_BIG = 1009,
-	CLOSE_RESTART = 1012,
+	CLOSE_RESTART = 1012, /* begin anew */
 	CLOSE_OVERLOAD = 1013,
 	CLOSE_MALFORMED = 4400, /* a message that breaks the protocol */
 	CLOSE_REFUSED = 4400, /* an update that the database will never take */
@@ -77,7 +78,13 @@ typedef struct Connection
 	int64_t seq; /* while BEHIND: it has the document up to here */
 	bool asks_database; /* a query for it is on the way: one at a time */
 	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
-	uint32_t presence_count; /* awareness ids it introduced (presence.c) */
+
+	/* presence.c's */
+	uint32_t presence_count; /* awareness ids it speaks for */
+	bool has_spoken; /* it sent an awareness message */
+	bool is_challenged; /* somebody else claims one of its ids: it has been pinged */
+	float introductions; /* that it may still make */
+	double introduced_at;
 
 	/* connection.c's */
 	unsigned wants;
@@ -117,13 +124,16 @@ void connection_want(Connection *connection, unsigned wants);
 /* Logs and counts; the close frame goes out when the socket is free.  Later calls do nothing. */
 void connection_close(Connection *connection, uint16_t code, const char *reason);
 
+/* Whatever it answers shows in received_at. */
+void connection_ping(Connection *connection);
+
 /* Stops reading from it: the peer's TCP window fills, nothing is lost. */
 void connection_pause(Connection *connection);
-void connection_pause_all(void);
 void connection_resume_all(void);
 
-/* Closes until at most 1 - share of those that were open at the first call are left. */
-void connection_close_share(double share);
+/* We stop: sends connections away until at most 1 - share of those are left that were open at the
+ * first call.  Their clients may be taken over wherever they come back. */
+void connection_send_away(double share);
 
 int64_t connection_count(void);
 void connection_end_round(void);

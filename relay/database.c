@@ -77,10 +77,12 @@ typedef struct StatementInfo
 	int parameter_count;
 	Oid types[DATABASE_MAX_PARAMETERS];
 	const char *sql;
+	bool may_fail; /* the relay works without it: its errors are answered, it is not prepared */
 } StatementInfo;
 
 enum
 {
+	OID_BOOL = 16,
 	OID_BYTEA = 17,
 	OID_INT8 = 20,
 	OID_TEXT = 25,
@@ -114,12 +116,26 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 						 {OID_TEXT_ARRAY},
 						 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
 						 " FROM ydoc.heads($1)"},
+	[STATEMENT_REPORT] = {"report",
+						  ROLE_READER,
+						  6,
+						  {OID_TEXT, OID_INT8, OID_BOOL, OID_TEXT_ARRAY, OID_INT8_ARRAY,
+						   OID_TEXT_ARRAY},
+						  "SELECT ydoc_data.relay_report($1, $2, $3, $4, $5, $6)",
+						  .may_fail = true},
 	[STATEMENT_PRESENCE] = {"presence",
-							ROLE_READER,
+							ROLE_LISTENER,
 							1,
 							{OID_TEXT_ARRAY},
 							"SELECT pg_catalog.pg_notify('ydoc_presence', payload)"
-							" FROM pg_catalog.unnest($1) AS payload"},
+							" FROM pg_catalog.unnest($1) AS payload",
+							.may_fail = true},
+	[STATEMENT_RELAY_KEY] = {"relay_key",
+							 ROLE_LISTENER,
+							 0,
+							 {0},
+							 "SELECT ydoc_data.relay_presence_key()",
+							 .may_fail = true},
 };
 
 static Link *links;
@@ -281,6 +297,8 @@ database_number(const DatabaseAnswer *answer, int row, int column)
 		memcpy(&wide, value, sizeof wide);
 		return (int64_t) be64toh(wide);
 	}
+	if (PQgetlength(answer->result, row, column) == 1)
+		return value[0];
 	if (PQgetlength(answer->result, row, column) != sizeof narrow)
 		return 0; /* NULL */
 	memcpy(&narrow, value, sizeof narrow);
@@ -428,7 +446,7 @@ link_set_up(Link *link)
 		ok = PQsendQueryParams(link->pg, "LISTEN ydoc", 0, NULL, NULL, NULL, NULL, 0) &&
 			 PQsendQueryParams(link->pg, "LISTEN ydoc_presence", 0, NULL, NULL, NULL, NULL, 0);
 	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
-		if (statements[i].role == link->role)
+		if (statements[i].role == link->role && !statements[i].may_fail)
 			ok = ok && PQsendPrepare(link->pg, statements[i].name, statements[i].sql,
 									 statements[i].parameter_count, statements[i].types);
 	if (!ok || !PQpipelineSync(link->pg))
@@ -686,7 +704,7 @@ send_query(Link *link, const DatabaseQuery *query)
 		sizes[i] = (int) query->parameters[i].size;
 		formats[i] = 1;
 	}
-	int sent = link->is_pooled
+	int sent = link->is_pooled || statement->may_fail
 				   ? PQsendQueryParams(link->pg, statement->sql, statement->parameter_count,
 									   statement->types, values, sizes, formats, 1)
 				   : PQsendQueryPrepared(link->pg, statement->name, statement->parameter_count,
@@ -705,9 +723,11 @@ outcome_is_unknown(const Link *link, const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const DatabaseQuery *query = link->in_flight.first;
+	bool may_fail = query != NULL && statements[query->statement].may_fail;
 
 	return PQstatus(link->pg) == CONNECTION_BAD || sqlstate == NULL || severity == NULL ||
-		   strcmp(severity, "ERROR") != 0 || may_work_later(sqlstate);
+		   strcmp(severity, "ERROR") != 0 || (!may_fail && may_work_later(sqlstate));
 }
 
 /* Errors of the moment or of the installation, not of the statement's parameters: the connection
@@ -760,6 +780,8 @@ list_pop(QueryList *list)
 static Link *
 link_of(ConnectionRole role, uint32_t hash)
 {
+	if (role == ROLE_LISTENER)
+		return &links[0];
 	if (role == ROLE_WRITER)
 		return &links[1 + hash % (uint32_t) config.writers];
 	return &links[1 + (uint32_t) config.writers + hash % (uint32_t) config.readers];

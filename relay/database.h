@@ -25,7 +25,7 @@ struct pg_result;
 
 enum
 {
-	DATABASE_MAX_PARAMETERS = 4
+	DATABASE_MAX_PARAMETERS = 6
 };
 
 typedef enum DatabaseStatement
@@ -34,7 +34,9 @@ typedef enum DatabaseStatement
 	STATEMENT_SYNC, /* on a reader, like all below: document, state vector, known epoch */
 	STATEMENT_CHANGES, /* document, since, known epoch */
 	STATEMENT_HEADS, /* documents (array) */
-	STATEMENT_PRESENCE, /* payloads (array) to notify other relays with */
+	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
+	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
+	STATEMENT_RELAY_KEY, /* no parameters */
 	STATEMENT_COUNT
 } DatabaseStatement;
 
@@ -85,7 +87,7 @@ void database_end_round(void);
 
 /* Fields of an answer in binary format. */
 bool database_is_null(const DatabaseAnswer *answer, int row, int column);
-int64_t database_number(const DatabaseAnswer *answer, int row, int column); /* int4 or int8 */
+int64_t database_number(const DatabaseAnswer *answer, int row, int column); /* int4, int8, bool */
 Bytes database_bytes(const DatabaseAnswer *answer, int row, int column); /* bytea or text */
 
 /* Parameters: an int8 into 8 bytes, and the header of a one-dimensional array (20 bytes), to be

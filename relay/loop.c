@@ -13,14 +13,9 @@
 #include <jansson.h>
 #include <libwebsockets.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "batch.h"
 #include "bus.h"
@@ -31,12 +26,24 @@
 #include "listener.h"
 #include "log.h"
 #include "presence.h"
+#include "presence_report.h"
 #include "room.h"
+#include "service.h"
 
-#define DRAIN_SECONDS 5.0 /* for what is in flight to be committed */
-#define GOODBYE_SECONDS 0.5 /* closes are spread over this long */
-#define GOODBYE_LAST 2.0 /* clients that do not answer the close are cut then */
+#define AWAY_PER_SECOND 500.0 /* connections, unless config.drain says how long */
+#define AWAY_MOST 30.0 /* seconds, likewise */
+#define CLOSING_SECONDS 2.0 /* clients that do not answer the close are cut then */
+#define COMMIT_SECONDS 5.0 /* for what is in flight to be committed */
+#define GOODBYE_SECONDS 1.0 /* for other relays and SQL to be told */
 #define DRAIN_TICK 0.02
+
+typedef enum DrainPhase
+{
+	DRAIN_NOT,
+	DRAIN_CONNECTIONS, /* are sent away, the others work on */
+	DRAIN_BATCHES, /* are committed */
+	DRAIN_GOODBYE /* is said to other relays and to SQL */
+} DrainPhase;
 
 static struct ev_loop *ev;
 static struct lws_context *context;
@@ -44,15 +51,16 @@ static struct lws_vhost *vhost;
 static ev_prepare round_end;
 static ev_signal on_term, on_int;
 static ev_timer drain_tick;
-static double draining_since, goodbye_since;
-static bool was_ready, is_draining, says_goodbye;
+static DrainPhase drain_phase;
+static double phase_since, away_seconds;
+static bool was_ready;
 static int end_status;
 
 static void raise_file_limit(void);
 static void end_round(struct ev_loop *, ev_prepare *, int);
 static void begin_drain(struct ev_loop *, ev_signal *, int);
 static void drain(struct ev_loop *, ev_timer *, int);
-static void tell_service_manager(const char *state);
+static void enter_phase(DrainPhase phase);
 static void forward_library_log(int level, const char *line);
 
 bool
@@ -152,7 +160,7 @@ loop_now(void)
 bool
 loop_is_draining(void)
 {
-	return is_draining;
+	return drain_phase != DRAIN_NOT;
 }
 
 /*
@@ -189,7 +197,7 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	if (!was_ready && database_is_ready())
 	{
 		was_ready = true;
-		tell_service_manager("READY=1");
+		service_tell("READY=1");
 	}
 }
 
@@ -197,67 +205,63 @@ static void
 begin_drain(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	(void) events;
-	if (is_draining) /* a second signal: do not wait any longer */
+	if (loop_is_draining()) /* a second signal: do not wait any longer */
 	{
 		loop_end(EX_OK);
 		return;
 	}
-	log_event(LEVEL_INFO, "draining", "{s:i}", "signal", watcher->signum);
-	tell_service_manager("STOPPING=1");
-	is_draining = true;
-	draining_since = ev_now(loop);
+	double count = (double) connection_count();
+
+	log_event(LEVEL_INFO, "draining", "{s:i, s:I}", "signal", watcher->signum, "connections",
+			  (json_int_t) connection_count());
+	service_tell("STOPPING=1");
+	away_seconds = config.drain > 0 ? (double) config.drain : count / AWAY_PER_SECOND;
+	if (config.drain == 0 && away_seconds > AWAY_MOST)
+		away_seconds = AWAY_MOST;
+	enter_phase(DRAIN_CONNECTIONS);
 	listener_stop();
-	connection_pause_all();
 	ev_timer_init(&drain_tick, drain, 0.0, DRAIN_TICK);
 	ev_timer_start(loop, &drain_tick);
 }
 
-/* What was taken is committed and shown to everybody first; then everybody is sent away. */
+/*
+ * One after the other is sent away, so that they do not come back all at once; the others work on.
+ * What was taken from them is committed and shown; then other relays and SQL hear that we are gone.
+ */
 static void
 drain(struct ev_loop *loop, ev_timer *watcher, int events)
 {
-	(void) watcher, (void) events;
-	double now = ev_now(loop);
+	(void) loop, (void) watcher, (void) events;
+	double waited = loop_now() - phase_since;
 
-	if (!says_goodbye)
+	switch (drain_phase)
 	{
-		bool in_time = now - draining_since < DRAIN_SECONDS;
-
-		if (in_time && !batch_is_idle())
-			return;
-		if (!in_time)
-			log_event(LEVEL_WARNING, "drain_timeout", "{s:I}", "pending_bytes",
-					  (json_int_t) batch_pending_bytes());
-		bus_say_goodbye();
-		says_goodbye = true;
-		goodbye_since = now;
+		case DRAIN_CONNECTIONS:
+			connection_send_away(away_seconds > 0.0 ? (waited + DRAIN_TICK) / away_seconds : 1.0);
+			if (connection_count() == 0 || waited > away_seconds + CLOSING_SECONDS)
+				enter_phase(DRAIN_BATCHES);
+			break;
+		case DRAIN_BATCHES:
+			if (!batch_is_idle() && waited < COMMIT_SECONDS)
+				break;
+			if (!batch_is_idle())
+				log_event(LEVEL_WARNING, "drain_timeout", "{s:I}", "pending_bytes",
+						  (json_int_t) batch_pending_bytes());
+			enter_phase(DRAIN_GOODBYE);
+			bus_say_goodbye();
+			presence_report_end();
+			break;
+		default:
+			if ((bus_is_idle() && presence_report_is_idle()) || waited > GOODBYE_SECONDS)
+				loop_end(EX_OK);
 	}
-	connection_close_share((now - goodbye_since + DRAIN_TICK) / GOODBYE_SECONDS);
-	if (connection_count() == 0 || now - goodbye_since > GOODBYE_LAST)
-		loop_end(EX_OK);
 }
 
-/* systemd's protocol is one datagram; no library is needed for it. */
 static void
-tell_service_manager(const char *state)
+enter_phase(DrainPhase phase)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	if (path == NULL || strlen(path) >= sizeof address.sun_path)
-		return;
-	memcpy(address.sun_path, path, strlen(path));
-	if (path[0] == '@') /* the abstract name space */
-		address.sun_path[0] = '\0';
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	socklen_t size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(path));
-
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *) &address, size) < 0)
-		log_event(LEVEL_WARNING, "service_manager_silent", NULL);
-	close(fd);
+	drain_phase = phase;
+	phase_since = loop_now();
 }
 
 /* What it calls a warning is mostly a client that went away. */

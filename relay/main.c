@@ -41,7 +41,7 @@ serve(void)
 		room_start();
 		catch_up_start();
 		presence_start();
-		bus_start();
+		bus_start(0);
 		connection_start();
 		if (!listener_start())
 			status = EX_UNAVAILABLE;
@@ -52,6 +52,7 @@ serve(void)
 		batch_stop();
 	}
 	loop_stop(); /* cuts what is still connected */
+	presence_stop();
 	connection_stop();
 	room_stop();
 	bus_stop();

@@ -53,11 +53,16 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_FETCHES] = COUNTER("fetches", "Changes fetched that others committed"),
 	[METRIC_EPOCH_CHANGES] = COUNTER("epoch_changes", "Documents found in a new epoch"),
 	[METRIC_NOTIFICATIONS] = COUNTER("notifications", "Notifications from the database"),
+	[METRIC_NOTIFICATIONS_FOREIGN] =
+		COUNTER("notifications_foreign", "Messages between relays that no relay has sealed"),
+	[METRIC_RELAYS] = GAUGE("other_relays", "Other relays on the database that live"),
+	[METRIC_PRESENCE_CLIENTS] = GAUGE("presence_clients", "Awareness states of clients here"),
+	[METRIC_PRESENCE_BYTES] = GAUGE("presence_bytes", "Memory that awareness states take"),
 	[METRIC_PRESENCE_ACCEPTED] = COUNTER("presence_accepted", "Awareness entries accepted"),
 	[METRIC_PRESENCE_IGNORED] =
 		COUNTER("presence_ignored", "Awareness entries old, known or of somebody else"),
-	[METRIC_PRESENCE_NOT_SHARED] =
-		COUNTER("presence_not_shared", "Awareness entries too large to tell other relays"),
+	[METRIC_PRESENCE_REFUSED] =
+		COUNTER("presence_refused", "Awareness entries too large, too many or not JSON"),
 	[METRIC_DATABASE_UP] = GAUGE("database_connections_up", "Database connections that work"),
 	[METRIC_DATABASE_CONNECTS] = COUNTER("database_connects", "Database connections established"),
 };

@@ -1,8 +1,8 @@
 /*
  * presence.c: awareness states by the rules of y-protocols (FORMAT 14.2).
  *
- * Here: accepting, owning, expiring, encoding.  Not here: messages (ywebsocket.c), the channel
- * between relays (bus.c).
+ * Here: whose state counts, owning, expiring, telling members.  Not here: messages (ywebsocket.c),
+ * other relays (presence_share.c, bus.c), SQL (presence_report.c).
  */
 #include "presence.h"
 
@@ -11,76 +11,118 @@
 #include <string.h>
 
 #include "bus.h"
+#include "config.h"
 #include "loop.h"
 #include "metrics.h"
+#include "presence_entry.h"
+#include "presence_report.h"
+#include "presence_share.h"
 #include "room.h"
 #include "ywebsocket.h"
 
 #define FIRST_SLOTS 8
-#define MAX_IDS 32 /* a connection may introduce; tabs of one browser share theirs */
-#define MAX_STATE_BYTES 65536
+#define MAX_IDS 32 /* a connection may speak for; tabs of one browser share theirs */
+#define INTRODUCTIONS_PER_SECOND 0.5 /* MAX_IDS at once, then so many */
+#define MAX_ENTRIES 10000 /* of a room, those lately gone included */
+#define MAX_USER_NAME 200 /* bytes */
 #define STALE_SECONDS 20.0 /* clients renew after 15: its owner is gone, another may speak */
 #define TIMEOUT_SECONDS 30.0 /* as y-protocols removes states */
+#define RELEASED_SECONDS 5.0 /* clients come back at once */
 #define FORGET_SECONDS 60.0 /* keep the clock of a state that is gone */
-#define SWEEP_SECONDS 5.0
+#define ANSWER_SECONDS 3.0 /* whose client is claimed by another has to answer a ping */
+#define SWEEP_SECONDS 1.0
+#define TICK_LEAST 0.02 /* between two messages of a room */
+#define TICK_PER_MEMBER 0.0001
+#define TICK_MOST 0.2
 
-struct PresenceEntry
+typedef enum Verdict
 {
-	uint64_t client, clock;
-	uint8_t *state; /* JSON; NULL: gone */
-	size_t size;
-	Connection *owner; /* borrowed, it calls presence_leave(); NULL: another relay's, or gone */
-	uint64_t relay; /* of another relay; 0: ours */
-	double updated_at;
-	bool is_changed, is_unshared;
-};
+	VERDICT_IGNORE,
+	VERDICT_SAME, /* nothing new, but its owner lives */
+	VERDICT_TAKE,
+	VERDICT_INTRODUCE, /* take, with the next clock and a new owner */
+	VERDICT_CONTEST, /* somebody else speaks for it */
+	VERDICT_REMIND /* the clock is too old for the others: the client must say it with a new one */
+} Verdict;
 
-typedef struct NewState /* an entry of a message */
+typedef struct Challenge
 {
-	uint64_t client, clock;
-	Bytes state; /* size 0: gone */
-	Connection *owner;
-	uint64_t relay;
-} NewState;
+	Connection *connection; /* held */
+	double at;
+	struct Challenge *next;
+} Challenge;
 
-static Presence *changed_list, *unshared_list;
-static uint64_t relay_to_forget;
-static ev_timer sweep_timer;
+static Presence *changed_list;
+static Challenge *challenges;
+static int64_t held_bytes, present_count;
+static ev_timer sweep_timer, tick_timer;
 
-static bool take_entries(Room *room, Bytes entries, Connection *owner, uint64_t relay);
-static void take(Room *room, const NewState *new_state);
-static bool is_acceptable(const PresenceEntry *entry, const NewState *new_state);
-static bool is_json(Bytes text);
-static PresenceEntry *find(const Presence *presence, uint64_t client);
+static void take(Room *room, const PresenceNews *news);
+static Verdict judge(const PresenceEntry *entry, const PresenceNews *news);
+static Verdict judge_claim(const PresenceEntry *entry, const PresenceNews *news);
+static bool is_first_words(const PresenceNews *news);
+static bool is_free(const PresenceEntry *entry);
+static bool may_introduce(const Presence *presence, Connection *connection);
+static bool is_judgeable(Bytes state, char **user_name);
+static char *user_name_of(const json_t *state);
+static bool is_same_name(const char *a, const char *b);
 static PresenceEntry *insert(Presence *presence, uint64_t client);
 static void insert_slot(PresenceEntry **slots, uint32_t capacity, PresenceEntry *entry);
 static void set_owner(PresenceEntry *entry, Connection *owner);
-static void remove_state(Presence *presence, PresenceEntry *entry);
-static void mark(Presence *presence, PresenceEntry *entry);
-static size_t entry_size(const PresenceEntry *entry);
+static void count_held(int64_t bytes, int present);
 static void write_entry(Buffer *out, const PresenceEntry *entry);
+static double tick_of(const Room *room);
 static void publish_changes(Presence *presence);
-static void forget_relay_in(Room *room);
 static void expire(Room *room);
+static bool is_expired(const PresenceEntry *entry);
+static bool is_needed(const PresenceEntry *entry);
+static void judge_challenges(void);
 static void sweep(struct ev_loop *, ev_timer *, int);
+static void tick(struct ev_loop *, ev_timer *, int);
 
 void
 presence_start(void)
 {
 	ev_timer_init(&sweep_timer, sweep, SWEEP_SECONDS, SWEEP_SECONDS);
 	ev_timer_start(loop_ev(), &sweep_timer);
+	ev_init(&tick_timer, tick);
+	presence_report_start();
+}
+
+void
+presence_stop(void)
+{
+	while (challenges != NULL)
+	{
+		Challenge *next = challenges->next;
+
+		connection_release(challenges->connection);
+		free(challenges);
+		challenges = next;
+	}
 }
 
 int
 presence_take(Connection *connection, Bytes entries)
 {
-	return take_entries(connection->room, entries, connection, 0) ? 0 : CLOSE_MALFORMED;
-}
+	Frame frame = frame_begin(entries);
+	uint64_t count = frame_read_varuint(&frame);
 
-void
-presence_take_remote(Room *room, uint64_t relay, Bytes entries)
-{
-	take_entries(room, entries, NULL, relay);
+	for (uint64_t i = 0; i < count && !frame.failed; i++)
+	{
+		PresenceNews news = {.owner = connection};
+
+		news.client = frame_read_varuint(&frame);
+		news.clock = frame_read_varuint(&frame);
+		news.state = frame_read_bytes(&frame);
+		if (frame.failed)
+			break;
+		if (news.state.size == 4 && memcmp(news.state.data, "null", 4) == 0)
+			news.state.size = 0;
+		take(connection->room, &news);
+	}
+	connection->has_spoken = true;
+	return frame.failed ? CLOSE_MALFORMED : 0;
 }
 
 void
@@ -88,18 +130,28 @@ presence_leave(Connection *connection)
 {
 	Presence *presence = room_presence(connection->room);
 
-	if (connection->presence_count == 0)
-		return;
-	for (uint32_t i = 0; i < presence->capacity; i++)
+	for (uint32_t i = 0; i < presence->capacity && connection->presence_count > 0; i++)
 		if (presence->slots[i] != NULL && presence->slots[i]->owner == connection)
-			remove_state(presence, presence->slots[i]);
+			presence_remove(presence, presence->slots[i]);
 }
 
 void
-presence_forget_relay(uint64_t relay)
+presence_release(Connection *connection)
 {
-	relay_to_forget = relay;
-	room_each(forget_relay_in);
+	Presence *presence = room_presence(connection->room);
+
+	for (uint32_t i = 0; i < presence->capacity && connection->presence_count > 0; i++)
+	{
+		PresenceEntry *entry = presence->slots[i];
+
+		if (entry == NULL || entry->owner != connection)
+			continue;
+		set_owner(entry, NULL);
+		entry->is_released = true;
+		entry->updated_at = loop_now();
+		presence_mark_unshared(presence, entry);
+		presence_mark_unreported(presence, entry);
+	}
 }
 
 void
@@ -112,29 +164,33 @@ presence_room_opened(Room *room)
 void
 presence_free(Presence *presence)
 {
-	Presence **place;
+	Presence **place = &changed_list;
 
-	for (place = &changed_list; *place != NULL && *place != presence;)
+	while (*place != NULL && *place != presence)
 		place = &(*place)->next_changed;
 	if (*place != NULL)
 		*place = presence->next_changed;
-	for (place = &unshared_list; *place != NULL && *place != presence;)
-		place = &(*place)->next_unshared;
-	if (*place != NULL)
-		*place = presence->next_unshared;
+	presence_forget_unshared(presence);
+	presence_forget_unreported(presence);
 	for (uint32_t i = 0; i < presence->capacity; i++)
-		if (presence->slots[i] != NULL)
-		{
-			free(presence->slots[i]->state);
-			free(presence->slots[i]);
-		}
+	{
+		PresenceEntry *entry = presence->slots[i];
+
+		if (entry == NULL)
+			continue;
+		count_held(-(int64_t) (sizeof *entry + entry->size), -(entry->state != NULL));
+		free(entry->state);
+		free(entry->user_name);
+		free(entry);
+	}
 	free(presence->slots);
+	buffer_free(&presence->everybody);
 }
 
 void
 presence_write_all(Room *room, Buffer *out)
 {
-	const Presence *presence = room_presence(room);
+	Presence *presence = room_presence(room);
 	Buffer entries = {0};
 	uint32_t present = 0;
 
@@ -142,187 +198,287 @@ presence_write_all(Room *room, Buffer *out)
 		present += presence->slots[i] != NULL && presence->slots[i]->state != NULL;
 	if (present == 0)
 		return;
-	buffer_write_varuint(&entries, present);
-	for (uint32_t i = 0; i < presence->capacity; i++)
-		if (presence->slots[i] != NULL && presence->slots[i]->state != NULL)
-			write_entry(&entries, presence->slots[i]);
-	if (!entries.failed) /* presence may be dropped */
-		ywebsocket_write_awareness(out, buffer_view(&entries));
-	buffer_free(&entries);
+	if (presence->everybody.size == 0) /* many who join share one encoding */
+	{
+		buffer_write_varuint(&entries, present);
+		for (uint32_t i = 0; i < presence->capacity; i++)
+			if (presence->slots[i] != NULL && presence->slots[i]->state != NULL)
+				write_entry(&entries, presence->slots[i]);
+		ywebsocket_write_awareness(&presence->everybody, buffer_view(&entries));
+		if (entries.failed || presence->everybody.failed)
+			buffer_free(&presence->everybody); /* presence may be dropped */
+		buffer_free(&entries);
+	}
+	buffer_write(out, buffer_view(&presence->everybody));
 }
 
 void
 presence_end_round(void)
 {
-	for (Presence *presence; (presence = changed_list) != NULL;)
+	Presence **place = &changed_list;
+	double now = loop_now(), next = TICK_MOST;
+
+	while (*place != NULL)
 	{
-		changed_list = presence->next_changed;
+		Presence *presence = *place;
+		double wait = presence->published_at + tick_of(presence->room) - now;
+
+		if (wait > 0.0)
+		{
+			next = wait < next ? wait : next;
+			place = &presence->next_changed;
+			continue;
+		}
+		*place = presence->next_changed;
 		presence->is_changed = false;
+		presence->published_at = now;
 		publish_changes(presence);
 	}
-}
-
-Room *
-presence_next_unshared(Buffer *entries, size_t max_bytes)
-{
-	Presence *presence = unshared_list;
-	uint32_t count = 0, left = 0;
-	size_t size = 9; /* the count of entries, at most */
-	Buffer body = {0};
-
-	if (presence == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < presence->capacity; i++)
+	if (changed_list != NULL && !ev_is_active(&tick_timer))
 	{
-		PresenceEntry *entry = presence->slots[i];
-
-		if (entry == NULL || !entry->is_unshared)
-			continue;
-		if (9 + entry_size(entry) > max_bytes)
-		{
-			metrics_add(METRIC_PRESENCE_NOT_SHARED, 1);
-			entry->is_unshared = false;
-		}
-		else if (size + entry_size(entry) > max_bytes)
-			left++;
-		else
-		{
-			size += entry_size(entry);
-			write_entry(&body, entry);
-			entry->is_unshared = false;
-			count++;
-		}
+		ev_timer_set(&tick_timer, next, 0.0);
+		ev_timer_start(loop_ev(), &tick_timer);
 	}
-	buffer_write_varuint(entries, count);
-	buffer_write(entries, buffer_view(&body));
-	entries->failed |= body.failed;
-	buffer_free(&body);
-	if (left == 0)
-	{
-		unshared_list = presence->next_unshared;
-		presence->is_unshared = false;
-		room_release(presence->room); /* lives to the end of the round at least */
-	}
-	return presence->room;
-}
-
-bool
-presence_has_unshared(void)
-{
-	return unshared_list != NULL;
-}
-
-void
-presence_share_all(Room *room)
-{
-	Presence *presence = room_presence(room);
-	bool any = false;
-
-	for (uint32_t i = 0; i < presence->capacity; i++)
-		if (presence->slots[i] != NULL && presence->slots[i]->owner != NULL)
-			any = presence->slots[i]->is_unshared = true;
-	if (any && !presence->is_unshared)
-	{
-		room_retain(presence->room);
-		presence->is_unshared = true;
-		presence->next_unshared = unshared_list;
-		unshared_list = presence;
-	}
-}
-
-/* False if the message is malformed; its entries up to there have been taken. */
-static bool
-take_entries(Room *room, Bytes entries, Connection *owner, uint64_t relay)
-{
-	Frame frame = frame_begin(entries);
-	uint64_t count = frame_read_varuint(&frame);
-
-	for (uint64_t i = 0; i < count && !frame.failed; i++)
-	{
-		NewState new_state = {.owner = owner, .relay = relay};
-
-		new_state.client = frame_read_varuint(&frame);
-		new_state.clock = frame_read_varuint(&frame);
-		new_state.state = frame_read_bytes(&frame);
-		if (frame.failed)
-			break;
-		if (new_state.state.size == 4 && memcmp(new_state.state.data, "null", 4) == 0)
-			new_state.state.size = 0;
-		take(room, &new_state);
-	}
-	return !frame.failed;
 }
 
 static void
-take(Room *room, const NewState *new_state)
+take(Room *room, const PresenceNews *news)
 {
 	Presence *presence = room_presence(room);
-	PresenceEntry *entry = find(presence, new_state->client);
+	PresenceEntry *entry = presence_find(presence, news->client);
+	PresenceNews adopted = *news;
+
+	switch (judge(entry, news))
+	{
+		case VERDICT_SAME:
+			entry->spoken_clock = news->clock;
+			entry->updated_at = loop_now();
+			break;
+		case VERDICT_TAKE:
+			/* ahead by one since the introduction: the client will hear of it and follow */
+			if (entry->clock >= news->clock && news->state.size > 0)
+				adopted.clock = entry->clock + 1;
+			else if (entry->clock > news->clock)
+				adopted.clock = entry->clock;
+			if (presence_set(presence, &adopted))
+				presence_find(presence, news->client)->spoken_clock = news->clock;
+			return;
+		case VERDICT_INTRODUCE:
+			if (!may_introduce(presence, news->owner))
+				break;
+			adopted.clock = news->clock + 1;
+			if (presence_set(presence, &adopted))
+				presence_find(presence, news->client)->spoken_clock = news->clock;
+			return;
+		case VERDICT_CONTEST:
+			if (loop_now() - entry->contested_at > ANSWER_SECONDS)
+			{
+				entry->contested_at = loop_now();
+				if (entry->owner != NULL)
+					presence_contest(entry);
+				else
+					bus_contest(room_name(room), entry->relay, entry->client);
+			}
+			break;
+		case VERDICT_REMIND: presence_remind(news->owner, entry->client, entry->clock); break;
+		default: break;
+	}
+	metrics_add(METRIC_PRESENCE_IGNORED, 1);
+}
+
+/* What a connection says of a client. */
+static Verdict
+judge(const PresenceEntry *entry, const PresenceNews *news)
+{
+	bool is_present = entry != NULL && entry->state != NULL;
+	bool is_its_own = is_present && entry->owner == news->owner;
+
+	if (news->state.size == 0)
+		return is_its_own && news->clock >= entry->spoken_clock ? VERDICT_TAKE : VERDICT_IGNORE;
+	if (!is_its_own)
+		return judge_claim(entry, news);
+	if (news->clock <= entry->spoken_clock)
+		return VERDICT_IGNORE;
+	if (news->state.size == entry->size &&
+		memcmp(news->state.data, entry->state, entry->size) == 0 && news->clock <= entry->clock)
+		return VERDICT_SAME; /* it has followed our clock */
+	return VERDICT_TAKE;
+}
+
+/*
+ * A connection says that a client is here that it has not spoken for yet.  A clock that we know
+ * already is most likely an echo of what we told, unless the connection just came.
+ */
+static Verdict
+judge_claim(const PresenceEntry *entry, const PresenceNews *news)
+{
+	if (entry == NULL) /* a clock of 0 is nobody's yet: y-protocols ignores it, too */
+		return news->clock > 0 ? VERDICT_INTRODUCE : VERDICT_IGNORE;
+	if (news->clock <= entry->clock && !is_first_words(news))
+		return VERDICT_IGNORE;
+	if (!is_free(entry))
+		return VERDICT_CONTEST;
+	return news->clock < entry->clock ? VERDICT_REMIND : VERDICT_INTRODUCE;
+}
+
+static bool
+is_first_words(const PresenceNews *news)
+{
+	return !news->owner->has_spoken;
+}
+
+/* Nobody speaks for it, or not any more. */
+static bool
+is_free(const PresenceEntry *entry)
+{
+	return entry->state == NULL || entry->is_released ||
+		   loop_now() - entry->updated_at > STALE_SECONDS ||
+		   (entry->owner == NULL && bus_is_silent(entry->relay));
+}
+
+/* A bucket of introductions; ids lately gone are kept for a while, so they count, too. */
+static bool
+may_introduce(const Presence *presence, Connection *connection)
+{
+	double now = loop_now();
+
+	if (connection->introduced_at == 0.0)
+		connection->introductions = MAX_IDS;
+	else
+		connection->introductions +=
+			(float) ((now - connection->introduced_at) * INTRODUCTIONS_PER_SECOND);
+	if (connection->introductions > MAX_IDS)
+		connection->introductions = MAX_IDS;
+	connection->introduced_at = now;
+	if (connection->introductions < 1.0f || connection->presence_count >= MAX_IDS ||
+		presence->count >= MAX_ENTRIES)
+	{
+		metrics_add(METRIC_PRESENCE_REFUSED, 1);
+		return false;
+	}
+	connection->introductions -= 1.0f;
+	return true;
+}
+
+bool
+presence_set(Presence *presence, const PresenceNews *news)
+{
+	PresenceEntry *entry = presence_find(presence, news->client);
+	char *user_name = NULL;
 	uint8_t *state = NULL;
 
-	if (!is_acceptable(entry, new_state))
+	if (news->state.size > 0)
 	{
-		metrics_add(METRIC_PRESENCE_IGNORED, 1);
-		return;
-	}
-	if (new_state->state.size > 0)
-	{
-		state = malloc(new_state->state.size);
+		if (news->state.size > (size_t) config.max_presence_state_bytes ||
+			held_bytes + (int64_t) (sizeof *entry + news->state.size) > config.max_presence_bytes ||
+			(entry == NULL && presence->count >= MAX_ENTRIES) ||
+			!is_judgeable(news->state, &user_name))
+		{
+			metrics_add(METRIC_PRESENCE_REFUSED, 1);
+			return false;
+		}
+		state = malloc(news->state.size);
 		if (entry == NULL && state != NULL)
-			entry = insert(presence, new_state->client);
-		if (state == NULL || entry == NULL) /* out of memory: presence may be dropped */
+			entry = insert(presence, news->client);
+		if (state == NULL || entry == NULL) /* out of memory */
 		{
 			free(state);
-			return;
+			free(user_name);
+			return false;
 		}
-		memcpy(state, new_state->state.data, new_state->state.size);
+		memcpy(state, news->state.data, news->state.size);
 	}
-	set_owner(entry, state != NULL ? new_state->owner : NULL);
+	count_held((int64_t) news->state.size - (int64_t) entry->size,
+			   (state != NULL) - (entry->state != NULL));
+	set_owner(entry, state != NULL ? news->owner : NULL);
 	free(entry->state);
 	entry->state = state;
-	entry->size = new_state->state.size;
-	entry->clock = new_state->clock;
-	entry->relay = new_state->relay;
+	entry->size = news->state.size;
+	entry->clock = news->clock;
+	entry->relay = news->relay;
+	entry->is_released = news->is_released;
+	entry->is_doubtful = false;
 	entry->updated_at = loop_now();
-	mark(presence, entry);
+	if (entry->owner != NULL && !is_same_name(user_name, entry->user_name))
+		presence_mark_unreported(presence, entry);
+	free(entry->user_name);
+	entry->user_name = user_name;
+	presence_mark(presence, entry);
 	metrics_add(METRIC_PRESENCE_ACCEPTED, 1);
+	return true;
 }
 
-static bool
-is_acceptable(const PresenceEntry *entry, const NewState *new_state)
+void
+presence_remove(Presence *presence, PresenceEntry *entry)
 {
-	bool is_gone = new_state->state.size == 0;
-	uint64_t clock = entry != NULL ? entry->clock : 0;
-	bool is_present = entry != NULL && entry->state != NULL;
-
-	if (is_gone ? !is_present || new_state->clock < clock : new_state->clock <= clock)
-		return false;
-	if (is_present && (entry->owner != new_state->owner || entry->relay != new_state->relay) &&
-		(is_gone || loop_now() - entry->updated_at < STALE_SECONDS))
-		return false; /* somebody else's */
-	if (is_gone)
-		return true;
-	if (new_state->owner != NULL && (!is_present || entry->owner != new_state->owner) &&
-		new_state->owner->presence_count >= MAX_IDS)
-		return false;
-
-	/* entries of many are sent as one message: a bad one would spoil it for every reader */
-	return new_state->state.size <= MAX_STATE_BYTES && is_json(new_state->state);
+	count_held(-(int64_t) entry->size, -(entry->state != NULL));
+	free(entry->state);
+	free(entry->user_name);
+	entry->state = NULL;
+	entry->user_name = NULL;
+	entry->size = 0;
+	entry->is_released = entry->is_doubtful = false;
+	set_owner(entry, NULL);
+	entry->updated_at = loop_now();
+	presence_mark(presence, entry);
 }
 
-static bool
-is_json(Bytes text)
+void
+presence_mark(Presence *presence, PresenceEntry *entry)
 {
-	json_t *value = json_loadb((const char *) text.data, text.size,
+	buffer_free(&presence->everybody);
+	entry->is_changed = true;
+	if (!presence->is_changed)
+	{
+		presence->is_changed = true;
+		presence->next_changed = changed_list;
+		changed_list = presence;
+	}
+	if (entry->relay == 0)
+		presence_mark_unshared(presence, entry);
+	if (entry->is_reported != (entry->owner != NULL))
+		presence_mark_unreported(presence, entry);
+}
+
+/* Entries of many are sent as one message: a bad one would spoil it for every reader. */
+static bool
+is_judgeable(Bytes state, char **user_name)
+{
+	json_t *value = json_loadb((const char *) state.data, state.size,
 							   JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
-	bool ok = value != NULL;
+
+	if (value != NULL)
+		*user_name = user_name_of(value);
+	bool is_json = value != NULL;
 
 	json_decref(value);
-	return ok;
+	return is_json;
 }
 
-static PresenceEntry *
-find(const Presence *presence, uint64_t client)
+/* Where editors put it: {"user": {"name": …}}, or {"name": …}.  NULL if there is none. */
+static char *
+user_name_of(const json_t *state)
+{
+	const json_t *user = json_object_get(state, "user");
+	const char *name = json_string_value(json_object_get(user != NULL ? user : state, "name"));
+	size_t size = name != NULL ? strlen(name) : 0;
+
+	if (size == 0)
+		return NULL;
+	if (size > MAX_USER_NAME) /* cut where a character begins */
+		for (size = MAX_USER_NAME; ((unsigned char) name[size] & 0xc0) == 0x80;)
+			size--;
+	return strndup(name, size);
+}
+
+static bool
+is_same_name(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+PresenceEntry *
+presence_find(const Presence *presence, uint64_t client)
 {
 	if (presence->capacity == 0)
 		return NULL;
@@ -360,6 +516,7 @@ insert(Presence *presence, uint64_t client)
 	entry->client = client;
 	insert_slot(presence->slots, presence->capacity, entry);
 	presence->count++;
+	count_held(sizeof *entry, 0);
 	return entry;
 }
 
@@ -385,44 +542,12 @@ set_owner(PresenceEntry *entry, Connection *owner)
 }
 
 static void
-remove_state(Presence *presence, PresenceEntry *entry)
+count_held(int64_t bytes, int present)
 {
-	free(entry->state);
-	entry->state = NULL;
-	entry->size = 0;
-	set_owner(entry, NULL);
-	entry->updated_at = loop_now();
-	mark(presence, entry);
-}
-
-/* Members will hear of it, and other relays if it is ours. */
-static void
-mark(Presence *presence, PresenceEntry *entry)
-{
-	entry->is_changed = true;
-	if (!presence->is_changed)
-	{
-		presence->is_changed = true;
-		presence->next_changed = changed_list;
-		changed_list = presence;
-	}
-	entry->is_unshared = entry->relay == 0 && bus_has_peers();
-	if (entry->is_unshared && !presence->is_unshared)
-	{
-		room_retain(presence->room); /* the last one's leaving is still to be told */
-		presence->is_unshared = true;
-		presence->next_unshared = unshared_list;
-		unshared_list = presence;
-		bus_share_soon();
-	}
-}
-
-static size_t
-entry_size(const PresenceEntry *entry)
-{
-	size_t size = entry->state != NULL ? entry->size : 4;
-
-	return varuint_size(entry->client) + varuint_size(entry->clock) + varuint_size(size) + size;
+	held_bytes += bytes;
+	present_count += present;
+	metrics_set(METRIC_PRESENCE_BYTES, held_bytes);
+	metrics_set(METRIC_PRESENCE_CLIENTS, present_count);
 }
 
 static void
@@ -433,6 +558,15 @@ write_entry(Buffer *out, const PresenceEntry *entry)
 	buffer_write_varuint(out, entry->client);
 	buffer_write_varuint(out, entry->clock);
 	buffer_write_varbytes(out, entry->state != NULL ? (Bytes){entry->state, entry->size} : gone);
+}
+
+/* Everybody moves and everybody is told: without a tick the work grows with the square of both. */
+static double
+tick_of(const Room *room)
+{
+	double seconds = room_member_count(room) * TICK_PER_MEMBER;
+
+	return seconds < TICK_LEAST ? TICK_LEAST : seconds > TICK_MOST ? TICK_MOST : seconds;
 }
 
 static void
@@ -457,15 +591,35 @@ publish_changes(Presence *presence)
 	buffer_free(&frame);
 }
 
-static void
-forget_relay_in(Room *room)
+void
+presence_contest(PresenceEntry *entry)
 {
-	Presence *presence = room_presence(room);
+	Connection *owner = entry->owner;
+	Challenge *challenge = owner->is_challenged ? NULL : calloc(1, sizeof *challenge);
 
-	for (uint32_t i = 0; i < presence->capacity; i++)
-		if (presence->slots[i] != NULL && presence->slots[i]->relay == relay_to_forget &&
-			presence->slots[i]->state != NULL)
-			remove_state(presence, presence->slots[i]);
+	if (challenge == NULL)
+		return;
+	*challenge = (Challenge){connection_retain(owner), loop_now(), challenges};
+	challenges = challenge;
+	owner->is_challenged = true;
+	connection_ping(owner);
+}
+
+/* To the client itself "gone" means "you have been forgotten": it answers with the next clock. */
+void
+presence_remind(Connection *owner, uint64_t client, uint64_t clock)
+{
+	PresenceEntry gone = {.client = client, .clock = clock};
+	Buffer entries = {0}, frame = {0};
+
+	buffer_write_varuint(&entries, 1);
+	write_entry(&entries, &gone);
+	ywebsocket_write_awareness(&frame, buffer_view(&entries));
+	if (!entries.failed && !frame.failed && owner->state == CONNECTION_LIVE &&
+		!connection_is_choked(owner))
+		connection_write(owner, buffer_view(&frame));
+	buffer_free(&entries);
+	buffer_free(&frame);
 }
 
 /* Who was not renewed is gone, as in every client; clocks of the gone are forgotten later. */
@@ -473,19 +627,15 @@ static void
 expire(Room *room)
 {
 	Presence *presence = room_presence(room);
-	double now = loop_now();
 	uint32_t forgotten = 0;
 
 	for (uint32_t i = 0; i < presence->capacity; i++)
 	{
 		PresenceEntry *entry = presence->slots[i];
 
-		if (entry == NULL || entry->is_changed || entry->is_unshared)
-			continue;
-		if (entry->state != NULL && now - entry->updated_at > TIMEOUT_SECONDS)
-			remove_state(presence, entry);
-		else if (entry->state == NULL && now - entry->updated_at > FORGET_SECONDS)
-			forgotten++;
+		if (entry != NULL && is_expired(entry))
+			presence_remove(presence, entry);
+		forgotten += entry != NULL && !is_needed(entry);
 	}
 	PresenceEntry **slots = forgotten > 0 ? calloc(presence->capacity, sizeof *slots) : NULL;
 
@@ -495,15 +645,11 @@ expire(Room *room)
 	{
 		PresenceEntry *entry = presence->slots[i];
 
-		if (entry == NULL)
-			continue;
-		bool is_needed = entry->state != NULL || entry->is_changed || entry->is_unshared ||
-						 now - entry->updated_at <= FORGET_SECONDS;
-
-		if (is_needed)
+		if (entry != NULL && is_needed(entry))
 			insert_slot(slots, presence->capacity, entry);
-		else
+		else if (entry != NULL)
 		{
+			count_held(-(int64_t) sizeof *entry, 0);
 			free(entry);
 			presence->count--;
 		}
@@ -512,9 +658,62 @@ expire(Room *room)
 	presence->slots = slots;
 }
 
+static bool
+is_expired(const PresenceEntry *entry)
+{
+	return entry->state != NULL && loop_now() - entry->updated_at >
+									   (entry->is_released ? RELEASED_SECONDS : TIMEOUT_SECONDS);
+}
+
+static bool
+is_needed(const PresenceEntry *entry)
+{
+	return entry->state != NULL || entry->is_changed || entry->is_unshared ||
+		   entry->is_unreported || entry->is_reported ||
+		   loop_now() - entry->updated_at <= FORGET_SECONDS;
+}
+
+/* Whoever was heard since the ping is there; a connection that we do not read cannot be heard. */
+static void
+judge_challenges(void)
+{
+	Challenge **place = &challenges;
+
+	while (*place != NULL)
+	{
+		Challenge *challenge = *place;
+		Connection *connection = challenge->connection;
+
+		if (loop_now() - challenge->at < ANSWER_SECONDS)
+		{
+			place = &challenge->next;
+			continue;
+		}
+		if (connection_is_open(connection) && connection->received_at < challenge->at &&
+			!connection->is_paused)
+		{
+			presence_leave(connection);
+			bus_ask_presence(room_name(connection->room)); /* it may be at another relay by now */
+		}
+		connection->is_challenged = false;
+		*place = challenge->next;
+		connection_release(connection);
+		free(challenge);
+	}
+}
+
 static void
 sweep(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void) loop, (void) watcher, (void) events;
+	judge_challenges();
+	presence_share_judge_doubts();
 	room_each(expire);
+}
+
+/* Something became due: the round that begins with this ends with telling it. */
+static void
+tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void) loop, (void) watcher, (void) events;
 }

@@ -4,10 +4,19 @@
  *     client 2711   clock 7   {"user":{"name":"Ann"},"cursor":…}   introduced by this connection
  *     client 4002   clock 3   {"user":{"name":"Ben"}}              of another relay
  *     client 1033   clock 9   gone                                 clock kept for a while
+ *     client 5120   clock 4   {"user":{"name":"Eve"}}              released: its relay sent it away,
+ *                                                                  and it is on its way to another
  *
  * The newest state of each client counts.  A connection speaks only for clients it introduced:
  * many providers send back what they were told about others, and nobody shall end another's
- * presence.  What changed in a round goes to all members, the sender included, as one message.
+ * presence.  When somebody else claims a client, whoever speaks for it has to answer a ping.
+ *
+ * What changed goes to all members, the sender included, as one message per room and tick; a tick
+ * is the shorter the fewer there are to be told, and after a pause the first change goes at once.
+ *
+ * A connection's first state of a client goes out with the next clock.  Providers forget everybody
+ * else's state when their connection breaks, but not the clocks, and they come back with the clock
+ * they had: without this, people would not see each other after a restart until each has moved.
  */
 #ifndef RELAY_PRESENCE_H
 #define RELAY_PRESENCE_H
@@ -25,20 +34,22 @@ typedef struct Presence /* of a room; {0} and presence_room_opened() */
 	Room *room;
 	PresenceEntry **slots; /* by client, open addressing */
 	uint32_t count, capacity;
+	double published_at;
+	Buffer everybody; /* the frame that tells all; empty: to be written anew */
 	bool is_changed; /* members have not been told all */
 	bool is_unshared; /* other relays have not */
-	struct Presence *next_changed, *next_unshared;
+	bool is_unreported; /* SQL has not */
+	struct Presence *next_changed, *next_unshared, *next_unreported;
 } Presence;
 
 /* Entries of an awareness message.  Returns 0, or the code to close with. */
 int presence_take(Connection *connection, Bytes entries);
 
-/* Entries that another relay told us. */
-void presence_take_remote(Room *room, uint64_t relay, Bytes entries);
-
-/* The states that the connection introduced are gone; so are those of the relay. */
+/* The states that the connection introduced are gone. */
 void presence_leave(Connection *connection);
-void presence_forget_relay(uint64_t relay);
+
+/* We are sending the connection away: whoever comes next with its clients may have them. */
+void presence_release(Connection *connection);
 
 void presence_room_opened(Room *room);
 void presence_free(Presence *presence);
@@ -49,16 +60,7 @@ void presence_write_all(Room *room, Buffer *out);
 /* Publishes what changed. */
 void presence_end_round(void);
 
-/*
- * Other relays: each call yields a room with untold states of our connections, and those entries
- * as far as they fit into max_bytes; NULL when there are no more.
- */
-Room *presence_next_unshared(Buffer *entries, size_t max_bytes);
-bool presence_has_unshared(void);
-
-/* Tell other relays everything again. */
-void presence_share_all(Room *room);
-
 void presence_start(void);
+void presence_stop(void);
 
 #endif

@@ -118,6 +118,12 @@ room_hash(const Room *room)
 	return room->hash;
 }
 
+uint32_t
+room_member_count(const Room *room)
+{
+	return room->member_count;
+}
+
 Presence *
 room_presence(Room *room)
 {

@@ -32,6 +32,7 @@ void room_leave(Connection *connection);
 
 const char *room_name(const Room *room);
 uint32_t room_hash(const Room *room);
+uint32_t room_member_count(const Room *room);
 Presence *room_presence(Room *room);
 
 /* NULL if nobody here has the document open.  name_size in bytes. */

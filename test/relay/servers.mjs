@@ -78,9 +78,11 @@ async function startServer (make) {
   ], { ...options, stdio: 'ignore' })
   await start()
 
+  // a text is one transaction, an array of texts one session
   const psql = async (sql, name = 'test') => {
     const { stdout } = await run(join(bin, 'psql'),
-      ['-h', socket, '-U', 'postgres', '-d', name, '-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', sql],
+      ['-h', socket, '-U', 'postgres', '-d', name, '-XAtq', '-v', 'ON_ERROR_STOP=1',
+        ...[sql].flat().flatMap(each => ['-c', each])],
       { maxBuffer: 1 << 28 })
     return stdout.replace(/\n$/, '')
   }
@@ -243,9 +245,13 @@ export async function startRelay (database, { static: pages, port = 0, arguments
   await launch()
   return Object.assign(relay, {
     launch, // again, on the same port
-    async stop () {
+    async terminate () {
       relay.child.kill('SIGTERM')
-      const ended = await relay.ended
+      return await relay.ended
+    },
+    async stop () {
+      const ended = await this.terminate()
+      if (/Sanitizer|runtime error/.test(relay.log)) throw new Error(relay.log)
       rmSync(directory, { recursive: true, force: true })
       leftovers.delete(abandon)
       return ended
