@@ -28,6 +28,7 @@ typedef struct BatchItem
 	Connection *connection; /* held */
 	size_t size; /* of the update */
 	int64_t known_epoch; /* at which the connection knew the document when it sent this */
+	double received_at;
 } BatchItem;
 
 typedef struct Batch
@@ -39,6 +40,7 @@ typedef struct Batch
 	Buffer documents, updates, actors, known_epochs;
 	BatchItem *items;
 	uint32_t count, capacity;
+	double sent_at;
 } Batch;
 
 typedef struct Writer
@@ -83,7 +85,7 @@ batch_add(Connection *connection, Bytes update)
 	if (pending_bytes + (int64_t) update.size > config.max_pending_bytes)
 		return CLOSE_OVERLOAD;
 	Batch *batch = open_batch(hash % (uint32_t) config.writers);
-	BatchItem item = {room, connection, update.size, room_epoch(room)};
+	BatchItem item = {room, connection, update.size, room_epoch(room), metrics_clock()};
 
 	if (batch == NULL || !batch_append(batch, &item, update))
 		return CLOSE_OVERLOAD;
@@ -240,6 +242,9 @@ batch_send(Batch *batch)
 									buffer_view(&batch->actors), buffer_view(&batch->known_epochs)},
 								   NULL};
 	database_submit(batch->writer, &batch->query);
+	batch->sent_at = metrics_clock();
+	for (uint32_t i = 0; i < batch->count; i++)
+		metrics_observe(HISTOGRAM_QUEUE, batch->sent_at - batch->items[i].received_at);
 }
 
 static void
@@ -251,6 +256,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 	if (answer->result != NULL && (uint32_t) answer->row_count == batch->count)
 	{
 		metrics_add(METRIC_BATCHES, 1);
+		metrics_observe(HISTOGRAM_COMMIT, metrics_clock() - batch->sent_at);
 		read_rows(batch, answer);
 	}
 	else if (answer->result != NULL)
@@ -300,6 +306,7 @@ read_rows(Batch *batch, const DatabaseAnswer *answer)
 		room_committed(item->room, database_number(answer, row, COLUMN_EPOCH),
 					   database_number(answer, row, COLUMN_SEQ),
 					   database_number(answer, row, COLUMN_LOGGED_FROM), logged);
+		metrics_observe(HISTOGRAM_DELIVERY, metrics_clock() - item->received_at);
 	}
 }
 

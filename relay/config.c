@@ -18,10 +18,6 @@
 
 #include "log.h"
 
-#ifndef RELAY_VERSION
-#define RELAY_VERSION "1.0"
-#endif
-
 typedef enum OptionKind
 {
 	OPTION_TEXT,
@@ -72,6 +68,8 @@ static const Option options[] = {
 	TEXT("static", static_dir, NULL, "directory served to plain GET requests"),
 	SWITCH("init", init, "create the extension and its store first, if they are missing"),
 	TEXT("log-level", log_level, "info", "debug, info, warning or error"),
+	COUNT("workers", workers, "0", 0, 64,
+		  "processes that share the port under a supervisor; 0: this one serves alone"),
 	COUNT("writers", writers, "2", 1, 64, "database connections that commit"),
 	COUNT("readers", readers, "2", 1, 64, "database connections that read"),
 	COUNT("max-connections", max_connections, "10000", 1, 1000000, "open sockets"),

@@ -16,6 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifndef RELAY_VERSION
+#define RELAY_VERSION "1.0"
+#endif
+
 typedef struct Config
 {
 	char *listen; /* "host:port"; an empty host means every address */
@@ -26,6 +30,7 @@ typedef struct Config
 	char *log_level;
 	bool init; /* create extension and store first */
 	bool check; /* only judge the configuration */
+	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */
 	int64_t writers; /* database connections that commit batches */
 	int64_t readers; /* database connections that fetch */
 	int64_t max_connections; /* sockets, HTTP included */

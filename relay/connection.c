@@ -146,6 +146,7 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 	connection->state = CONNECTION_CLOSING;
 	connection->closing_since = loop_now();
 	connection->close_code = code;
+	metrics_add(METRIC_CONNECTIONS_CLOSED_BY_US, 1);
 	snprintf(connection->close_reason, sizeof connection->close_reason, "%s", reason);
 	log_event(code == CLOSE_GOING_AWAY ? LEVEL_DEBUG : LEVEL_INFO, "connection_closed_by_us",
 			  "{s:s, s:i, s:s}", "document", room_name(connection->room), "code", (int) code,

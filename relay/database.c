@@ -487,7 +487,10 @@ link_down(Link *link, const char *reason)
 			  "connection", link->number, "reason", reason, length, "in_flight",
 			  link->in_flight_count);
 	if (link->state == LINK_UP)
+	{
 		metrics_add(METRIC_DATABASE_UP, -1);
+		metrics_add(METRIC_DATABASE_DISCONNECTS, 1);
+	}
 	link->state = LINK_DOWN;
 	ev_io_stop(loop_ev(), &link->io);
 	PQfinish(link->pg);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board.h"
 #include "config.h"
 #include "database.h"
 #include "listener.h"
@@ -210,7 +211,7 @@ answer(struct lws *wsi, HttpSlot *slot, const char *path)
 		return begin_answer(wsi, slot, 200, "text/plain", strdup("ok\n"));
 	if (is_path(path, "readyz"))
 	{
-		bool ready = database_is_ready() && !loop_is_draining();
+		bool ready = database_is_ready() && board_is_ready(!loop_is_draining());
 
 		return begin_answer(wsi, slot, ready ? 200 : 503, "text/plain",
 							strdup(ready ? "ready\n" : "not ready\n"));
@@ -218,7 +219,7 @@ answer(struct lws *wsi, HttpSlot *slot, const char *path)
 	if (is_path(path, "metrics"))
 		return begin_answer(wsi, slot, 200,
 							"application/openmetrics-text; version=1.0.0; charset=utf-8",
-							metrics_text());
+							board_metrics_text());
 	return begin_answer(wsi, slot, 404, "text/plain", strdup("not found\n"));
 }
 

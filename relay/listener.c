@@ -24,7 +24,6 @@
 #include "loop.h"
 #include "metrics.h"
 
-#define MAX_SOCKETS 8 /* a host name may mean several addresses */
 #define ACCEPTS_PER_ROUND 64
 #define BACKLOG 4096
 #define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
@@ -57,7 +56,7 @@ struct Arrival /* a socket; the library's opaque pointer leads to it */
 	Arrival *next, *previous;
 };
 
-static ev_io watchers[MAX_SOCKETS];
+static ev_io watchers[LISTENER_MAX_SOCKETS];
 static int socket_count;
 static ev_timer pause_timer;
 static ArrivalList incomplete, complete; /* requests */
@@ -65,9 +64,9 @@ static int64_t handshakes; /* unfinished ones in the library */
 static int64_t sockets;
 static bool is_paused, is_stopped = true;
 
-static bool listen_at(const struct addrinfo *address, const char *port);
+static int listen_at(struct addrinfo *address, int port, bool is_shared);
+static void set_port(struct sockaddr *address, int port);
 static int bound_port(int fd);
-static bool write_port_file(int port);
 static void accept_some(struct ev_loop *, ev_io *, int);
 static void arrive(int fd);
 static void peek_request(struct ev_loop *, ev_io *, int);
@@ -87,13 +86,14 @@ static void refuse(int fd, const char *status);
 static void pause_accepting(bool pause);
 static void resume_later(struct ev_loop *, ev_timer *, int);
 
-bool
-listener_start(void)
+int
+listener_open(int *fds, int *port, bool is_shared)
 {
 	const char *colon = strrchr(config.listen, ':');
 	char *host = strndup(config.listen, (size_t) (colon - config.listen));
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	struct addrinfo *addresses = NULL;
+	int count = 0;
 
 	if (host != NULL && host[0] == '[' && host[strlen(host) - 1] == ']') /* [::1]:1234 */
 	{
@@ -108,23 +108,61 @@ listener_start(void)
 	{
 		log_event(LEVEL_ERROR, "listen_failed", "{s:s, s:s}", "listen", config.listen, "reason",
 				  gai_strerror(failure));
-		return false;
+		return 0;
 	}
-	for (struct addrinfo *a = addresses; a != NULL && socket_count < MAX_SOCKETS; a = a->ai_next)
-		listen_at(a, colon + 1);
-	freeaddrinfo(addresses);
-	if (socket_count == 0)
-		return false;
-	is_stopped = false;
-	ev_timer_init(&pause_timer, resume_later, PAUSE_SECONDS, 0.0);
-	int port = bound_port(watchers[0].fd);
+	for (struct addrinfo *a = addresses; a != NULL && count < LISTENER_MAX_SOCKETS; a = a->ai_next)
+	{
+		int fd = listen_at(a, *port, is_shared);
 
-	log_event(LEVEL_INFO, "listening", "{s:s, s:i}", "listen", config.listen, "port", port);
-	return write_port_file(port);
+		if (fd < 0)
+			continue;
+		fds[count++] = fd;
+		if (*port == 0) /* one port for all addresses */
+			*port = bound_port(fd);
+	}
+	freeaddrinfo(addresses);
+	return count;
 }
 
 void
-listener_stop(void)
+listener_start(const int *fds, int count)
+{
+	for (socket_count = 0; socket_count < count; socket_count++)
+	{
+		ev_io_init(&watchers[socket_count], accept_some, fds[socket_count], EV_READ);
+		ev_io_start(loop_ev(), &watchers[socket_count]);
+	}
+	is_stopped = false;
+	ev_timer_init(&pause_timer, resume_later, PAUSE_SECONDS, 0.0);
+	log_event(LEVEL_INFO, "listening", "{s:s, s:i}", "listen", config.listen, "port",
+			  bound_port(watchers[0].fd));
+}
+
+/* Written beside and renamed, so that who waits for the file never reads half of it. */
+bool
+listener_write_port_file(int port)
+{
+	char *beside;
+
+	if (config.port_file == NULL)
+		return true;
+	if (asprintf(&beside, "%s.new", config.port_file) < 0)
+		return false;
+	FILE *file = fopen(beside, "w");
+	bool ok = file != NULL && fprintf(file, "%d\n", port) > 0;
+
+	if (file != NULL && fclose(file) != 0)
+		ok = false;
+	ok = ok && rename(beside, config.port_file) == 0;
+	if (!ok)
+		log_event(LEVEL_ERROR, "port_file_failed", "{s:s, s:s}", "file", config.port_file, "reason",
+				  strerror(errno));
+	free(beside);
+	return ok;
+}
+
+void
+listener_stop_accepting(void)
 {
 	for (int i = 0; i < socket_count; i++)
 	{
@@ -133,12 +171,24 @@ listener_stop(void)
 	}
 	socket_count = 0;
 	is_stopped = true;
+	if (ev_is_active(&pause_timer))
+		ev_timer_stop(loop_ev(), &pause_timer);
+}
+
+bool
+listener_is_idle(void)
+{
+	return sockets == 0;
+}
+
+void
+listener_stop(void)
+{
+	listener_stop_accepting();
 	while (incomplete.first != NULL)
 		refuse_arrival(incomplete.first, UNAVAILABLE);
 	while (complete.first != NULL)
 		refuse_arrival(complete.first, UNAVAILABLE);
-	if (ev_is_active(&pause_timer))
-		ev_timer_stop(loop_ev(), &pause_timer);
 }
 
 void
@@ -183,17 +233,22 @@ listener_socket_gone(struct lws *wsi)
 		arrival_free(arrival);
 }
 
-static bool
-listen_at(const struct addrinfo *address, const char *port)
+/* -1 after logging why. */
+static int
+listen_at(struct addrinfo *address, int port, bool is_shared)
 {
 	static const int on = 1;
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		return false; /* a family this kernel lacks */
+		return -1; /* a family this kernel lacks */
+	if (port != 0)
+		set_port(address->ai_addr, port);
+	bool is_given = port != 0 || strcmp(strrchr(config.listen, ':'), ":0") != 0;
+
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	/* several relays on one port share its connections; but not on one that was given by chance */
-	if (strcmp(port, "0") != 0)
+	if (is_given || is_shared)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 	if (address->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
@@ -202,12 +257,18 @@ listen_at(const struct addrinfo *address, const char *port)
 		log_event(LEVEL_ERROR, "listen_failed", "{s:s, s:s}", "listen", config.listen, "reason",
 				  strerror(errno));
 		close(fd);
-		return false;
+		return -1;
 	}
-	ev_io_init(&watchers[socket_count], accept_some, fd, EV_READ);
-	ev_io_start(loop_ev(), &watchers[socket_count]);
-	socket_count++;
-	return true;
+	return fd;
+}
+
+static void
+set_port(struct sockaddr *address, int port)
+{
+	if (address->sa_family == AF_INET6)
+		((struct sockaddr_in6 *) address)->sin6_port = htons((uint16_t) port);
+	else
+		((struct sockaddr_in *) address)->sin_port = htons((uint16_t) port);
 }
 
 static int
@@ -220,29 +281,6 @@ bound_port(int fd)
 		return 0;
 	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *) &address)->sin6_port
 											   : ((struct sockaddr_in *) &address)->sin_port);
-}
-
-/* Written beside and renamed, so that who waits for the file never reads half of it. */
-static bool
-write_port_file(int port)
-{
-	char *beside;
-
-	if (config.port_file == NULL)
-		return true;
-	if (asprintf(&beside, "%s.new", config.port_file) < 0)
-		return false;
-	FILE *file = fopen(beside, "w");
-	bool ok = file != NULL && fprintf(file, "%d\n", port) > 0;
-
-	if (file != NULL && fclose(file) != 0)
-		ok = false;
-	ok = ok && rename(beside, config.port_file) == 0;
-	if (!ok)
-		log_event(LEVEL_ERROR, "port_file_failed", "{s:s, s:s}", "file", config.port_file, "reason",
-				  strerror(errno));
-	free(beside);
-	return ok;
 }
 
 static void

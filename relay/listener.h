@@ -22,9 +22,31 @@ struct lws;
  * first request; all answers say "Connection: close". */
 const char *listener_request_path(struct lws *wsi);
 
-/* Listens as config.listen says and writes config.port_file; false after logging why. */
-bool listener_start(void);
+enum
+{
+	LISTENER_MAX_SOCKETS = 8 /* a host name may mean several addresses */
+};
 
+/*
+ * Opens listening sockets as config.listen says, into fds, and returns how many; 0 after logging
+ * why.  A port of 0 in *port is the one of config.listen; it gets the real one.  is_shared: others
+ * of ours listen on the port, too, whatever it is.
+ */
+int listener_open(int *fds, int *port, bool is_shared);
+
+/* These sockets become the listener's; it takes connections from then on. */
+void listener_start(const int *fds, int count);
+
+/* Tells config.port_file; false after logging why. */
+bool listener_write_port_file(int port);
+
+/* Accepts no more; requests that are on their way are answered. */
+void listener_stop_accepting(void);
+
+/* No socket is open any more. */
+bool listener_is_idle(void);
+
+/* Refuses what has not become a request. */
 void listener_stop(void);
 
 /* Hands complete requests to the library. */

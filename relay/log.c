@@ -15,6 +15,7 @@
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static LogLevel least_level = LEVEL_INFO;
+static int own_worker;
 
 static json_t *event_new(LogLevel level, const char *event);
 static void write_line(char *line);
@@ -38,12 +39,20 @@ log_set_level(LogLevel level)
 }
 
 void
+log_set_worker(int worker)
+{
+	own_worker = worker;
+}
+
+void
 log_event(LogLevel level, const char *event, const char *fields, ...)
 {
 	if (level < least_level)
 		return;
 	json_t *object = event_new(level, event);
 
+	if (own_worker > 0)
+		json_object_set_new(object, "worker", json_integer(own_worker));
 	if (fields != NULL)
 	{
 		va_list values;

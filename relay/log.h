@@ -27,6 +27,9 @@ bool log_level_find(const char *name, LogLevel *level);
 /* What is below this level is not written; info at first. */
 void log_set_level(LogLevel level);
 
+/* Each line tells which of several workers writes it; 0: there is one process only. */
+void log_set_worker(int worker);
+
 /* fields is jansson's format of one object, or NULL for an event without fields. */
 void log_event(LogLevel level, const char *event, const char *fields, ...);
 

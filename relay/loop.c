@@ -18,6 +18,7 @@
 #include <sysexits.h>
 
 #include "batch.h"
+#include "board.h"
 #include "bus.h"
 #include "config.h"
 #include "connection.h"
@@ -36,6 +37,7 @@
 #define COMMIT_SECONDS 5.0 /* for what is in flight to be committed */
 #define GOODBYE_SECONDS 1.0 /* for other relays and SQL to be told */
 #define DRAIN_TICK 0.02
+#define BEAT_SECONDS 1.0
 
 typedef enum DrainPhase
 {
@@ -50,14 +52,18 @@ static struct lws_context *context;
 static struct lws_vhost *vhost;
 static ev_prepare round_end;
 static ev_signal on_term, on_int;
-static ev_timer drain_tick;
+static ev_timer drain_tick, beat_timer;
 static DrainPhase drain_phase;
-static double phase_since, away_seconds;
+static double phase_since, away_seconds, watchdog_seconds;
 static bool was_ready;
+static const int *listening_sockets;
+static int listening_count; /* 0: the listener has them */
 static int end_status;
 
+static void listen_now(void);
 static void raise_file_limit(void);
 static void end_round(struct ev_loop *, ev_prepare *, int);
+static void beat(struct ev_loop *, ev_timer *, int);
 static void begin_drain(struct ev_loop *, ev_signal *, int);
 static void drain(struct ev_loop *, ev_timer *, int);
 static void enter_phase(DrainPhase phase);
@@ -106,13 +112,29 @@ loop_start(void)
 	ev_signal_init(&on_term, begin_drain, SIGTERM);
 	ev_signal_init(&on_int, begin_drain, SIGINT);
 	ev_signal_start(ev, &on_term);
-	ev_signal_start(ev, &on_int);
+	struct sigaction action;
+
+	/* a worker's supervisor tells it once */
+	if (sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+		ev_signal_start(ev, &on_int);
+	watchdog_seconds = service_watchdog_seconds();
+	bool is_watched = watchdog_seconds > 0.0 && watchdog_seconds < BEAT_SECONDS;
+	double seconds = is_watched ? watchdog_seconds : BEAT_SECONDS;
+
+	ev_timer_init(&beat_timer, beat, seconds, seconds);
+	ev_timer_start(ev, &beat_timer);
 	return true;
 }
 
 int
-loop_run(void)
+loop_run(const int *sockets, int count)
 {
+	listening_sockets = sockets;
+	listening_count = count;
+	/* who still serves takes the connections until we can do it as well; else they need not wait
+	 * for the database outside */
+	if (!board_is_replacement())
+		listen_now();
 	ev_run(ev, 0);
 	return end_status;
 }
@@ -135,6 +157,7 @@ loop_stop(void)
 		ev_signal_stop(ev, &on_term);
 		ev_signal_stop(ev, &on_int);
 		ev_timer_stop(ev, &drain_tick);
+		ev_timer_stop(ev, &beat_timer);
 		ev_loop_destroy(ev);
 	}
 }
@@ -161,6 +184,14 @@ bool
 loop_is_draining(void)
 {
 	return drain_phase != DRAIN_NOT;
+}
+
+static void
+listen_now(void)
+{
+	if (listening_count > 0)
+		listener_start(listening_sockets, listening_count);
+	listening_count = 0;
 }
 
 /*
@@ -197,8 +228,20 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	if (!was_ready && database_is_ready())
 	{
 		was_ready = true;
+		listen_now();
+		board_set_state(BOARD_READY);
 		service_tell("READY=1");
 	}
+}
+
+/* Whoever watches us sees that the loop turns. */
+static void
+beat(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void) loop, (void) watcher, (void) events;
+	board_beat();
+	if (watchdog_seconds > 0.0)
+		service_tell("WATCHDOG=1");
 }
 
 static void
@@ -214,12 +257,14 @@ begin_drain(struct ev_loop *loop, ev_signal *watcher, int events)
 
 	log_event(LEVEL_INFO, "draining", "{s:i, s:I}", "signal", watcher->signum, "connections",
 			  (json_int_t) connection_count());
+	board_set_state(BOARD_DRAINING);
 	service_tell("STOPPING=1");
 	away_seconds = config.drain > 0 ? (double) config.drain : count / AWAY_PER_SECOND;
 	if (config.drain == 0 && away_seconds > AWAY_MOST)
 		away_seconds = AWAY_MOST;
 	enter_phase(DRAIN_CONNECTIONS);
-	listener_stop();
+	listening_count = 0;
+	listener_stop_accepting();
 	ev_timer_init(&drain_tick, drain, 0.0, DRAIN_TICK);
 	ev_timer_start(loop, &drain_tick);
 }
@@ -238,7 +283,8 @@ drain(struct ev_loop *loop, ev_timer *watcher, int events)
 	{
 		case DRAIN_CONNECTIONS:
 			connection_send_away(away_seconds > 0.0 ? (waited + DRAIN_TICK) / away_seconds : 1.0);
-			if (connection_count() == 0 || waited > away_seconds + CLOSING_SECONDS)
+			if ((connection_count() == 0 && listener_is_idle()) ||
+				waited > away_seconds + CLOSING_SECONDS)
 				enter_phase(DRAIN_BATCHES);
 			break;
 		case DRAIN_BATCHES:

@@ -19,8 +19,8 @@ struct lws_vhost;
 /* Makes loop, libwebsockets context and vhost; false after logging why. */
 bool loop_start(void);
 
-/* Runs until loop_end(); returns the status given to it. */
-int loop_run(void);
+/* Takes connections from these sockets and runs until loop_end(); returns the status given to it. */
+int loop_run(const int *sockets, int count);
 
 void loop_end(int status);
 

@@ -4,9 +4,12 @@
  * Here: start and end.  README.md draws the way of a frame; each header is a page about its part.
  */
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "batch.h"
+#include "board.h"
 #include "bus.h"
 #include "catch_up.h"
 #include "config.h"
@@ -15,10 +18,14 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "metrics.h"
 #include "presence.h"
 #include "room.h"
+#include "supervisor.h"
 
-static int serve(void);
+static int run(char **argv);
+static bool init_apart(void);
+static int serve(const int *sockets, int count);
 
 int
 main(int argc, char **argv)
@@ -26,13 +33,47 @@ main(int argc, char **argv)
 	int status = config_read(argc, argv);
 
 	if (status < 0)
-		status = config.init && !database_init() ? EX_UNAVAILABLE : serve();
+		status = run(argv);
 	config_free();
 	return status;
 }
 
+/* As a worker, as a supervisor, or alone. */
 static int
-serve(void)
+run(char **argv)
+{
+	SupervisedWorker worker;
+	int sockets[LISTENER_MAX_SOCKETS], port = 0;
+
+	if (supervisor_is_over_us(&worker))
+		return serve(worker.fds, worker.fd_count);
+	if (config.init && !(config.workers > 0 ? init_apart() : database_init()))
+		return EX_UNAVAILABLE;
+	if (config.workers > 0)
+		return supervisor_run(argv);
+	metrics_use_cell(NULL);
+	int count = listener_open(sockets, &port, false);
+
+	if (count == 0 || !listener_write_port_file(port))
+		return EX_UNAVAILABLE;
+	return serve(sockets, count);
+}
+
+/* In a process of its own: the supervisor keeps free of database connections. */
+static bool
+init_apart(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(database_init() ? EX_OK : EX_UNAVAILABLE);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+		   WEXITSTATUS(status) == EX_OK;
+}
+
+static int
+serve(const int *sockets, int count)
 {
 	int status = EX_OSERR;
 
@@ -41,12 +82,11 @@ serve(void)
 		room_start();
 		catch_up_start();
 		presence_start();
-		bus_start(0);
+		bus_start(board_predecessor());
+		board_set_relay(bus_own_relay());
 		connection_start();
-		if (!listener_start())
-			status = EX_UNAVAILABLE;
-		else if (database_start(&bus_events))
-			status = loop_run();
+		if (database_start(&bus_events))
+			status = loop_run(sockets, count);
 		listener_stop();
 		database_stop();
 		batch_stop();

@@ -1,19 +1,27 @@
 /*
- * metrics.c: the table of counters and gauges.
+ * metrics.c: the tables of counters, gauges and histograms, and their text.
  *
- * Here: names, help, text.  Not here: the HTTP answer (http.c).
+ * Here: names, help, text.  Not here: the HTTP answer (http.c), cells of several workers (board.c).
  */
 #include "metrics.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+
+#define PREFIX "ydoc_relay_"
 
 typedef struct MetricInfo
 {
 	const char *name;
 	bool is_counter;
 	const char *help;
+	double scale; /* of a gauge that is no whole number; 0: it is one */
 } MetricInfo;
 
 #define COUNTER(metric_name, help_text)                            \
@@ -24,12 +32,20 @@ typedef struct MetricInfo
 	{                                                               \
 		.name = metric_name, .is_counter = false, .help = help_text \
 	}
+#define SCALED(metric_name, unit, help_text)                                       \
+	{                                                                              \
+		.name = metric_name, .is_counter = false, .help = help_text, .scale = unit \
+	}
 
 static const MetricInfo infos[METRIC_COUNT] = {
+	[METRIC_START_TIME] =
+		GAUGE("start_time_seconds", "When the process started, seconds since 1970"),
 	[METRIC_CONNECTIONS] = GAUGE("connections", "WebSocket connections open now"),
 	[METRIC_CONNECTIONS_OPENED] = COUNTER("connections_opened", "WebSocket connections upgraded"),
 	[METRIC_CONNECTIONS_REFUSED] =
 		COUNTER("connections_refused", "Sockets or upgrades turned away"),
+	[METRIC_CONNECTIONS_CLOSED_BY_US] =
+		COUNTER("connections_closed_by_relay", "WebSocket connections that the relay closed"),
 	[METRIC_HANDSHAKES] = GAUGE("handshakes", "Sockets whose first request is not complete"),
 	[METRIC_ROOMS] = GAUGE("rooms", "Documents open now"),
 	[METRIC_ROOMS_CLOSED] = COUNTER("rooms_closed", "Open documents that were deleted or renamed"),
@@ -55,6 +71,10 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_NOTIFICATIONS] = COUNTER("notifications", "Notifications from the database"),
 	[METRIC_NOTIFICATIONS_FOREIGN] =
 		COUNTER("notifications_foreign", "Messages between relays that no relay has sealed"),
+	[METRIC_NOTIFY_QUEUE_USAGE] =
+		SCALED("notify_queue_usage_ratio", 1e-6, "Share of the server's notification queue in use"),
+	[METRIC_NOTIFIES] =
+		GAUGE("notifies", "1 while commits of this relay raise notifications, 0 while it polls"),
 	[METRIC_RELAYS] = GAUGE("other_relays", "Other relays on the database that live"),
 	[METRIC_PRESENCE_CLIENTS] = GAUGE("presence_clients", "Awareness states of clients here"),
 	[METRIC_PRESENCE_BYTES] = GAUGE("presence_bytes", "Memory that awareness states take"),
@@ -65,24 +85,102 @@ static const MetricInfo infos[METRIC_COUNT] = {
 		COUNTER("presence_refused", "Awareness entries too large, too many or not JSON"),
 	[METRIC_DATABASE_UP] = GAUGE("database_connections_up", "Database connections that work"),
 	[METRIC_DATABASE_CONNECTS] = COUNTER("database_connects", "Database connections established"),
+	[METRIC_DATABASE_DISCONNECTS] = COUNTER("database_disconnects", "Database connections lost"),
+	[METRIC_WORKER_FAILURES] =
+		COUNTER("worker_failures", "Processes of the worker that ended in no order"),
 };
 
-static int64_t values[METRIC_COUNT];
+static const MetricInfo histogram_infos[HISTOGRAM_COUNT] = {
+	[HISTOGRAM_QUEUE] = {.name = "update_queue_seconds",
+						 .help = "From an update's arrival to its batch's departure"},
+	[HISTOGRAM_COMMIT] = {.name = "commit_seconds",
+						  .help = "From a batch's departure to the answer that it is committed"},
+	[HISTOGRAM_DELIVERY] = {.name = "update_delivery_seconds",
+							.help = "From an update's arrival to its way to the other members"},
+};
+
+static const struct
+{
+	double most;
+	const char *text;
+} bounds[METRIC_BUCKETS] = {
+	{0.0005, "0.0005"}, {0.001, "0.001"}, {0.0025, "0.0025"}, {0.005, "0.005"}, {0.01, "0.01"},
+	{0.025, "0.025"},   {0.05, "0.05"},   {0.1, "0.1"},       {0.25, "0.25"},   {0.5, "0.5"},
+	{1.0, "1.0"},       {2.5, "2.5"},     {5.0, "5.0"},       {10.0, "10.0"},   {1e300, "+Inf"},
+};
+
+static MetricsCell first_cell;
+static MetricsCell *cell = &first_cell;
+
+static void write_head(FILE *out, const MetricInfo *info, const char *type);
+static const char *unit_of(const char *name);
+static void write_label(FILE *out, const int *workers, int i);
+static void
+write_metric(FILE *out, const MetricsCell *cells, const int *workers, int count, Metric metric);
+static void write_histogram(FILE *out, const MetricsCell *cells, const int *workers, int count,
+							Histogram histogram);
 
 void
 metrics_add(Metric metric, int64_t amount)
 {
-	values[metric] += amount;
+	cell->values[metric] += amount;
 }
 
 void
 metrics_set(Metric metric, int64_t value)
 {
-	values[metric] = value;
+	cell->values[metric] = value;
+}
+
+void
+metrics_observe(Histogram histogram, double seconds)
+{
+	int i = 0;
+
+	while (i < METRIC_BUCKETS - 1 && seconds > bounds[i].most)
+		i++;
+	cell->buckets[histogram][i]++;
+	cell->sums[histogram] += seconds;
+}
+
+double
+metrics_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
+void
+metrics_use_cell(MetricsCell *other)
+{
+	cell = other != NULL ? other : &first_cell;
+	metrics_set(METRIC_START_TIME, (int64_t) time(NULL));
+}
+
+const MetricsCell *
+metrics_cell(void)
+{
+	return cell;
+}
+
+void
+metrics_cell_add(MetricsCell *sum, const MetricsCell *more, int with_gauges)
+{
+	for (int i = 0; i < METRIC_COUNT; i++)
+		if (infos[i].is_counter || with_gauges)
+			sum->values[i] += more->values[i];
+	for (int i = 0; i < HISTOGRAM_COUNT; i++)
+	{
+		sum->sums[i] += more->sums[i];
+		for (int k = 0; k < METRIC_BUCKETS; k++)
+			sum->buckets[i][k] += more->buckets[i][k];
+	}
 }
 
 char *
-metrics_text(void)
+metrics_text(const MetricsCell *cells, const int *workers, int count)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -90,16 +188,93 @@ metrics_text(void)
 
 	if (out == NULL)
 		return NULL;
+	fputs("# TYPE " PREFIX "build info\n# HELP " PREFIX "build Which relay this is.\n" PREFIX
+		  "build_info{version=\"" RELAY_VERSION "\"} 1\n",
+		  out);
 	for (int i = 0; i < METRIC_COUNT; i++)
-	{
-		const MetricInfo *info = &infos[i];
-
-		fprintf(out, "# TYPE ydoc_relay_%s %s\n", info->name,
-				info->is_counter ? "counter" : "gauge");
-		fprintf(out, "# HELP ydoc_relay_%s %s.\n", info->name, info->help);
-		fprintf(out, "ydoc_relay_%s%s %" PRId64 "\n", info->name, info->is_counter ? "_total" : "",
-				values[i]);
-	}
+		write_metric(out, cells, workers, count, (Metric) i);
+	for (int i = 0; i < HISTOGRAM_COUNT; i++)
+		write_histogram(out, cells, workers, count, (Histogram) i);
 	fputs("# EOF\n", out);
-	return fclose(out) == 0 ? text : NULL;
+	bool ok = ferror(out) == 0;
+
+	if (fclose(out) == 0 && ok)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void
+write_head(FILE *out, const MetricInfo *info, const char *type)
+{
+	const char *unit = unit_of(info->name);
+
+	fprintf(out, "# TYPE " PREFIX "%s %s\n", info->name, type);
+	if (unit != NULL)
+		fprintf(out, "# UNIT " PREFIX "%s %s\n", info->name, unit);
+	fprintf(out, "# HELP " PREFIX "%s %s.\n", info->name, info->help);
+}
+
+/* A name that has a unit ends in it. */
+static const char *
+unit_of(const char *name)
+{
+	static const char *const units[] = {"bytes", "seconds", "ratio"};
+	const char *last = strrchr(name, '_');
+
+	for (size_t i = 0; last != NULL && i < sizeof units / sizeof units[0]; i++)
+		if (strcmp(last + 1, units[i]) == 0)
+			return units[i];
+	return NULL;
+}
+
+static void
+write_label(FILE *out, const int *workers, int i)
+{
+	if (workers != NULL)
+		fprintf(out, "{worker=\"%d\"}", workers[i]);
+}
+
+static void
+write_metric(FILE *out, const MetricsCell *cells, const int *workers, int count, Metric metric)
+{
+	const MetricInfo *info = &infos[metric];
+
+	write_head(out, info, info->is_counter ? "counter" : "gauge");
+	for (int i = 0; i < count; i++)
+	{
+		fprintf(out, PREFIX "%s%s", info->name, info->is_counter ? "_total" : "");
+		write_label(out, workers, i);
+		if (info->scale != 0.0)
+			fprintf(out, " %.6f\n", (double) cells[i].values[metric] * info->scale);
+		else
+			fprintf(out, " %" PRId64 "\n", cells[i].values[metric]);
+	}
+}
+
+static void
+write_histogram(FILE *out, const MetricsCell *cells, const int *workers, int count,
+				Histogram histogram)
+{
+	const MetricInfo *info = &histogram_infos[histogram];
+
+	write_head(out, info, "histogram");
+	for (int i = 0; i < count; i++)
+	{
+		int64_t seen = 0;
+
+		for (int k = 0; k < METRIC_BUCKETS; k++)
+		{
+			seen += cells[i].buckets[histogram][k];
+			fprintf(out, PREFIX "%s_bucket{", info->name);
+			if (workers != NULL)
+				fprintf(out, "worker=\"%d\",", workers[i]);
+			fprintf(out, "le=\"%s\"} %" PRId64 "\n", bounds[k].text, seen);
+		}
+		fprintf(out, PREFIX "%s_sum", info->name);
+		write_label(out, workers, i);
+		fprintf(out, " %.9f\n" PREFIX "%s_count", cells[i].sums[histogram], info->name);
+		write_label(out, workers, i);
+		fprintf(out, " %" PRId64 "\n", seen);
+	}
 }

@@ -212,10 +212,12 @@ export async function startDetour (database) {
 
 // ---- the relay ----
 
-export async function startRelay (database, { static: pages, port = 0, arguments: more = [] } = {}) {
+export const relayProgram = process.env.YDOC_RELAY ?? join(top, 'build/ydoc-relay')
+
+export async function startRelay (database,
+  { static: pages, port = 0, arguments: more = [], env = {}, program = relayProgram } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-relay-'))
   const portFile = join(directory, 'port')
-  const program = process.env.YDOC_RELAY ?? join(top, 'build/ydoc-relay')
   const relay = { log: '' }
   const abandon = () => {
     relay.child?.kill('SIGKILL')
@@ -229,7 +231,7 @@ export async function startRelay (database, { static: pages, port = 0, arguments
       '--listen', `127.0.0.1:${port}`, '--port-file', portFile,
       ...(database.pooled ? ['--database', database.pooled, '--listen-database', database.conninfo] : ['--database', database.conninfo]),
       ...(pages ? ['--static', pages] : []), ...more
-    ], { stdio: ['ignore', 'inherit', 'pipe'] })
+    ], { stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, ...env } })
     child.stderr.on('data', chunk => { relay.log += chunk })
     relay.child = child
     relay.ended = new Promise(resolve => child.on('exit', (code, signal) => resolve({ code, signal })))
