@@ -69,6 +69,7 @@ static bool open_sockets(Worker *worker);
 static void close_sockets(Worker *worker);
 static void block_signals(sigset_t *signals);
 static void handle_signal(int signal_number);
+static void stop(void);
 static double pause_seconds(void);
 static void turn(void);
 static void start(Worker *worker);
@@ -183,15 +184,7 @@ handle_signal(int signal_number)
 		case SIGTERM:
 		case SIGINT:
 			log_event(LEVEL_INFO, "draining", "{s:i}", "signal", signal_number);
-			if (!is_stopping)
-				service_tell("STOPPING=1");
-			is_stopping = true;
-			for (int i = 0; i < worker_count; i++)
-			{
-				close_sockets(&workers[i]);
-				end(&workers[i].now);
-				end(&workers[i].old);
-			}
+			stop();
 			break;
 		case SIGHUP:
 		case SIGUSR2:
@@ -201,6 +194,20 @@ handle_signal(int signal_number)
 				begin_roll();
 			break;
 		default: break; /* a child, or the time */
+	}
+}
+
+static void
+stop(void)
+{
+	if (!is_stopping)
+		service_tell("STOPPING=1");
+	is_stopping = true;
+	for (int i = 0; i < worker_count; i++)
+	{
+		close_sockets(&workers[i]);
+		end(&workers[i].now);
+		end(&workers[i].old);
 	}
 }
 
@@ -321,13 +328,19 @@ ended(Worker *worker, Process *process, int status)
 			  WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	board_give_back(process->cell, in_order);
 	process->pid = 0;
-	if (is_stopping && !in_order)
+	if (is_stopping && !in_order && end_status == EX_OK)
 		end_status = EX_SOFTWARE;
 	if (is_stopping || process == &worker->old)
 		return;
 	if (worker->old.pid != 0 && worker->old.told_to_end_at == 0.0) /* it was to replace that one */
 	{
 		give_up_roll(worker);
+		return;
+	}
+	if (!was_ready && WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG)
+	{
+		stop(); /* it has said what is wrong, and the next one would say the same */
+		end_status = EX_CONFIG;
 		return;
 	}
 	worker->restart_at = metrics_clock() + (is_old_age ? 0.0 : worker->backoff);

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import * as Y from 'yjs'
 
-import { closeAll, open, raw, relayProgram, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, open, raw, relayProgram, sleep, startDatabase, startPooler, startRelay, until } from './harness.mjs'
 import { openMetrics, value } from './openmetrics.mjs'
 
 let database
@@ -146,6 +146,13 @@ test('a worker that dies again and again is started with pauses', async () => {
   } finally {
     await relay.stop()
   }
+})
+
+test('what is wrong with the configuration for one is so for all', async () => {
+  const pooler = await startPooler(database)
+  const relay = await startRelay({ conninfo: pooler.conninfo }, { arguments: ['--workers', '2'] })
+  assert.equal((await relay.ended).code, 78) // a listener may not go through a pooler
+  await pooler.stop()
 })
 
 for (const signal of ['SIGHUP', 'SIGUSR2']) {
