@@ -16,11 +16,13 @@
 #include "database.h"
 #include "log.h"
 #include "metrics.h"
+#include "notify_queue.h"
 #include "room.h"
 
 #define MAX_ITEMS 1000
 #define MAX_BYTES (4 << 20) /* a batch takes one update more when it is below */
 #define MAX_WRITERS 64
+#define LIMIT_EXCEEDED "54000" /* program_limit_exceeded: a full notification queue, too */
 
 typedef struct BatchItem
 {
@@ -236,11 +238,12 @@ batch_send(Batch *batch)
 	database_write_array_header(batch->updates.data, DATABASE_BYTEA, false, batch->count);
 	database_write_array_header(batch->actors.data, DATABASE_TEXT, true, batch->count);
 	database_write_array_header(batch->known_epochs.data, DATABASE_INT8, false, batch->count);
-	batch->query = (DatabaseQuery){STATEMENT_APPLY,
-								   batch_done,
-								   {buffer_view(&batch->documents), buffer_view(&batch->updates),
-									buffer_view(&batch->actors), buffer_view(&batch->known_epochs)},
-								   NULL};
+	batch->query =
+		(DatabaseQuery){notify_queue_is_avoided() ? STATEMENT_APPLY_SILENTLY : STATEMENT_APPLY,
+						batch_done,
+						{buffer_view(&batch->documents), buffer_view(&batch->updates),
+						 buffer_view(&batch->actors), buffer_view(&batch->known_epochs)},
+						NULL};
 	database_submit(batch->writer, &batch->query);
 	batch->sent_at = metrics_clock();
 	for (uint32_t i = 0; i < batch->count; i++)
@@ -265,7 +268,8 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 	else if (strncmp(answer->sqlstate, "57", 2) == 0)
 		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
 			connection_close(batch->items[i].connection, CLOSE_GOING_AWAY, "relay is restarting");
-	else if (batch->count > 1)
+	else if (batch->count > 1 ||
+			 (strcmp(answer->sqlstate, LIMIT_EXCEEDED) == 0 && notify_queue_has_overflowed()))
 	{
 		split(batch);
 		return;

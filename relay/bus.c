@@ -20,12 +20,15 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "notify_queue.h"
 #include "peers.h"
 #include "presence_share.h"
 #include "room.h"
 #include "seal.h"
 
 #define SHARE_SECONDS 0.1 /* between two statements: 10 notifications a second and room at most */
+#define SLOW_SHARE_SECONDS 1.0 /* while the notification queue fills */
+#define MAX_WAITING 1024 /* payloads while the database is away: after it all is told anew */
 #define BEATS_PER_TIMEOUT 4
 #define LONELY_BEAT_SECONDS 10.0 /* while nobody is heard */
 #define WATCH_SECONDS 0.25
@@ -166,7 +169,8 @@ bus_share_soon(void)
 {
 	if (!ev_is_active(&share_timer) && !is_sharing)
 	{
-		double wait = shared_at + SHARE_SECONDS - loop_now();
+		double seconds = notify_queue_is_avoided() ? SLOW_SHARE_SECONDS : SHARE_SECONDS;
+		double wait = shared_at + seconds - loop_now();
 
 		ev_timer_set(&share_timer, wait > 0.0 ? wait : 0.0, 0.0);
 		ev_timer_start(loop_ev(), &share_timer);
@@ -463,7 +467,7 @@ tell(char kind, Bytes body)
 {
 	Buffer message = {0}, sealed = {0};
 
-	if (shared_key.size == 0 || body.size > MAX_BODY)
+	if (shared_key.size == 0 || body.size > MAX_BODY || payload_count >= MAX_WAITING)
 		return;
 	buffer_write_u8(&message, (uint8_t) kind);
 	buffer_write(&message, body);

@@ -88,6 +88,10 @@ static const Option options[] = {
 		  "what a room keeps for slow members before it fetches for them"),
 	COUNT("relay-timeout", relay_timeout, "4", 2, 60,
 		  "seconds of silence after which another relay and its people are gone"),
+	COUNT("notify-alarm", notify_alarm, "5", 1, 100,
+		  "percent of the server's notification queue in use that the log warns of"),
+	COUNT("notify-off", notify_off, "25", 1, 100,
+		  "percent at which the relay stops notifying and asks for news every second"),
 	COUNT("drain", drain, "0", 0, 3600,
 		  "seconds over which a relay that stops sends connections away; 0: 500 a second"),
 	SWITCH("check", check, "judge the configuration and end"),
@@ -340,6 +344,11 @@ judge(void)
 	if (strrchr(config.listen, ':') == NULL)
 	{
 		fprintf(stderr, "ydoc-relay: listen must be HOST:PORT, not \"%s\"\n", config.listen);
+		return false;
+	}
+	if (config.notify_off < config.notify_alarm)
+	{
+		fputs("ydoc-relay: notify-off must not be less than notify-alarm\n", stderr);
 		return false;
 	}
 	if (config.max_pending_bytes < config.max_message_bytes)

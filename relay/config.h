@@ -41,6 +41,8 @@ typedef struct Config
 	int64_t max_presence_bytes; /* all awareness states together */
 	int64_t max_presence_state_bytes; /* one awareness state */
 	int64_t relay_timeout; /* seconds of silence after which another relay is dead */
+	int64_t notify_alarm; /* percent of the notification queue in use that the log warns of */
+	int64_t notify_off; /* percent at which commits of ours stop notifying */
 	int64_t drain; /* seconds over which connections are sent away; 0: by their number */
 	int64_t max_room_log_bytes; /* frames a room keeps for members that are slow */
 } Config;

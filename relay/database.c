@@ -98,6 +98,17 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
 						 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
 						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4)"},
+	/* the setting lasts as long as the transaction: it must be made first, and a pooler may stand
+	 * between */
+	[STATEMENT_APPLY_SILENTLY] =
+		{"apply_silently",
+		 ROLE_WRITER,
+		 4,
+		 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
+		 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
+		 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s (setting),"
+		 " LATERAL ydoc.apply_batch($1, $2, $3, known_epochs => CASE s.setting WHEN 'off' THEN $4 "
+		 "END)"},
 	[STATEMENT_SYNC] = {"sync",
 						ROLE_READER,
 						3,
@@ -136,6 +147,13 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 							 {0},
 							 "SELECT ydoc_data.relay_presence_key()",
 							 .may_fail = true},
+	[STATEMENT_QUEUE_USAGE] =
+		{"queue_usage",
+		 ROLE_LISTENER,
+		 0,
+		 {0},
+		 "SELECT (pg_catalog.pg_notification_queue_usage() * 1000000)::bigint",
+		 .may_fail = true},
 };
 
 static Link *links;

@@ -31,12 +31,14 @@ enum
 typedef enum DatabaseStatement
 {
 	STATEMENT_APPLY, /* on a writer: documents, updates, actors, known epochs (arrays) */
+	STATEMENT_APPLY_SILENTLY, /* the same, but nobody is notified */
 	STATEMENT_SYNC, /* on a reader, like all below: document, state vector, known epoch */
 	STATEMENT_CHANGES, /* document, since, known epoch */
 	STATEMENT_HEADS, /* documents (array) */
 	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
 	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
 	STATEMENT_RELAY_KEY, /* no parameters */
+	STATEMENT_QUEUE_USAGE, /* no parameters; the notification queue's, in millionths */
 	STATEMENT_COUNT
 } DatabaseStatement;
 

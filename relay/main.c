@@ -19,6 +19,7 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "notify_queue.h"
 #include "presence.h"
 #include "room.h"
 #include "supervisor.h"
@@ -84,6 +85,7 @@ serve(const int *sockets, int count)
 		presence_start();
 		bus_start(board_predecessor());
 		board_set_relay(bus_own_relay());
+		notify_queue_start();
 		connection_start();
 		if (database_start(&bus_events))
 			status = loop_run(sockets, count);

@@ -105,3 +105,81 @@ test('while the database is away the relay is healthy, but not ready', async () 
     await own.stop()
   }
 })
+
+test('when the notification queue fills, the relay warns, then commits in silence and asks instead', { timeout: 120000 }, async () => {
+  const options = { arguments: ['--notify-alarm', '1', '--notify-off', '2'] }
+  const own = await startRelay(database, options)
+  const other = await startRelay(database, options)
+  const usage = async () => value(await scrape(own), 'ydoc_relay_notify_queue_usage_ratio')
+  const notifies = async of => value(await scrape(of), 'ydoc_relay_notifies')
+  // a session that listens and never reads: what others notify stays in the queue
+  const blocker = database.psql(['LISTEN nothing', "BEGIN; SELECT pg_sleep(600) AS blocker"]).catch(() => {})
+  const stuck = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%AS blocker'"
+  // each of these takes a page of the queue's million
+  const fill = pages => database.psql(`SELECT count(pg_notify('filler', repeat('x', 7000) || i)) FROM generate_series(1, ${pages}) AS i`)
+  try {
+    const ann = open(own, 'silent')
+    const ben = open(other, 'silent')
+    await Promise.all([ann.synced(), ben.synced()])
+    await until(async () => await database.psql(stuck) !== '')
+    const full = Number(await database.psql("SELECT pg_notification_queue_usage()"))
+    await fill(13000)
+    const percent = (Number(await database.psql('SELECT pg_notification_queue_usage()')) - full) * 100
+    assert.ok(percent > 1, `${percent} %`)
+    await until(() => /notify_queue_fills/.test(own.log))
+    assert.ok(await usage() > 0.01)
+    assert.equal(await notifies(own), 1)
+    await fill(Math.ceil(13000 * 1.2 / percent))
+    await until(async () => await notifies(own) === 0 && await notifies(other) === 0)
+    const before = await usage()
+    ann.text.insert(0, 'in silence')
+    await until(() => ben.text.toString() === 'in silence')
+    assert.equal(await database.text('silent'), 'in silence')
+    assert.match(own.log, /notify_off/)
+
+    await database.psql(`SELECT pg_terminate_backend(pid) FROM (${stuck}) AS s`)
+    await until(async () => await notifies(own) === 1 && await usage() < before)
+    const heard = value(await scrape(other), 'ydoc_relay_notifications')
+    ann.text.insert(0, 'aloud, not ')
+    await until(() => ben.text.toString() === 'aloud, not in silence')
+    assert.ok(value(await scrape(other), 'ydoc_relay_notifications') > heard)
+  } finally {
+    await database.psql(`SELECT pg_terminate_backend(pid) FROM (${stuck}) AS s`)
+    await blocker
+    closeAll()
+    await own.stop()
+    await other.stop()
+  }
+})
+
+test('what fails because the queue is full is committed in silence, and nobody is closed', { timeout: 60000 }, async () => {
+  // the queue's own error, from the same place: the commit
+  await database.psql(`
+    CREATE FUNCTION full_queue() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NEW.document = 'overflow' AND current_setting('ydoc.notify') = 'on' THEN
+        RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000';
+      END IF;
+      RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER full_queue AFTER INSERT ON ydoc_data.log DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION full_queue()`)
+  const own = await startRelay(database)
+  try {
+    const ann = open(own, 'overflow')
+    const ben = open(own, 'overflow')
+    await Promise.all([ann.synced(), ben.synced()])
+    let closes = 0
+    for (const one of [ann, ben]) one.provider.on('connection-close', () => closes++)
+    for (let i = 0; i < 20; i++) ann.text.insert(0, 'x')
+    await until(() => ben.text.length === 20)
+    assert.equal((await database.text('overflow')).length, 20)
+    assert.equal(closes, 0)
+    assert.match(own.log, /notify_off/)
+    await until(() => /notify_on/.test(own.log), 30000) // the queue has room: it tries again
+  } finally {
+    await database.psql('DROP TRIGGER full_queue ON ydoc_data.log')
+    closeAll()
+    await own.stop()
+  }
+})
