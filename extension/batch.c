@@ -28,6 +28,7 @@
 #include "due.h"
 #include "notify.h"
 #include "pg_ydoc.h"
+#include "stat.h"
 #include "store.h"
 #include "store_edit.h"
 #include "store_gone.h"
@@ -332,6 +333,8 @@ close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int
 											   .actor = last->actor};
 	document->log_rows++;
 	document->log_bytes += merged.size;
+	stat_count(STAT_LOG_ROWS, 1);
+	stat_count(STAT_LOG_BYTES, merged.size);
 	crdt_buffer_close(&merged);
 	pfree(updates);
 }
@@ -365,6 +368,7 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 	if (applied.changed)
 		cached->seq = ++document->head.seq;
 	item->seq = document->head.seq;
+	stat_count(applied.changed ? STAT_UPDATES_APPLIED : STAT_UPDATES_KNOWN, 1);
 	return applied.changed;
 }
 
@@ -646,6 +650,7 @@ put_item(FunctionCallInfo fcinfo, const BatchItem *item)
 					  (Datum) 0};
 	bool nulls[] = {false, refused, refused, !closes, !closes, !refused, !refused};
 
+	stat_count(STAT_UPDATES_REFUSED, refused);
 	if (refused)
 	{
 		values[5] = CStringGetTextDatum(unpack_sql_state(item->sqlstate));

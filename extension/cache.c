@@ -11,6 +11,7 @@
 
 #include "bridge.h"
 #include "pg_ydoc.h"
+#include "stat.h"
 
 typedef struct CacheSlot
 {
@@ -170,7 +171,17 @@ cache_release(CachedDocument *document)
 	document->bytes = MemoryContextMemAllocated(document->context, true);
 	cached_bytes += document->bytes;
 	while (cached_bytes > most && !dlist_is_empty(&by_use))
+	{
 		evict(dlist_tail_element(CachedDocument, by_use, &by_use));
+		stat_count(STAT_CACHE_EVICTIONS, 1);
+	}
+}
+
+void
+cache_measure(int64 *documents, int64 *bytes)
+{
+	*documents = slots == NULL ? 0 : hash_get_num_entries(slots);
+	*bytes = (int64) cached_bytes;
 }
 
 /* ---- transactions ---- */

@@ -57,6 +57,9 @@ void cache_touch(CachedDocument *document);
  * the caller's, and may be gone. */
 void cache_release(CachedDocument *document);
 
+/* How many this session keeps, and the memory they take. */
+void cache_measure(int64 *documents, int64 *bytes);
+
 /* Forgets a document that was taken or new. */
 void cache_drop(CachedDocument *document);
 

@@ -8,6 +8,7 @@
 #include "utils/memutils.h"
 
 #include "pg_ydoc.h"
+#include "stat.h"
 
 #define CHANNEL "ydoc"
 
@@ -84,8 +85,11 @@ send_all(void)
 	qsort(changed, changed_count, sizeof(ChangedDocument), by_name_and_time);
 	for (int i = 0; i < changed_count; i++)
 		if (i + 1 == changed_count || strcmp(changed[i].name, changed[i + 1].name) != 0)
+		{
 			Async_Notify(CHANNEL, psprintf(INT64_FORMAT " " INT64_FORMAT " %s", changed[i].epoch,
 										   changed[i].seq, changed[i].name));
+			stat_count(STAT_NOTIFICATIONS, 1);
+		}
 }
 
 static void

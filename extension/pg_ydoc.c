@@ -12,6 +12,7 @@
 #include "notify.h"
 #include "pg_ydoc.h"
 #include "projection.h"
+#include "stat.h"
 #include "store_edit.h"
 #include "worker.h"
 
@@ -109,6 +110,7 @@ _PG_init(void)
 	define_settings();
 	cache_register();
 	notify_register();
+	stat_register();
 	projection_register();
 	store_edit_register();
 	worker_register();

@@ -30,6 +30,7 @@
 #include "bridge.h"
 #include "crdt/update.h"
 #include "read.h"
+#include "stat.h"
 #include "store_edit.h"
 #include "store_gone.h"
 #include "value.h"
@@ -484,6 +485,7 @@ store_get(const StoreHead *head, CrdtError *error)
 		cache_drop(document);
 		document = NULL;
 	}
+	stat_count(document != NULL ? STAT_CACHE_HITS : STAT_CACHE_MISSES, 1);
 	if (document != NULL && document->seq == head->seq && document->edits == store_edit_count(head))
 		return document;
 	if (document == NULL)

@@ -35,6 +35,7 @@
 #include "notify.h"
 #include "pg_ydoc.h"
 #include "projection.h"
+#include "stat.h"
 #include "value.h"
 
 /* One edit. */
@@ -220,6 +221,8 @@ write_edited(const EditedDocument *document)
 						   document->security_context | SECURITY_LOCAL_USERID_CHANGE);
 	write_rows(document, update);
 	SetUserIdAndSecContext(user, security_context);
+	stat_count(STAT_LOG_ROWS, 1);
+	stat_count(STAT_LOG_BYTES, VARSIZE_ANY_EXHDR(update));
 	notify_changed(document->name, document->epoch, document->seq + 1);
 	move_cached(document);
 }
