@@ -385,6 +385,12 @@ print_help(void)
 		 "of the file; a flag wins over a variable, a variable over the file.  BYTES may end in K, "
 		 "M\n"
 		 "or G.  Clients connect to ws://HOST:PORT/DOCUMENT; plain GET serves --static, /healthz,\n"
-		 "/readyz and /metrics.  SIGTERM and SIGINT send everybody away, commit what is in "
-		 "flight, then end with\nstatus 0; a second one does not wait.");
+		 "/readyz and /metrics.\n\n"
+		 "SIGTERM and SIGINT send connections away one after the other, commit what is in flight "
+		 "and\n"
+		 "end with status 0; a second one does not wait.  With --workers, limits and database "
+		 "connections\n"
+		 "are each worker's own, and SIGHUP or SIGUSR2 replaces one worker after the other: with "
+		 "the\n"
+		 "program and the options as they are then.");
 }
