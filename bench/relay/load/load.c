@@ -332,6 +332,8 @@ take_presence(Client *client, Reader entries)
 		uint32_t clock = (uint32_t) read_varuint(&entries);
 
 		read_bytes(&entries);
+		if (number == client->number && clock > client->presence_clock)
+			client->presence_clock = clock; /* as in y-protocols: we go on from there */
 		/* what has been replaced by a newer state is of no interest to anybody */
 		if (number < 0 || number >= client_count || number == client->number ||
 			clients[number].presence_clock != clock ||
