@@ -1,7 +1,7 @@
 /*
  * encode.c: a document as an update, and its state vector (FORMAT 6.6, 5.2).
  */
-#include "document.h"
+#include "encode.h"
 
 #include <string.h>
 
@@ -227,31 +227,46 @@ write_waiting_news(const CrdtPending *pending, CrdtFormat format, CrdtBytes stat
 	return status;
 }
 
+CrdtStatus
+crdt_encode_with_waiting(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
+						 CrdtBytes integrated, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtBuffer deletes;
+	CrdtBuffer news;
+	CrdtBytes views[3] = {integrated};
+	size_t count = 1;
+	CrdtStatus status;
+
+	crdt_buffer_open(&deletes, &doc->host);
+	crdt_buffer_open(&news, &doc->host);
+	status = write_waiting_deletes(&doc->pending, format, &deletes, error);
+	if (status == CRDT_OK)
+		status = write_waiting_news(&doc->pending, format, state_vector, &news, error);
+	if (deletes.size > 0)
+		views[count++] = crdt_buffer_view(&deletes);
+	if (news.size > 0)
+		views[count++] = crdt_buffer_view(&news);
+	if (status == CRDT_OK)
+		status = crdt_update_merge(&doc->host, views, count, format, out, error);
+	crdt_buffer_close(&deletes);
+	crdt_buffer_close(&news);
+	return status;
+}
+
 /* Merges what is integrated, the deletes and the structs that wait. */
 static CrdtStatus
 encode_waiting(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector,
 			   const CrdtStateVector *vector, CrdtBuffer *out, CrdtError *error)
 {
-	CrdtStatus status = CRDT_OK;
-	CrdtBuffer parts[3];
-	CrdtBytes views[3];
-	size_t count = 0;
+	CrdtBuffer integrated;
+	CrdtStatus status;
 
-	for (size_t i = 0; i < 3; i++)
-		crdt_buffer_open(&parts[i], &doc->host);
-	if (!encode_integrated(doc, format, vector, &parts[0]))
-		status = crdt_error_no_memory(error);
-	if (status == CRDT_OK)
-		status = write_waiting_deletes(&doc->pending, format, &parts[1], error);
-	if (status == CRDT_OK)
-		status = write_waiting_news(&doc->pending, format, state_vector, &parts[2], error);
-	for (size_t i = 0; i < 3; i++)
-		if (parts[i].size > 0)
-			views[count++] = crdt_buffer_view(&parts[i]);
-	if (status == CRDT_OK)
-		status = crdt_update_merge(&doc->host, views, count, format, out, error);
-	for (size_t i = 0; i < 3; i++)
-		crdt_buffer_close(&parts[i]);
+	crdt_buffer_open(&integrated, &doc->host);
+	status = encode_integrated(doc, format, vector, &integrated)
+				 ? crdt_encode_with_waiting(doc, format, state_vector,
+											crdt_buffer_view(&integrated), out, error)
+				 : crdt_error_no_memory(error);
+	crdt_buffer_close(&integrated);
 	return status;
 }
 

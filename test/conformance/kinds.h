@@ -56,6 +56,10 @@ receiver_apply(Case *c, CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtA
  * with `pending` and the bytes that may go with it. */
 void expect_state(Case *c, CrdtDoc *doc, const json_t *expected);
 
+/* Asks for doc in slices of several sizes; whoever applies them must have it all in the end, and never
+ * anything that waits for a later one. */
+void expect_slices(Case *c, CrdtDoc *doc);
+
 /* Compares what is read of the roots {name: {kind, json}} with expected.  declared: they were
  * declared, so each must be there. */
 void expect_roots(Case *c, CrdtDoc *doc, const json_t *expected, bool declared);

@@ -98,6 +98,7 @@ expect_state(Case *c, CrdtDoc *doc, const json_t *expected)
 	expect_snapshot(c, doc, expected, "snapshot", CRDT_V1);
 	expect_snapshot(c, doc, expected, "snapshotV2", CRDT_V2);
 	expect_pending(c, doc, expected);
+	expect_slices(c, doc);
 }
 
 /* The document's snapshot, written; and read and written again. */

@@ -2,7 +2,7 @@
  * traces.c: people's editing sessions through the core.
  *
  * Of each trace: its updates one by one must end in Yjs's state and text; merged without a document
- * first, the same; the state, loaded and written again, must be the same bytes.  Of one writer's:
+ * first, the same; the state, loaded and written again, or sent in slices, must be the same bytes.  Of one writer's:
  * typed anew here, each edit must give the update that it gave there.
  */
 #include <getopt.h>
@@ -13,10 +13,13 @@
 #include <string.h>
 
 #include "../../extension/crdt/edit.h"
+#include "../../extension/crdt/slice.h"
 #include "../../extension/crdt/update.h"
 #include "../core/guard.h"
 #include "../core/host.h"
 #include "../core/trace.h"
+
+#define SLICE_BYTES 4096
 
 typedef struct TraceRun
 {
@@ -34,6 +37,7 @@ static void run_trace_of(const char *directory, const json_t *entry, size_t coun
 static void apply_one_by_one(TraceRun *run);
 static void apply_merged(TraceRun *run);
 static void load_state(TraceRun *run);
+static void send_in_slices(TraceRun *run);
 static void type_it_anew(TraceRun *run);
 static void expect_end(TraceRun *run, const char *how, TestHost *world, CrdtDoc *doc);
 static void
@@ -123,6 +127,7 @@ run_trace_of(const char *directory, const json_t *entry, size_t counts[2])
 	if (run.trace.update_count != update_count)
 		fail(&run, "reading", "updates", "not as many as the index says");
 	load_state(&run);
+	send_in_slices(&run);
 	if (update_count > 0)
 	{
 		apply_one_by_one(&run);
@@ -207,6 +212,42 @@ load_state(TraceRun *run)
 	guard_close(&guard);
 	expect_end(run, "loaded", &world, doc);
 	end_doc(run, "loaded", &world, doc);
+}
+
+/* The state goes to somebody in slices, as to a slow line. */
+static void
+send_in_slices(TraceRun *run)
+{
+	TestHost here;
+	TestHost there;
+	CrdtDoc *sender = new_doc(&here);
+	CrdtDoc *receiver = new_doc(&there);
+	CrdtSlices *slices = NULL;
+	CrdtError error = {0};
+	bool last = false;
+
+	if (crdt_doc_apply(sender, input_view(&run->trace.state), CRDT_V1, NULL, &error) != CRDT_OK ||
+		crdt_slices_open(sender, (CrdtBytes){NULL, 0}, SLICE_BYTES, &slices, &error) != CRDT_OK)
+		fail(run, "in slices", "load", error.message);
+	while (run->failures == 0 && !last)
+	{
+		CrdtBuffer slice;
+
+		crdt_buffer_open(&slice, &here.host);
+		if (crdt_slices_next(slices, &slice, &last, &error) != CRDT_OK ||
+			crdt_doc_apply(receiver, crdt_buffer_view(&slice), CRDT_V1, NULL, &error) != CRDT_OK)
+			fail(run, "in slices", "slice", error.message);
+		if (slice.size > SLICE_BYTES)
+			fail(run, "in slices", "slice", "is larger than it may be");
+		if (crdt_doc_is_waiting(receiver))
+			fail(run, "in slices", "slice", "waits for a later one");
+		crdt_buffer_close(&slice);
+	}
+	if (slices != NULL)
+		crdt_slices_close(slices);
+	expect_end(run, "in slices", &there, receiver);
+	end_doc(run, "in slices", &here, sender);
+	end_doc(run, "in slices", &there, receiver);
 }
 
 /* ---- typed anew ---- */

@@ -14,6 +14,7 @@
 
 #include "../../extension/crdt/edit.h"
 #include "../../extension/crdt/position.h"
+#include "../../extension/crdt/slice.h"
 #include "../../extension/crdt/snapshot.h"
 #include "../core/input.h"
 #include "../core/trace.h"
@@ -66,6 +67,27 @@ static CrdtStatus
 encode_what_waits_in_v2(Desk *desk, CrdtBuffer *out, CrdtError *error)
 {
 	return crdt_doc_encode(desk->doc, CRDT_V2, NOTHING, out, error);
+}
+
+/* All of them, one behind the other, and where the first ends. */
+static CrdtStatus
+encode_in_slices(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtSlices *slices;
+	bool last = false;
+	CrdtStatus status = crdt_slices_open(desk->doc, BYTES(cat_state_vector), 60, &slices, error);
+
+	if (status != CRDT_OK)
+		return status;
+	status = crdt_slices_next(slices, out, &last, error);
+	if (status == CRDT_OK)
+		status = crdt_slices_write_reached(slices, out, error);
+	while (status == CRDT_OK && !last)
+		status = crdt_slices_next(slices, out, &last, error);
+	crdt_slices_close(slices);
+	if (status != CRDT_OK)
+		out->size = 0;
+	return status;
 }
 
 static CrdtStatus
@@ -368,7 +390,9 @@ static const Step day[] = {
 	encode_what_waits,
 	encode_what_waits_in_v2,
 	show_what_waits,
+	encode_in_slices,
 	apply_everything,
+	encode_in_slices,
 	encode_for_someone,
 	encode_state_vector,
 	read_text,

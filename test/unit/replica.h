@@ -69,6 +69,7 @@ int run_reading_tests(void);
 int run_edit_tests(void);
 int run_lookback_tests(void);
 int run_update_tests(void);
+int run_slice_tests(void);
 int run_format_tests(void);
 int run_hostile_tests(void);
 int run_memory_tests(void);

@@ -26,6 +26,7 @@ main(int argc, char **argv)
 	failed += run_edit_tests();
 	failed += run_lookback_tests();
 	failed += run_update_tests();
+	failed += run_slice_tests();
 	failed += run_format_tests();
 	failed += run_hostile_tests();
 	failed += run_memory_tests();
