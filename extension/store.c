@@ -33,6 +33,7 @@
 #include "stat.h"
 #include "store_edit.h"
 #include "store_gone.h"
+#include "store_slices.h"
 #include "value.h"
 
 #define NAME_BYTES_MAX 1024
@@ -519,6 +520,16 @@ store_get_or_report(const StoreHead *head)
 	return document;
 }
 
+bool
+store_read_known_head(const char *name, int64 known_epoch, StoreHead *head)
+{
+	bool found = store_read_head(name, head);
+
+	if (!found || store_epoch_is_buried(known_epoch, head->buried))
+		store_report_gone(name, known_epoch, false);
+	return found;
+}
+
 /* ---- functions that read ---- */
 
 /* The document called by argument 0, decoded; NULL: there is none to be seen. */
@@ -539,18 +550,6 @@ result_outside(struct varlena *result)
 
 	memcpy(copy, result, size);
 	return PointerGetDatum(copy);
-}
-
-/* The document's row, for a caller who knows it at an epoch (0: does not say); false: there is none to be
- * seen.  An error if it is gone, or if what has its name is another document. */
-static bool
-read_head_or_report_gone(const char *name, int64 known_epoch, StoreHead *head)
-{
-	bool found = store_read_head(name, head);
-
-	if (!found || store_epoch_is_buried(known_epoch, head->buried))
-		store_report_gone(name, known_epoch, false);
-	return found;
 }
 
 /* What encode_for answers a caller who is at state_vector. */
@@ -600,7 +599,7 @@ ydoc_store_sync(PG_FUNCTION_ARGS)
 
 	bridge_materialize(fcinfo);
 	store_open();
-	if (!read_head_or_report_gone(name, PG_GETARG_INT64(2), &head))
+	if (!store_read_known_head(name, PG_GETARG_INT64(2), &head))
 	{
 		values[0] = Int64GetDatum(0);
 		values[1] = Int64GetDatum(0);
@@ -658,13 +657,15 @@ ydoc_store_changes(PG_FUNCTION_ARGS)
 {
 	int64 since = PG_GETARG_INT64(1);
 	StoreHead head = {.name = store_check_name(PG_GETARG_TEXT_PP(0))};
+	int64 max_bytes = PG_GETARG_INT32(3);
 	bytea *update = NULL;
-	Datum values[3] = {0};
-	bool nulls[3] = {false, false, true};
+	bytea *state_vector = NULL;
+	Datum values[4] = {0};
+	bool nulls[4] = {false, false};
 
 	bridge_materialize(fcinfo);
 	store_open();
-	if (read_head_or_report_gone(head.name, PG_GETARG_INT64(2), &head) && since < head.seq)
+	if (store_read_known_head(head.name, PG_GETARG_INT64(2), &head) && since < head.seq)
 	{
 		/* who has nothing gets the state: the log may be much longer */
 		if (since > 0)
@@ -676,11 +677,18 @@ ydoc_store_changes(PG_FUNCTION_ARGS)
 			update = encode_for(document, (CrdtBytes){NULL, 0});
 			cache_release(document);
 		}
-		nulls[2] = false;
+		if ((int64) VARSIZE_ANY_EXHDR(update) > max_bytes)
+		{
+			state_vector = store_state_vector_without(&head, bridge_view(update));
+			update = NULL;
+		}
 	}
 	values[0] = Int64GetDatum(head.epoch);
 	values[1] = Int64GetDatum(head.seq);
 	values[2] = PointerGetDatum(update);
+	values[3] = PointerGetDatum(state_vector);
+	nulls[2] = update == NULL;
+	nulls[3] = state_vector == NULL;
 	put_row(fcinfo, values, nulls);
 	store_close();
 	return (Datum) 0;

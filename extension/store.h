@@ -63,7 +63,11 @@ char *store_check_name(const text *name);
  * deleted. */
 bool store_read_head(const char *name, StoreHead *head);
 
-/* The same, locked until the transaction ends, and made if there is none; an error if it is deleted. */
+/* The same, for a caller who knows the document at an epoch (0: does not say); false: there is none to be
+ * seen.  An error if it is gone, or if what has its name is another document. */
+bool store_read_known_head(const char *name, int64 known_epoch, StoreHead *head);
+
+/* The row, locked until the transaction ends, and made if there is none; an error if it is deleted. */
 void store_lock_head(const char *name, StoreHead *head);
 
 /* The epoch of a document that we tell, given the one in its row. */

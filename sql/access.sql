@@ -45,8 +45,10 @@ SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "ann
 SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "eve"}', 'team/plan', '\x00', 0);
 \echo :LAST_ERROR_SQLSTATE
 SELECT seq FROM ydoc_data.relay_sync(NULL, 'team/plan', '\x00', 0);
-SELECT seq FROM ydoc_data.relay_changes('{"groups": ["team"]}', 'team/draft', 1, 0);
-SELECT seq FROM ydoc_data.relay_changes('{}', 'team/draft', 1, 0);
+SELECT seq FROM ydoc_data.relay_changes('{"groups": ["team"]}', 'team/draft', 1, 0, 1000);
+SELECT seq FROM ydoc_data.relay_changes('{}', 'team/draft', 1, 0, 1000);
+SELECT seq FROM ydoc_data.relay_sync_slices('{"groups": ["team"]}', 'team/draft', '\x00', 1024, 1024, 0);
+SELECT seq FROM ydoc_data.relay_sync_slices('{}', 'team/draft', '\x00', 1024, 1024, 0);
 SELECT * FROM ydoc_data.relay_levels(ARRAY['home', 'team/plan', 'team/plan'], ARRAY['{}', '{}', '{"groups": ["team"]}']);
 SELECT document, seq FROM ydoc_data.relay_heads(ARRAY['home', 'team/plan', 'team/draft'], ARRAY['{}', '{}', '{"groups": ["team"]}']) ORDER BY document;
 -- and without claims, whatever it calls, it gets nothing

@@ -53,6 +53,40 @@ SELECT document, epoch > 1 AS epoch, seq FROM ydoc.heads(ARRAY['notes/1', 'nobod
 SELECT ydoc.state('nobody/knows') IS NULL AS state, ydoc.text('nobody/knows', 't') IS NULL AS text,
        ydoc.json('nobody/knows') IS NULL AS json, ydoc.json(NULL) IS NULL AS no_name;
 
+-- in slices, for a slow line
+SELECT seq, update = :state AS update, state_vector = :dsv AS state_vector, reached
+FROM ydoc.sync_slices('notes/1', '\x00');
+SELECT seq, update = :diff AS update FROM ydoc.sync_slices('notes/1', :hellosv);
+SELECT * FROM ydoc.sync_slices('nobody/knows', '\x00');
+SELECT ydoc."create"('long/1', ydoc_text_insert(
+    ydoc_from_text((SELECT string_agg('line ' || i || E'\n', '') FROM generate_series(1, 2000) i), 't'), 't', 5, '<->'));
+SELECT count(*) > 10 AS several, max(octet_length(update)) <= 1024 AS small, count(state_vector) AS state_vectors,
+       count(reached) AS reached, ydoc_text(ydoc_merge(update), 't') = ydoc.text('long/1', 't') AS whole
+FROM ydoc.sync_slices('long/1', '\x00', 1024);
+-- each alone is valid behind those before it: nothing waits
+SELECT bool_and(yupdate_state_vector(merged) = ydoc_state_vector(ydoc(merged))) AS nothing_waits
+FROM (SELECT ydoc_merge(update) OVER (ROWS UNBOUNDED PRECEDING)::bytea AS merged
+      FROM ydoc.sync_slices('long/1', '\x00', 1024)) AS so_far;
+-- a part at a time
+WITH RECURSIVE part AS (
+    SELECT 1 AS number, update, reached FROM ydoc.sync_slices('long/1', '\x00', 1024, 3000)
+    UNION ALL
+    SELECT p.number + 1, s.update, s.reached
+    FROM part p, ydoc.sync_slices('long/1', p.reached, 1024, 3000) s WHERE p.reached IS NOT NULL)
+SELECT max(number) > 3 AS several, count(*) FILTER (WHERE number = 1) AS in_the_first,
+       ydoc_text(ydoc_merge(update), 't') = ydoc.text('long/1', 't') AS whole
+FROM part;
+SELECT * FROM ydoc.sync_slices('long/1', '\x00', 1023);
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM ydoc.sync_slices('long/1', '\x0101');
+\echo :LAST_ERROR_SQLSTATE
+-- too many changes for one update
+SELECT ydoc.text_insert('long/1', 't', 0, 'short');
+SELECT c.seq, c.update IS NULL AS update, max(octet_length(s.update)) < 100 AS small,
+       left(ydoc_text(ydoc.state_at('long/1', 1) || ydoc_merge(s.update), 't'), 10) AS text
+FROM ydoc.changes('long/1', 1, max_bytes => 10) c, ydoc.sync_slices('long/1', c.state_vector) s GROUP BY 1, 2;
+SELECT seq, update IS NULL AS update, state_vector FROM ydoc.changes('long/1', 0, max_bytes => 1000);
+
 -- names
 SELECT ydoc.apply('', ARRAY[:hello]);
 \echo :LAST_ERROR_SQLSTATE

@@ -24,6 +24,7 @@
 #include "encode.h"
 #include "structs.h"
 #include "tables.h"
+#include "update.h"
 #include "utf.h"
 
 #define HEAD_BYTES 8 /* the count of blocks, the count of clients of the delete set */
@@ -176,6 +177,39 @@ crdt_slices_open(CrdtDoc *doc, CrdtBytes state_vector, size_t slice_bytes, CrdtS
 		slices->clients[i].clock = crdt_state_vector_clock(&slices->given, doc->clients[i].id);
 	*out = slices;
 	return CRDT_OK;
+}
+
+/* All before from is known of that client. */
+static bool
+note_lacked(void *context, uint64_t client, uint64_t from, uint64_t to)
+{
+	CrdtSlices *slices = context;
+	uint32_t number = crdt_client_find(slices->doc, client);
+
+	(void) to;
+	if (number != CRDT_NO_CLIENT && from < slices->clients[number].clock)
+		slices->clients[number].clock = from;
+	return true;
+}
+
+CrdtStatus
+crdt_slices_open_without(CrdtDoc *doc, CrdtBytes update, size_t slice_bytes, CrdtSlices **out,
+						 CrdtError *error)
+{
+	CrdtMetaVisitor visitor = {.client = note_lacked};
+	CrdtStatus status = crdt_slices_open(doc, (CrdtBytes){NULL, 0}, slice_bytes, out, error);
+
+	if (status != CRDT_OK)
+		return status;
+	visitor.context = *out;
+	for (size_t i = 0; i < doc->client_count; i++)
+		(*out)->clients[i].clock = doc->clients[i].state;
+	status = crdt_update_meta(&doc->host, update, CRDT_V1, &visitor, error);
+	if (status == CRDT_OK)
+		return CRDT_OK;
+	crdt_slices_close(*out);
+	*out = NULL;
+	return status;
 }
 
 void

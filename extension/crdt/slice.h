@@ -30,6 +30,12 @@ typedef struct CrdtSlices CrdtSlices;
 CRDT_MUST_CHECK CrdtStatus crdt_slices_open(CrdtDoc *doc, CrdtBytes state_vector,
 											size_t slice_bytes, CrdtSlices **slices,
 											CrdtError *error);
+
+/* The same for someone who has all of the document but, maybe, what is in update (V1), which is of
+ * the document. */
+CRDT_MUST_CHECK CrdtStatus crdt_slices_open_without(CrdtDoc *doc, CrdtBytes update,
+													size_t slice_bytes, CrdtSlices **slices,
+													CrdtError *error);
 void crdt_slices_close(CrdtSlices *slices);
 
 /* Appends the next slice to out; last: there are no more, and the next call is an error.  What is

@@ -15,15 +15,26 @@ CREATE FUNCTION ydoc.sync(
 COMMENT ON FUNCTION ydoc.sync(text, bytea, bigint) IS
     'What somebody at a state vector lacks of a document, the seq that brings him to, and the document''s own state vector; an empty update at seq 0 if there is no such document; YD001 if it is deleted, or the one he knows, at known_epoch, YD002 if it has moved';
 
+CREATE FUNCTION ydoc.sync_slices(
+    document text, client_state_vector bytea,
+    slice_bytes integer DEFAULT 65536, max_bytes integer DEFAULT 2147483647, known_epoch bigint DEFAULT 0,
+    OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea, OUT reached bytea)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 10
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_sync_slices';
+COMMENT ON FUNCTION ydoc.sync_slices(text, bytea, integer, integer, bigint) IS
+    'The same as ydoc.sync in several updates of about slice_bytes, to be applied in order: none needs a later one; state_vector is in the first row; if max_bytes are reached before the end, reached in the last row is what to ask with for the rest';
+
 CREATE FUNCTION ydoc.changes(
-    document text, since bigint, known_epoch bigint DEFAULT 0,
-    OUT epoch bigint, OUT seq bigint, OUT update bytea)
+    document text, since bigint, known_epoch bigint DEFAULT 0, max_bytes integer DEFAULT 2147483647,
+    OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
     RETURNS SETOF record
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 1
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_changes';
-COMMENT ON FUNCTION ydoc.changes(text, bigint, bigint) IS
-    'The updates after a seq, merged into one, and the seq that they reach; the update is NULL if there are none; YD001 if the document is deleted, or the one known at known_epoch, YD002 if it has moved';
+COMMENT ON FUNCTION ydoc.changes(text, bigint, bigint, integer) IS
+    'The updates after a seq, merged into one, and the seq that they reach; the update is NULL if there are none, and if it were larger than max_bytes: then whoever has all up to the seq asks ydoc.sync_slices with state_vector; YD001 if the document is deleted, or the one known at known_epoch, YD002 if it has moved';
 
 CREATE FUNCTION ydoc.heads(
     documents text[],

@@ -329,17 +329,29 @@ BEGIN
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_sync(text, text, bytea, bigint) IS
         'ydoc.sync for a user with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_sync_slices(
+        claims text, document text, client_state_vector bytea, slice_bytes integer, max_bytes integer, known_epoch bigint,
+        OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea, OUT reached bytea)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(document, claims, 'read');
+            SELECT * FROM ydoc.sync_slices(document, client_state_vector, slice_bytes, max_bytes, known_epoch);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_sync_slices(text, text, bytea, integer, integer, bigint) IS
+        'ydoc.sync_slices for a user with these claims, as the owner of the store';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_changes(
-        claims text, document text, since bigint, known_epoch bigint,
-        OUT epoch bigint, OUT seq bigint, OUT update bytea)
+        claims text, document text, since bigint, known_epoch bigint, max_bytes integer,
+        OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
         RETURNS SETOF record
         LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 1
         SET search_path TO pg_catalog, pg_temp
         AS $gate$
             SELECT ydoc.require_level(document, claims, 'read');
-            SELECT * FROM ydoc.changes(document, since, known_epoch);
+            SELECT * FROM ydoc.changes(document, since, known_epoch, max_bytes);
         $gate$;
-    COMMENT ON FUNCTION ydoc_data.relay_changes(text, text, bigint, bigint) IS
+    COMMENT ON FUNCTION ydoc_data.relay_changes(text, text, bigint, bigint, integer) IS
         'ydoc.changes for a user with these claims, as the owner of the store';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(documents text[], claims text[], OUT ordinal bigint, OUT level text)
         RETURNS SETOF record
@@ -383,7 +395,9 @@ BEGIN
         'The key under which relays tell each other who is here, on a channel that everybody can hear';
     REVOKE ALL ON FUNCTION ydoc_data.relay_report(text, bigint, boolean, text[], bigint[], text[]),
         ydoc_data.relay_presence_key(), ydoc_data.relay_apply(text[], bytea[], text[], bigint[]),
-        ydoc_data.relay_sync(text, text, bytea, bigint), ydoc_data.relay_changes(text, text, bigint, bigint),
+        ydoc_data.relay_sync(text, text, bytea, bigint),
+        ydoc_data.relay_sync_slices(text, text, bytea, integer, integer, bigint),
+        ydoc_data.relay_changes(text, text, bigint, bigint, integer),
         ydoc_data.relay_levels(text[], text[]), ydoc_data.relay_heads(text[], text[]) FROM PUBLIC;
 
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s

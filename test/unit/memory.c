@@ -90,6 +90,20 @@ encode_in_slices(Desk *desk, CrdtBuffer *out, CrdtError *error)
 	return status;
 }
 
+/* The state vector of whoever lacks one update of the document. */
+static CrdtStatus
+reach_without_one(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	CrdtSlices *slices;
+	CrdtStatus status = crdt_slices_open_without(desk->doc, BYTES(review), 60, &slices, error);
+
+	if (status != CRDT_OK)
+		return status;
+	status = crdt_slices_write_reached(slices, out, error);
+	crdt_slices_close(slices);
+	return status;
+}
+
 static CrdtStatus
 show_what_waits(Desk *desk, CrdtBuffer *out, CrdtError *error)
 {
@@ -393,6 +407,7 @@ static const Step day[] = {
 	encode_in_slices,
 	apply_everything,
 	encode_in_slices,
+	reach_without_one,
 	encode_for_someone,
 	encode_state_vector,
 	read_text,
