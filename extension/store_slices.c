@@ -12,6 +12,7 @@
 
 #include "bridge.h"
 #include "crdt/slice.h"
+#include "crdt/update.h"
 
 /* Less than a slice's own head: every slice would hold one character. */
 #define SLICE_BYTES_MIN 1024
@@ -105,6 +106,18 @@ put_slices(FunctionCallInfo fcinfo, const StoreHead *head, CrdtDoc *doc, CrdtSli
 	crdt_buffer_close(&slice);
 }
 
+/* What is malformed is refused, whether there is a document or not. */
+static void
+check_state_vector(CrdtBytes state_vector)
+{
+	CrdtHost host;
+	CrdtError error;
+
+	bridge_host(&host, CurrentMemoryContext);
+	if (state_vector.size > 0 && crdt_state_vector_check(&host, state_vector, &error) != CRDT_OK)
+		bridge_report(&error, "state vector");
+}
+
 PG_FUNCTION_INFO_V1(ydoc_store_sync_slices);
 Datum
 ydoc_store_sync_slices(PG_FUNCTION_ARGS)
@@ -122,7 +135,10 @@ ydoc_store_sync_slices(PG_FUNCTION_ARGS)
 	bridge_materialize(fcinfo);
 	store_open();
 	if (!store_read_known_head(name, PG_GETARG_INT64(4), &head))
+	{
+		check_state_vector(given);
 		put_slice(fcinfo, &head, CRDT_LITERAL("\0\0"), bridge_bytea(CRDT_LITERAL("\0")), NULL);
+	}
 	else
 	{
 		CachedDocument *document = store_get_or_report(&head);

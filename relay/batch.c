@@ -21,7 +21,6 @@
 
 #define MAX_ITEMS 1000
 #define MAX_BYTES (4 << 20) /* a batch takes one update more when it is below */
-#define MAX_WRITERS 64
 #define LIMIT_EXCEEDED "54000" /* program_limit_exceeded: a full notification queue, too */
 
 typedef struct BatchItem
@@ -63,7 +62,7 @@ enum
 	COLUMN_MESSAGE
 };
 
-static Writer writers[MAX_WRITERS];
+static Writer writers[MAX_DATABASE_WRITERS];
 static int64_t pending_bytes;
 static bool somebody_is_paused;
 
@@ -139,7 +138,7 @@ batch_pending_bytes(void)
 void
 batch_stop(void)
 {
-	for (uint32_t i = 0; i < MAX_WRITERS; i++)
+	for (uint32_t i = 0; i < MAX_DATABASE_WRITERS; i++)
 		for (Batch *batch; (batch = writers[i].first) != NULL;)
 		{
 			writers[i].first = batch->next;

@@ -1,8 +1,8 @@
 /*
- * catch_up.c: questions to the database about a room, gaps, epochs.
+ * catch_up.c: gaps, slow members, epochs.
  *
- * Here: sync, slow members, what others committed, the check for what nobody announced.  Not here:
- * members and their log (room.c), storing (batch.c).
+ * Here: what others committed, what a slow member missed, the check for what nobody announced.  Not
+ * here: members and their log (room.c), loading (sync.c), storing (batch.c).
  */
 #include "catch_up.h"
 
@@ -10,26 +10,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "database.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
 #include "room_inside.h"
+#include "sync.h"
 #include "ywebsocket.h"
 
-#define CLOSE_INTERNAL 1011
 #define CHECK_SECONDS 30.0
 
-typedef struct RoomQuery /* one question about one document */
+/* Columns of ydoc.changes() */
+enum
+{
+	COLUMN_EPOCH,
+	COLUMN_SEQ,
+	COLUMN_UPDATE,
+	COLUMN_STATE_VECTOR
+};
+
+typedef struct ChangesQuery
 {
 	DatabaseQuery query; /* first */
 	Room *room; /* held */
 	Connection *connection; /* held; NULL if it is for all members */
 	int64_t announced; /* the room's when it was asked */
 	bool is_doubt; /* somebody has said that the document is gone */
-	uint8_t since[8], known_epoch[8];
-	Buffer state_vector;
-} RoomQuery;
+	uint8_t since[8], known_epoch[8], max_bytes[4]; /* parameters */
+} ChangesQuery;
 
 typedef struct HeadsQuery
 {
@@ -38,22 +47,21 @@ typedef struct HeadsQuery
 	uint32_t count;
 } HeadsQuery;
 
-static Buffer scratch; /* frames under construction; empty between functions */
 static ev_timer check_timer;
 static HeadsQuery *check; /* being filled */
 static bool is_checking;
 
-static RoomQuery *
-query_new(Room *room, Connection *connection, DatabaseStatement statement, DatabaseDone done);
-static void query_free(RoomQuery *query);
-static void sync_done(DatabaseQuery *query, const DatabaseAnswer *answer);
+static ChangesQuery *
+query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done);
+static void query_free(ChangesQuery *query);
 static void member_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void fetch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
+static void take_changes(Room *room, const DatabaseAnswer *answer);
+static void load_by_all(Room *room, int64_t seq, Bytes state_vector);
 static void resync(Room *room);
 static void resync_done(DatabaseQuery *query, const DatabaseAnswer *answer);
-static void begin_anew(Room *room, int64_t epoch, int64_t seq, const DatabaseAnswer *answer);
+static void begin_anew(Room *room, int64_t epoch, int64_t seq);
 static bool learn_epoch(Room *room, int64_t epoch);
-static void learn_seq(Room *room, int64_t epoch, int64_t seq);
 static void publish_update(Room *room, Bytes update);
 static void check_room(Room *room);
 static void heads_done(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -70,11 +78,15 @@ catch_up_start(void)
 void
 room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged)
 {
-	if (logged.size > 0)
+	/* what is larger than a slice is left as a gap: fetched, it goes out in slices */
+	bool is_large = logged.size > (size_t) config.slice_bytes;
+
+	if (logged.size > 0 && !is_large)
 		publish_update(room, logged);
 	if (!learn_epoch(room, epoch))
 		return;
-	if (room->knows_seq && logged.size > 0 && logged_from <= room->seq + 1 && seq > room->seq)
+	if (room->knows_seq && logged.size > 0 && !is_large && logged_from <= room->seq + 1 &&
+		seq > room->seq)
 		room->seq = seq;
 	else if (seq > room->announced)
 		room->announced = seq; /* a row of the same batch closes the gap, or it is fetched */
@@ -136,10 +148,10 @@ check_room(Room *room)
 	check->count++;
 }
 
-static RoomQuery *
-query_new(Room *room, Connection *connection, DatabaseStatement statement, DatabaseDone done)
+static ChangesQuery *
+query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done)
 {
-	RoomQuery *query = calloc(1, sizeof *query);
+	ChangesQuery *query = calloc(1, sizeof *query);
 
 	if (query == NULL)
 		return NULL;
@@ -147,81 +159,26 @@ query_new(Room *room, Connection *connection, DatabaseStatement statement, Datab
 	if (connection != NULL)
 		query->connection = connection_retain(connection);
 	query->announced = room->announced;
+	database_write_number(query->since, since);
 	database_write_number(query->known_epoch, room->epoch);
-	query->query = (DatabaseQuery){statement,
+	database_write_int4(query->max_bytes, (int32_t) config.slice_bytes);
+	query->query = (DatabaseQuery){STATEMENT_CHANGES,
 								   done,
 								   {{(const uint8_t *) room->name, room->name_size},
-									{0},
-									{query->known_epoch, sizeof query->known_epoch}},
+									{query->since, sizeof query->since},
+									{query->known_epoch, sizeof query->known_epoch},
+									{query->max_bytes, sizeof query->max_bytes}},
 								   NULL};
 	return query;
 }
 
 static void
-query_free(RoomQuery *query)
+query_free(ChangesQuery *query)
 {
-	buffer_free(&query->state_vector);
 	room_release(query->room);
 	if (query->connection != NULL)
 		connection_release(query->connection);
 	free(query);
-}
-
-void
-catch_up_sync(Connection *connection)
-{
-	Room *room = connection->room;
-	RoomQuery *query = query_new(room, connection, STATEMENT_SYNC, sync_done);
-
-	connection->wants &= ~(unsigned) WANT_SYNC;
-	if (query == NULL)
-	{
-		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
-		return;
-	}
-	query->state_vector = connection->state_vector; /* taken over */
-	connection->state_vector = (Buffer){0};
-	query->query.parameters[1] = buffer_view(&query->state_vector);
-	connection->asks_database = true;
-	room->syncs_asked++;
-	database_submit(room->hash, &query->query);
-	metrics_add(METRIC_SYNCS, 1);
-}
-
-/* Step 2, then our own step 1 so that the client sends what we lack, then who is here. */
-static void
-sync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
-{
-	RoomQuery *query = (RoomQuery *) database_query;
-	Connection *connection = query->connection;
-
-	connection->asks_database = false;
-	query->room->syncs_asked--;
-	if (answer->row_count != 1 &&
-		!room_close_if_gone(query->room, answer->sqlstate, answer->message))
-	{
-		log_event(LEVEL_WARNING, "sync_failed", "{s:s, s:s?, s:s?}", "document", query->room->name,
-				  "sqlstate", answer->sqlstate, "reason", answer->message);
-		/* class 22: what the client asked is wrong, and will be wrong the next time */
-		bool is_wrong = answer->sqlstate != NULL && strncmp(answer->sqlstate, "22", 2) == 0;
-
-		connection_close(connection, is_wrong ? CLOSE_REFUSED : CLOSE_INTERNAL,
-						 is_wrong ? "malformed state vector" : "the document cannot be read");
-	}
-	else if (answer->row_count == 1 && connection_is_open(connection))
-	{
-		learn_seq(query->room, database_number(answer, 0, 0), database_number(answer, 0, 1));
-		ywebsocket_write_step2(&scratch, database_bytes(answer, 0, 2));
-		ywebsocket_write_step1(&scratch, database_bytes(answer, 0, 3));
-		presence_write_all(query->room, &scratch);
-		if (scratch.failed)
-			connection_close(connection, CLOSE_OVERLOAD, "out of memory");
-		connection_write(connection, buffer_view(&scratch));
-		connection->was_given_some = true;
-		buffer_free(&scratch); /* it may have been a large document */
-		connection_want(connection, WANT_LOG);
-	}
-	query_free(query);
 }
 
 /* From here on new frames wait for it in the log; all before is in the answer. */
@@ -229,47 +186,50 @@ void
 catch_up_member(Connection *connection)
 {
 	Room *room = connection->room;
-	RoomQuery *query = query_new(room, connection, STATEMENT_CHANGES, member_done);
+	ChangesQuery *query = query_new(room, connection, connection->seq, member_done);
 
 	if (query == NULL)
 	{
 		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
 		return;
 	}
-	database_write_number(query->since, connection->seq);
-	query->query.parameters[1] = (Bytes){query->since, sizeof query->since};
 	connection->state = CONNECTION_CATCHING_UP;
 	connection->position = room->log.end;
-	connection->asks_database = true;
 	database_submit(room->hash, &query->query);
 }
 
 static void
 member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 {
-	RoomQuery *query = (RoomQuery *) database_query;
+	ChangesQuery *query = (ChangesQuery *) database_query;
 	Connection *connection = query->connection;
 	Room *room = query->room;
 
-	connection->asks_database = false;
-	if (connection->state == CONNECTION_BEHIND) /* fell back again meanwhile */
-		connection_want(connection, WANT_LOG);
-	if (answer->row_count != 1 && !room_close_if_gone(room, answer->sqlstate, answer->message))
-		connection_close(connection, CLOSE_INTERNAL, "the document cannot be read");
+	if (answer->row_count != 1)
+	{
+		if (!room_close_if_gone(room, answer->sqlstate, answer->message))
+			connection_close(connection, CLOSE_INTERNAL, "the document cannot be read");
+	}
 	else if (connection->state == CONNECTION_CATCHING_UP)
 	{
-		if (!database_is_null(answer, 0, 2))
-			ywebsocket_write_update(&scratch, database_bytes(answer, 0, 2));
-		if (scratch.failed)
-			connection_close(connection, CLOSE_OVERLOAD, "out of memory");
-		connection_write(connection, buffer_view(&scratch));
-		buffer_free(&scratch);
 		bool is_in_log = connection->position >= room->log.begin;
 
-		if (connection_is_open(connection))
-			connection->state = is_in_log ? CONNECTION_LIVE : CONNECTION_BEHIND;
-		connection->seq =
-			database_number(answer, 0, 0) == room->epoch ? database_number(answer, 0, 1) : 0;
+		connection->state = is_in_log ? CONNECTION_LIVE : CONNECTION_BEHIND;
+		connection->seq = database_number(answer, 0, COLUMN_EPOCH) == room->epoch
+							  ? database_number(answer, 0, COLUMN_SEQ)
+							  : 0;
+		if (!database_is_null(answer, 0, COLUMN_STATE_VECTOR))
+			sync_begin(connection, database_bytes(answer, 0, COLUMN_STATE_VECTOR), false);
+		else if (!database_is_null(answer, 0, COLUMN_UPDATE))
+		{
+			Buffer frame = {0};
+
+			ywebsocket_write_update(&frame, database_bytes(answer, 0, COLUMN_UPDATE));
+			if (frame.failed)
+				connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+			connection_write(connection, buffer_view(&frame));
+			buffer_free(&frame);
+		}
 		connection_want(connection, WANT_LOG | WANT_PRESENCE);
 	}
 	query_free(query);
@@ -280,7 +240,7 @@ catch_up_room(Room *room)
 {
 	int64_t seq = room->knows_seq ? room->seq : 0;
 
-	if (!room->knows_seq && room->syncs_asked > 0)
+	if (!room->knows_seq && room->questions != NULL)
 		return; /* that answer tells where to begin */
 	if (room->uncommitted > 0 && !room->batch_came_back)
 		return; /* the gap is most likely our own batch, whose result is about to arrive */
@@ -289,12 +249,10 @@ catch_up_room(Room *room)
 		return;
 	if (room->announced <= seq && !room->is_doubted)
 		return;
-	RoomQuery *query = query_new(room, NULL, STATEMENT_CHANGES, fetch_done);
+	ChangesQuery *query = query_new(room, NULL, seq, fetch_done);
 
 	if (query == NULL)
 		return; /* the next check finds the gap again */
-	database_write_number(query->since, seq);
-	query->query.parameters[1] = (Bytes){query->since, sizeof query->since};
 	query->is_doubt = room->is_doubted;
 	room->is_fetching = true;
 	room->is_doubted = false;
@@ -305,7 +263,7 @@ catch_up_room(Room *room)
 static void
 fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 {
-	RoomQuery *query = (RoomQuery *) database_query;
+	ChangesQuery *query = (ChangesQuery *) database_query;
 	Room *room = query->room;
 
 	room->is_fetching = false;
@@ -317,17 +275,11 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		room->announced = room->seq; /* not again until somebody announces more */
 	}
 	else if (answer->row_count == 1 && query->is_doubt && room->epoch != 0 &&
-			 database_number(answer, 0, 0) == 0)
+			 database_number(answer, 0, COLUMN_EPOCH) == 0)
 		(void) room_close_if_gone(room, "YD001", "the document was deleted and is forgotten");
-	else if (answer->row_count == 1 && learn_epoch(room, database_number(answer, 0, 0)))
+	else if (answer->row_count == 1 && learn_epoch(room, database_number(answer, 0, COLUMN_EPOCH)))
 	{
-		int64_t seq = database_number(answer, 0, 1);
-
-		if (!database_is_null(answer, 0, 2))
-			publish_update(room, database_bytes(answer, 0, 2));
-		learn_seq(room, database_number(answer, 0, 0), seq);
-		if (seq > room->seq)
-			room->seq = seq;
+		take_changes(room, answer);
 		/* announced, but not there: anybody may NOTIFY, so do not ask for ever */
 		if (room->announced == query->announced && room->announced > room->seq)
 			room->announced = room->seq;
@@ -335,21 +287,58 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	query_free(query);
 }
 
+static void
+take_changes(Room *room, const DatabaseAnswer *answer)
+{
+	int64_t seq = database_number(answer, 0, COLUMN_SEQ);
+
+	if (!database_is_null(answer, 0, COLUMN_STATE_VECTOR))
+		load_by_all(room, seq, database_bytes(answer, 0, COLUMN_STATE_VECTOR));
+	else if (!database_is_null(answer, 0, COLUMN_UPDATE))
+		publish_update(room, database_bytes(answer, 0, COLUMN_UPDATE));
+	catch_up_learn(room, database_number(answer, 0, COLUMN_EPOCH), seq);
+	if (seq > room->seq)
+		room->seq = seq;
+}
+
+/*
+ * What was committed is larger than a slice: nobody gets it from the log.  Who has all that the log
+ * has is at state_vector, and loads from there, all as one; everybody else finds out when the
+ * socket is free.
+ */
+static void
+load_by_all(Room *room, int64_t seq, Bytes state_vector)
+{
+	log_event(LEVEL_DEBUG, "large_update", "{s:s, s:I}", "document", room->name, "seq",
+			  (json_int_t) seq);
+	for (uint32_t i = 0; i < room->member_count; i++)
+	{
+		Connection *member = room->members[i];
+
+		if (member->state != CONNECTION_LIVE)
+			continue;
+		if (member->position == room->log.end)
+			sync_begin(member, state_vector, false);
+		else
+			room_leave_behind(member);
+	}
+	room_log_break(&room->log);
+}
+
 /*
  * Another epoch: commits that members have seen may be lost, and their seqs given to others.
- * Everything is published anew, and our step 1 makes every client send what the database lacks.
+ * Everybody gets everything anew, and our step 1 makes every client send what the database lacks.
+ * First we look whether it is true: anybody may NOTIFY.
  */
 static void
 resync(Room *room)
 {
-	static const uint8_t empty_state_vector[] = {0};
-	RoomQuery *query = room->is_resyncing || room->is_closed
-						   ? NULL
-						   : query_new(room, NULL, STATEMENT_SYNC, resync_done);
+	ChangesQuery *query = room->is_resyncing || room->is_closed
+							  ? NULL
+							  : query_new(room, NULL, INT64_MAX, resync_done);
 
 	if (query == NULL)
 		return;
-	query->query.parameters[1] = (Bytes){empty_state_vector, sizeof empty_state_vector};
 	room->is_resyncing = true;
 	database_submit(room->hash, &query->query);
 }
@@ -357,7 +346,7 @@ resync(Room *room)
 static void
 resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 {
-	RoomQuery *query = (RoomQuery *) database_query;
+	ChangesQuery *query = (ChangesQuery *) database_query;
 	Room *room = query->room;
 
 	room->is_resyncing = false;
@@ -366,18 +355,19 @@ resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		(void) room_close_if_gone(room, answer->sqlstate, answer->message);
 	else
 	{
-		int64_t epoch = database_number(answer, 0, 0), seq = database_number(answer, 0, 1);
+		int64_t epoch = database_number(answer, 0, COLUMN_EPOCH);
+		int64_t seq = database_number(answer, 0, COLUMN_SEQ);
 
 		if (epoch == room->epoch && seq >= room->seq)
-			learn_seq(room, epoch, seq); /* a false alarm: anybody may NOTIFY */
+			catch_up_learn(room, epoch, seq); /* a false alarm */
 		else
-			begin_anew(room, epoch, seq, answer);
+			begin_anew(room, epoch, seq);
 	}
 	query_free(query);
 }
 
 static void
-begin_anew(Room *room, int64_t epoch, int64_t seq, const DatabaseAnswer *answer)
+begin_anew(Room *room, int64_t epoch, int64_t seq)
 {
 	log_event(LEVEL_WARNING, "epoch_changed", "{s:s, s:I, s:I, s:I, s:I}", "document", room->name,
 			  "epoch_before", (json_int_t) room->epoch, "seq_before", (json_int_t) room->seq,
@@ -386,28 +376,19 @@ begin_anew(Room *room, int64_t epoch, int64_t seq, const DatabaseAnswer *answer)
 	room->epoch = epoch;
 	room->seq = room->announced = seq;
 	room->knows_seq = true;
-	publish_update(room, database_bytes(answer, 0, 2));
-	ywebsocket_write_step1(&scratch, database_bytes(answer, 0, 3));
-	if (!scratch.failed)
-		room_publish(room, buffer_view(&scratch));
-	buffer_free(&scratch);
+	sync_forget(room);
 	for (uint32_t i = 0; i < room->member_count; i++)
-		if (room->members[i]->state != CONNECTION_LIVE)
-			catch_up_anew(room->members[i]);
+		catch_up_anew(room->members[i]);
 }
 
-/* It cannot follow the log: the whole document, and our step 1, when its socket is free. */
+/* Whatever it was at before, the answers to that are not for it any more. */
 void
 catch_up_anew(Connection *member)
 {
 	static const uint8_t empty_state_vector[] = {0};
 
-	if (!connection_is_open(member))
-		return;
-	member->state = CONNECTION_BEHIND;
-	member->seq = 0;
-	if (room_take_sync(member, (Bytes){empty_state_vector, sizeof empty_state_vector}) != 0)
-		connection_close(member, CLOSE_OVERLOAD, "out of memory");
+	if (connection_is_open(member))
+		sync_begin(member, (Bytes){empty_state_vector, sizeof empty_state_vector}, true);
 }
 
 /* Compares an epoch heard of with the room's.  False if it is another one: the room begins anew. */
@@ -424,9 +405,8 @@ learn_epoch(Room *room, int64_t epoch)
 	return false;
 }
 
-/* A snapshot's head, whose content every member was given or will be. */
-static void
-learn_seq(Room *room, int64_t epoch, int64_t seq)
+void
+catch_up_learn(Room *room, int64_t epoch, int64_t seq)
 {
 	if (!room->knows_seq)
 	{

@@ -94,6 +94,13 @@ static const Option options[] = {
 		  "percent at which the relay stops notifying and asks for news every second"),
 	COUNT("drain", drain, "0", 0, 3600,
 		  "seconds over which a relay that stops sends connections away; 0: 500 a second"),
+	BYTES("slice", slice_bytes, "64K", 1024, 1 << 24,
+		  "a larger update is sent in slices of this size"),
+	BYTES("load-window", load_window, "1M", 1024, 1 << 30,
+		  "what is fetched at a time of a document that a client loads"),
+	BYTES("max-load-memory", max_load_memory, "256M", 1024, INT64_MAX,
+		  "slices kept for all slow clients, beyond which each gets one at a time"),
+	COUNT("max-loads", max_loads, "4", 1, 1000, "documents asked of a reader at once"),
 	SWITCH("check", check, "judge the configuration and end"),
 };
 
@@ -349,6 +356,11 @@ judge(void)
 	if (config.notify_off < config.notify_alarm)
 	{
 		fputs("ydoc-relay: notify-off must not be less than notify-alarm\n", stderr);
+		return false;
+	}
+	if (config.load_window < config.slice_bytes)
+	{
+		fputs("ydoc-relay: load-window must not be less than slice\n", stderr);
 		return false;
 	}
 	if (config.max_pending_bytes < config.max_message_bytes)

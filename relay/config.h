@@ -45,6 +45,10 @@ typedef struct Config
 	int64_t notify_off; /* percent at which commits of ours stop notifying */
 	int64_t drain; /* seconds over which connections are sent away; 0: by their number */
 	int64_t max_room_log_bytes; /* frames a room keeps for members that are slow */
+	int64_t slice_bytes; /* a larger update goes out in slices of this size */
+	int64_t load_window; /* bytes of slices fetched at a time */
+	int64_t max_load_memory; /* bytes of slices for all who load, from which on less is fetched */
+	int64_t max_loads; /* questions of a reader at once */
 } Config;
 
 /* Set by config_read(), constant from then on. */

@@ -51,7 +51,8 @@ static uint32_t table_size, table_capacity;
 static uint32_t sweep_at;
 static int64_t count_at_goodbye = -1;
 static int64_t reassembly_bytes;
-static Connection *listed;
+static Connection *listed,
+	**listed_end = &listed; /* served in the order in which they were listed */
 static ev_timer sweep_timer;
 
 const struct lws_protocols *
@@ -139,6 +140,13 @@ connection_want(Connection *connection, unsigned wants)
 }
 
 void
+connection_yield(Connection *connection)
+{
+	if (connection_is_open(connection))
+		lws_callback_on_writable(connection->wsi);
+}
+
+void
 connection_close(Connection *connection, uint16_t code, const char *reason)
 {
 	if (!connection_is_open(connection))
@@ -219,6 +227,8 @@ connection_end_round(void)
 	for (Connection *connection; (connection = listed) != NULL;)
 	{
 		listed = connection->next_listed;
+		if (listed == NULL)
+			listed_end = &listed;
 		connection->is_listed = false;
 		connection->next_listed = NULL;
 		if (connection_is_open(connection))
@@ -417,8 +427,9 @@ list(Connection *connection)
 	if (connection->is_listed)
 		return;
 	connection->is_listed = true;
-	connection->next_listed = listed;
-	listed = connection_retain(connection);
+	connection->next_listed = NULL;
+	*listed_end = connection_retain(connection);
+	listed_end = &connection->next_listed;
 }
 
 /* A share of all connections each second, so that 10,000 of them are no jolt. */

@@ -11,8 +11,10 @@
  *
  *               upgrade        socket full, log moved on          its turn
  *     (nobody) ---------> LIVE --------------------------> BEHIND ---------> CATCHING_UP
- *                           ^                                                    |
- *                           +----------- one merged update from its seq ---------+
+ *                          ^ ^                                                 |     |
+ *                          | +----------- one merged update from its seq ------+     | that is large
+ *                          |                                                         |
+ *              sync step 1 +-----------> LOADING slice by slice <--------------------+
  *     any of them -> CLOSING (close frame) -> GONE (memory lives on while somebody holds it)
  */
 #ifndef RELAY_CONNECTION_H
@@ -34,6 +36,7 @@ enum
 	CLOSE_GOING_AWAY = 1001, /* we stop: another relay, or this one in a moment */
 	CLOSE_UNSUPPORTED = 1003,
 	CLOSE_TOO_BIG = 1009,
+	CLOSE_INTERNAL = 1011,
 	CLOSE_RESTART = 1012, /* begin anew */
 	CLOSE_OVERLOAD = 1013,
 	CLOSE_MALFORMED = 4400, /* a message that breaks the protocol */
@@ -52,6 +55,7 @@ typedef enum ConnectionState
 	CONNECTION_LIVE, /* gets every frame its room publishes */
 	CONNECTION_BEHIND, /* socket full: gets nothing, keeps the seq it has */
 	CONNECTION_CATCHING_UP, /* its fetch is on the way; new frames wait in the room's log */
+	CONNECTION_LOADING, /* what it lacks goes out in slices; new frames wait as well */
 	CONNECTION_CLOSING, /* a close is asked for or under way: no writes */
 	CONNECTION_GONE /* no socket any more */
 } ConnectionState;
@@ -76,8 +80,10 @@ typedef struct Connection
 	uint64_t position; /* of the room's log: all before it was written */
 	bool was_given_some; /* of its room's document: an answer, or frames of the log */
 	int64_t seq; /* while BEHIND: it has the document up to here */
-	bool asks_database; /* a query for it is on the way: one at a time */
 	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
+	struct SyncQuestion *question; /* while LOADING: whose slices it gets (sync.c) */
+	uint32_t slice; /* the next one of these */
+	bool gets_step2, needs_step1; /* as the last of all, before the first of all */
 
 	/* presence.c's */
 	uint32_t presence_count; /* awareness ids it speaks for */
@@ -109,7 +115,7 @@ void connection_stop(void);
 Connection *connection_retain(Connection *connection);
 void connection_release(Connection *connection);
 
-/* LIVE, BEHIND or CATCHING_UP. */
+/* Not CLOSING, not GONE. */
 bool connection_is_open(const Connection *connection);
 
 /* True while the kernel has not taken all of the last write: then nobody writes. */
@@ -120,6 +126,9 @@ void connection_write(Connection *connection, Bytes frames);
 
 /* Remembers wants (ConnectionWant) and has room_serve() called when the socket is free. */
 void connection_want(Connection *connection, unsigned wants);
+
+/* There is more for it, but others have their turn first: room_serve() in the next round. */
+void connection_yield(Connection *connection);
 
 /* Logs and counts; the close frame goes out when the socket is free.  Later calls do nothing. */
 void connection_close(Connection *connection, uint16_t code, const char *reason);

@@ -85,6 +85,7 @@ enum
 	OID_BOOL = 16,
 	OID_BYTEA = 17,
 	OID_INT8 = 20,
+	OID_INT4 = 23,
 	OID_TEXT = 25,
 	OID_BYTEA_ARRAY = 1001,
 	OID_TEXT_ARRAY = 1009,
@@ -111,16 +112,16 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 		 "END)"},
 	[STATEMENT_SYNC] = {"sync",
 						ROLE_READER,
-						3,
-						{OID_TEXT, OID_BYTEA, OID_INT8},
-						"SELECT epoch, seq, update, state_vector"
-						" FROM ydoc.sync($1, $2, known_epoch => $3)"},
+						5,
+						{OID_TEXT, OID_BYTEA, OID_INT4, OID_INT4, OID_INT8},
+						"SELECT epoch, seq, update, state_vector, reached"
+						" FROM ydoc.sync_slices($1, $2, $3, $4, known_epoch => $5)"},
 	[STATEMENT_CHANGES] = {"changes",
 						   ROLE_READER,
-						   3,
-						   {OID_TEXT, OID_INT8, OID_INT8},
-						   "SELECT epoch, seq, update"
-						   " FROM ydoc.changes($1, $2, known_epoch => $3)"},
+						   4,
+						   {OID_TEXT, OID_INT8, OID_INT8, OID_INT4},
+						   "SELECT epoch, seq, update, state_vector"
+						   " FROM ydoc.changes($1, $2, known_epoch => $3, max_bytes => $4)"},
 	[STATEMENT_HEADS] = {"heads",
 						 ROLE_READER,
 						 1,
@@ -334,6 +335,14 @@ void
 database_write_number(uint8_t *place, int64_t value)
 {
 	uint64_t wide = htobe64((uint64_t) value);
+
+	memcpy(place, &wide, sizeof wide);
+}
+
+void
+database_write_int4(uint8_t *place, int32_t value)
+{
+	uint32_t wide = htonl((uint32_t) value);
 
 	memcpy(place, &wide, sizeof wide);
 }

@@ -25,15 +25,18 @@ struct pg_result;
 
 enum
 {
-	DATABASE_MAX_PARAMETERS = 6
+	DATABASE_MAX_PARAMETERS = 6,
+	MAX_DATABASE_WRITERS = 64,
+	MAX_DATABASE_READERS = 64
 };
 
 typedef enum DatabaseStatement
 {
 	STATEMENT_APPLY, /* on a writer: documents, updates, actors, known epochs (arrays) */
 	STATEMENT_APPLY_SILENTLY, /* the same, but nobody is notified */
-	STATEMENT_SYNC, /* on a reader, like all below: document, state vector, known epoch */
-	STATEMENT_CHANGES, /* document, since, known epoch */
+	/* on a reader, like all below: document, state vector, bytes of a slice and of all, known epoch */
+	STATEMENT_SYNC,
+	STATEMENT_CHANGES, /* document, since, known epoch, bytes at most */
 	STATEMENT_HEADS, /* documents (array) */
 	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
 	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
@@ -92,8 +95,8 @@ bool database_is_null(const DatabaseAnswer *answer, int row, int column);
 int64_t database_number(const DatabaseAnswer *answer, int row, int column); /* int4, int8, bool */
 Bytes database_bytes(const DatabaseAnswer *answer, int row, int column); /* bytea or text */
 
-/* Parameters: an int8 into 8 bytes, and the header of a one-dimensional array (20 bytes), to be
- * followed by each element's size as a big-endian u32 and its bytes. */
+/* Parameters: an int8 into 8 bytes, an int4 into 4, and the header of a one-dimensional array (20
+ * bytes), to be followed by each element's size as a big-endian u32 and its bytes. */
 enum
 {
 	DATABASE_ARRAY_HEADER = 20,
@@ -102,6 +105,7 @@ enum
 	DATABASE_TEXT = 25
 };
 void database_write_number(uint8_t *place, int64_t value);
+void database_write_int4(uint8_t *place, int32_t value);
 void
 database_write_array_header(uint8_t *place, uint32_t element_type, bool has_null, uint32_t count);
 

@@ -30,6 +30,7 @@
 #include "presence_report.h"
 #include "room.h"
 #include "service.h"
+#include "sync.h"
 
 #define AWAY_PER_SECOND 500.0 /* connections, unless config.drain says how long */
 #define AWAY_MOST 30.0 /* seconds, likewise */
@@ -224,6 +225,7 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	presence_end_round(); /* what moved, as one message per room, into the room's log */
 	room_end_round(); /* one write per member; empty rooms go */
 	connection_end_round(); /* answers, closes */
+	sync_end_round(); /* who is next to load */
 	database_end_round(); /* queries leave */
 	if (!was_ready && database_is_ready())
 	{

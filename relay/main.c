@@ -23,6 +23,7 @@
 #include "presence.h"
 #include "room.h"
 #include "supervisor.h"
+#include "sync.h"
 
 static int run(char **argv);
 static bool init_apart(void);
@@ -92,6 +93,7 @@ serve(const int *sockets, int count)
 		listener_stop();
 		database_stop();
 		batch_stop();
+		sync_stop();
 	}
 	loop_stop(); /* cuts what is still connected */
 	presence_stop();

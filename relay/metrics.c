@@ -54,7 +54,11 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_MESSAGES_UNKNOWN] =
 		COUNTER("messages_unknown", "Messages of a type the protocol says to ignore"),
 	[METRIC_MESSAGES_MALFORMED] = COUNTER("messages_malformed", "Messages that broke the protocol"),
-	[METRIC_SYNCS] = COUNTER("syncs", "Sync steps 1 answered"),
+	[METRIC_SYNCS] = COUNTER("syncs", "Documents loaded by clients, whole or in part"),
+	[METRIC_SYNCS_SHARED] =
+		COUNTER("syncs_shared", "Windows of slices that somebody else had asked for"),
+	[METRIC_SYNC_QUERIES] = COUNTER("sync_queries", "Windows of slices asked of the database"),
+	[METRIC_LOAD_BYTES] = GAUGE("load_bytes", "Bytes of slices held for clients that load"),
 	[METRIC_UPDATES_RECEIVED] = COUNTER("updates_received", "Updates taken from clients"),
 	[METRIC_UPDATES_REFUSED] = COUNTER("updates_refused", "Updates the database refused"),
 	[METRIC_BATCHES] = COUNTER("batches", "Batches committed"),

@@ -17,9 +17,11 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "sync.h"
 #include "ywebsocket.h"
 
 #define FIRST_BUCKETS 256
+#define SCRATCH_KEPT 65536
 
 static Room **buckets;
 static uint32_t bucket_count, room_count;
@@ -36,8 +38,10 @@ static void room_free(Room *room);
 static void close_member(Connection *member, bool is_moved, const char *new_name);
 static bool read_new_name(const Room *room, const char *message, char *name, size_t size);
 static void flush(Room *room);
+static uint64_t needed_position(const Connection *member);
 static void flush_member(Connection *member);
 static void leave_behind(Room *room);
+static void serve_document(Connection *connection);
 
 void
 room_start(void)
@@ -100,6 +104,7 @@ room_leave(Connection *connection)
 	Room *room = connection->room;
 
 	presence_leave(connection);
+	sync_leave(connection);
 	connection->room = NULL;
 	room->members[connection->member_index] = room->members[--room->member_count];
 	room->members[connection->member_index]->member_index = connection->member_index;
@@ -242,25 +247,14 @@ room_publish(Room *room, Bytes frames)
 void
 room_serve(Connection *connection)
 {
-	if (connection->state == CONNECTION_BEHIND && !connection->asks_database)
-		catch_up_member(connection);
-	if (connection->state != CONNECTION_LIVE)
-		return; /* what it wants comes after what it lacks */
-	flush_member(connection);
-	connection->wants &= ~(unsigned) WANT_LOG;
-	if (connection_is_choked(connection))
+	serve_document(connection);
+	if (connection->state == CONNECTION_LIVE && !connection_is_choked(connection))
 	{
-		connection_want(connection, WANT_LOG);
-		return;
-	}
-	if ((connection->wants & WANT_SYNC) != 0 && !connection->asks_database)
-		catch_up_sync(connection);
-	if ((connection->wants & WANT_PRESENCE) != 0)
-	{
+		if ((connection->wants & WANT_PRESENCE) != 0)
+			presence_write_all(connection->room, &scratch);
 		connection->wants &= ~(unsigned) WANT_PRESENCE;
-		presence_write_all(connection->room, &scratch);
 	}
-	if ((connection->wants & WANT_ALIVE) != 0)
+	if ((connection->wants & WANT_ALIVE) != 0 && !connection_is_choked(connection))
 	{
 		static const uint8_t no_entries[] = {0};
 
@@ -268,9 +262,38 @@ room_serve(Connection *connection)
 		if (scratch.size == 0) /* harmless to every client, and it is a message */
 			ywebsocket_write_awareness(&scratch, (Bytes){no_entries, sizeof no_entries});
 	}
-	if (!scratch.failed)
-		connection_write(connection, buffer_view(&scratch));
+	if (scratch.failed)
+		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+	connection_write(connection, buffer_view(&scratch));
+	if (scratch.capacity > SCRATCH_KEPT)
+		buffer_free(&scratch);
 	buffer_reset(&scratch);
+	if (connection->wants != 0 && connection_is_choked(connection))
+		connection_yield(connection);
+}
+
+/* What it lacks of the document, as its state says; what is to be written may go to scratch. */
+static void
+serve_document(Connection *connection)
+{
+	bool can_load = connection->state == CONNECTION_LIVE || connection->state == CONNECTION_BEHIND;
+
+	if (can_load && (connection->wants & WANT_SYNC) != 0)
+	{
+		connection->wants &= ~(unsigned) WANT_SYNC;
+		sync_begin(connection, buffer_view(&connection->state_vector), true);
+		buffer_free(&connection->state_vector);
+	}
+	switch (connection->state)
+	{
+		case CONNECTION_LIVE:
+			connection->wants &= ~(unsigned) WANT_LOG;
+			flush_member(connection);
+			break;
+		case CONNECTION_LOADING: sync_serve(connection, &scratch); break;
+		case CONNECTION_BEHIND: catch_up_member(connection); break;
+		default: break;
+	}
 }
 
 void
@@ -408,8 +431,9 @@ flush(Room *room)
 
 		if (member->state == CONNECTION_LIVE)
 			flush_member(member);
-		if (member->state == CONNECTION_LIVE || member->state == CONNECTION_CATCHING_UP)
-			slowest = member->position < slowest ? member->position : slowest;
+		uint64_t position = needed_position(member);
+
+		slowest = position < slowest ? position : slowest;
 	}
 	if (room->log.end - slowest > (uint64_t) config.max_room_log_bytes)
 		leave_behind(room);
@@ -450,6 +474,19 @@ read_new_name(const Room *room, const char *message, char *name, size_t size)
 	return true;
 }
 
+/* What it is going to be given of the log begins here. */
+static uint64_t
+needed_position(const Connection *member)
+{
+	switch (member->state)
+	{
+		case CONNECTION_LIVE:
+		case CONNECTION_CATCHING_UP: return member->position;
+		case CONNECTION_LOADING: return sync_position(member);
+		default: return UINT64_MAX;
+	}
+}
+
 static void
 flush_member(Connection *member)
 {
@@ -475,17 +512,18 @@ leave_behind(Room *room)
 	uint64_t keep = room->log.end - (uint64_t) config.max_room_log_bytes / 2;
 
 	for (uint32_t i = 0; i < room->member_count; i++)
-	{
-		Connection *member = room->members[i];
-
-		if (member->state != CONNECTION_LIVE || member->position >= keep)
-			continue;
-		member->seq = room_log_seq_at(&room->log, member->position);
-		member->state = CONNECTION_BEHIND;
-		connection_want(member, WANT_LOG);
-		metrics_add(METRIC_FELL_BEHIND, 1);
-		log_event(LEVEL_DEBUG, "fell_behind", "{s:s, s:I}", "document", room->name, "seq",
-				  (json_int_t) member->seq);
-	}
+		if (room->members[i]->state == CONNECTION_LIVE && room->members[i]->position < keep)
+			room_leave_behind(room->members[i]);
 	room_log_trim(&room->log, keep);
+}
+
+void
+room_leave_behind(Connection *member)
+{
+	member->seq = room_log_seq_at(&member->room->log, member->position);
+	member->state = CONNECTION_BEHIND;
+	connection_want(member, WANT_LOG);
+	metrics_add(METRIC_FELL_BEHIND, 1);
+	log_event(LEVEL_DEBUG, "fell_behind", "{s:s, s:I}", "document", member->room->name, "seq",
+			  (json_int_t) member->seq);
 }

@@ -2,7 +2,7 @@
  * A room: the connections of this relay to one document, and what they have been given.
  *
  *     room_join("notes/7", connection);             upgraded
- *     room_take_sync(connection, state_vector);     -> WANT_SYNC -> ydoc.sync -> step 2, step 1
+ *     room_take_sync(connection, state_vector);     -> WANT_SYNC -> sync.h
  *     room_take_update(connection, update);         -> batch -> ydoc.apply_batch
  *     room_publish(room, frames);                   <- commits (catch_up.h), presence
  *

@@ -21,7 +21,7 @@ struct Room
 	int references; /* batch items and queries that name it */
 	int uncommitted; /* updates in batches */
 	bool batch_came_back; /* in this round */
-	int syncs_asked; /* on their way */
+	struct SyncQuestion *questions; /* of members that load (sync.c) */
 	Connection **members;
 	uint32_t member_count, member_capacity;
 	RoomLog log;
@@ -39,6 +39,9 @@ struct Room
 	Room *next_listed;
 	Presence presence;
 };
+
+/* It gets no more of the log: what it lacks from its seq on, when its socket is free. */
+void room_leave_behind(Connection *member);
 
 /* Is visited at the round's end. */
 void room_list(Room *room);

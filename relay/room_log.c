@@ -90,6 +90,13 @@ room_log_trim(RoomLog *log, uint64_t position)
 }
 
 void
+room_log_break(RoomLog *log)
+{
+	room_log_trim(log, log->end);
+	log->begin = ++log->end;
+}
+
+void
 room_log_free(RoomLog *log)
 {
 	room_log_trim(log, log->end);

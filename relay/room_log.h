@@ -37,6 +37,9 @@ int64_t room_log_seq_at(const RoomLog *log, uint64_t position);
 /* Drops what lies before position, chunk by chunk. */
 void room_log_trim(RoomLog *log, uint64_t position);
 
+/* Something that everybody needs is not in the log: all positions so far are behind. */
+void room_log_break(RoomLog *log);
+
 void room_log_free(RoomLog *log);
 
 #endif

@@ -79,6 +79,7 @@ FROM part;
 SELECT * FROM ydoc.sync_slices('long/1', '\x00', 1023);
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM ydoc.sync_slices('long/1', '\x0101');
+SELECT * FROM ydoc.sync_slices('nobody/knows', '\x0101');
 \echo :LAST_ERROR_SQLSTATE
 -- too many changes for one update
 SELECT ydoc.text_insert('long/1', 't', 0, 'short');

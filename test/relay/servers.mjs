@@ -167,12 +167,14 @@ export function startStandby (primary) {
     ['-D', data, '-h', primary.socket, '-U', 'postgres', '-R', '-X', 'stream', '-c', 'fast'], options))
 }
 
-// A way to the database that can swallow its answers, and break.
+// A way to the database that can swallow its answers, hold them back, and break.
 export async function startDetour (database) {
   const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-detour-'))
   const socketOf = host => join(host, '.s.PGSQL.5432')
   const pairs = new Set()
   let isSwallowing = false
+  let held // [near, data] of answers; undefined: they pass
+  let heldStatement
   leftovers.add(abandon)
   function abandon () {
     rmSync(directory, { recursive: true, force: true })
@@ -185,8 +187,14 @@ export async function startDetour (database) {
       pairs.delete(pair)
     }
     pairs.add(pair)
-    near.on('data', data => far.write(data))
-    far.on('data', data => isSwallowing || near.write(data))
+    near.on('data', data => {
+      if (held && data.includes(heldStatement)) pair.isHeld = true
+      far.write(data)
+    })
+    far.on('data', data => {
+      if (held && pair.isHeld) held.push([near, data])
+      else if (!isSwallowing) near.write(data)
+    })
     for (const socket of pair) socket.on('close', end).on('error', end)
   })
   await new Promise(resolve => server.listen(socketOf(directory), resolve))
@@ -194,12 +202,24 @@ export async function startDetour (database) {
   const cut = () => {
     for (const pair of pairs) for (const socket of pair) socket.destroy()
     isSwallowing = false
+    held = undefined
   }
   return {
     ...database,
     pooled: undefined,
     conninfo: database.conninfo.replace(/host=\S+/, `host=${directory}`),
     swallow () { isSwallowing = true }, // statements arrive, their answers do not
+    // answers on a connection that asks that from now on arrive when pass() is called
+    hold (statement) {
+      held = []
+      heldStatement = `\0${statement}\0`
+    },
+    pass () {
+      const late = held ?? []
+      held = undefined
+      for (const pair of pairs) pair.isHeld = false
+      for (const [near, data] of late) if (!near.destroyed) near.write(data)
+    },
     cut, // all connections; new ones work
     async stop () {
       cut()
@@ -263,4 +283,57 @@ export async function startRelay (database,
       await relay.ended
     }
   })
+}
+
+// A way to the relay that takes only so many bytes a second from it; what clients send passes at once.
+// The rest waits where it would with a slow reader: in the relay's socket.
+export async function startSlowLine (relay, bytesPerSecond) {
+  const target = new URL(relay.http)
+  const pairs = new Set()
+  const line = { bytesPerSecond, delivered: 0 }
+  const server = createServer(near => {
+    const far = connect({
+      host: target.hostname,
+      port: Number(target.port),
+      onread: {
+        buffer: Buffer.alloc(2048),
+        callback (size, buffer) {
+          line.delivered += size
+          near.write(Buffer.from(buffer.subarray(0, size)))
+          if (line.bytesPerSecond === Infinity) return true
+          setTimeout(() => far.resume(), size / line.bytesPerSecond * 1000)
+          return false
+        }
+      }
+    })
+    const pair = [near, far]
+    pairs.add(pair)
+    near.on('data', data => far.write(data))
+    for (const socket of pair) {
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        for (const other of pair) other.destroy()
+        pairs.delete(pair)
+      })
+    }
+  })
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
+  return Object.assign(line, {
+    url: `ws://127.0.0.1:${server.address().port}`,
+    async stop () {
+      for (const pair of pairs) for (const socket of pair) socket.destroy()
+      await new Promise(resolve => server.close(resolve))
+    }
+  })
+}
+
+// One of the relay's numbers, by its name without prefix and suffix.
+export async function metric (relay, name) {
+  const text = await (await fetch(`${relay.http}/metrics`)).text()
+  return Number(new RegExp(`^ydoc_relay_${name}(?:_total)? (\\d+)$`, 'm').exec(text)[1])
+}
+
+// Resident memory of the relay, in bytes.
+export function residentBytes (relay) {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${relay.child.pid}/status`, 'utf8'))[1]) * 1024
 }
