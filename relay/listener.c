@@ -26,6 +26,7 @@
 
 #define ACCEPTS_PER_ROUND 64
 #define BACKLOG 4096
+#define UNSENT_BYTES (128 << 10) /* of a socket in the kernel: what a slow peer gets is not old */
 #define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
 #define PAUSE_SECONDS 0.1 /* after running out of descriptors */
 #define REQUEST_SECONDS 10.0
@@ -312,6 +313,7 @@ arrive(int fd)
 {
 	static const int on = 1;
 	static const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
+	static const int unsent_bytes = UNSENT_BYTES;
 	Arrival *arrival = calloc(1, sizeof *arrival);
 
 	if (arrival == NULL)
@@ -321,6 +323,7 @@ arrive(int fd)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	arrival->fd = fd;
 	arrival->is_unfinished = true;
