@@ -84,7 +84,8 @@ static void share_now(void);
 static void share_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void watch(struct ev_loop *, ev_timer *, int);
 
-const DatabaseEvents bus_events = {.listening = listening, .notified = notified};
+const DatabaseEvents bus_events = {
+	.listening = listening, .reconnected = room_check_all, .notified = notified};
 
 void
 bus_start(uint64_t predecessor)

@@ -19,7 +19,7 @@
 #include "sync.h"
 #include "ywebsocket.h"
 
-#define CHECK_SECONDS 30.0
+#define CHECK_JITTER 0.5 /* so that many relays do not ask in step: 3/4 to 5/4 of the interval */
 
 /* Columns of ydoc.changes() */
 enum
@@ -49,7 +49,7 @@ typedef struct HeadsQuery
 
 static ev_timer check_timer;
 static HeadsQuery *check; /* being filled */
-static bool is_checking;
+static bool is_checking, is_check_due;
 
 static ChangesQuery *
 query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done);
@@ -63,6 +63,7 @@ static void resync_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void begin_anew(Room *room, int64_t epoch, int64_t seq);
 static bool learn_epoch(Room *room, int64_t epoch);
 static void publish_update(Room *room, Bytes update);
+static void schedule_check(void);
 static void check_room(Room *room);
 static void heads_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void resync_if_deleted(Room *room);
@@ -71,7 +72,16 @@ static void check_timeout(struct ev_loop *, ev_timer *, int);
 void
 catch_up_start(void)
 {
-	ev_timer_init(&check_timer, check_timeout, CHECK_SECONDS, CHECK_SECONDS);
+	ev_init(&check_timer, check_timeout);
+	schedule_check();
+}
+
+static void
+schedule_check(void)
+{
+	double seconds = (double) config.check_seconds;
+
+	ev_timer_set(&check_timer, seconds * (1.0 + CHECK_JITTER * (loop_random() - 0.5)), 0.0);
 	ev_timer_start(loop_ev(), &check_timer);
 }
 
@@ -118,6 +128,8 @@ room_doubted(const char *name)
 void
 room_check_all(void)
 {
+	/* the answer under way may be older than what we are to look for */
+	is_check_due = is_checking;
 	HeadsQuery *query = !is_checking ? calloc(1, sizeof *query) : NULL;
 
 	if (query == NULL || buffer_reserve(&query->names, DATABASE_ARRAY_HEADER) == NULL)
@@ -137,6 +149,7 @@ room_check_all(void)
 	query->query = (DatabaseQuery){STATEMENT_HEADS, heads_done, {buffer_view(&query->names)}, NULL};
 	is_checking = true;
 	database_submit(0, &query->query);
+	metrics_add(METRIC_CHECKS, 1);
 }
 
 static void
@@ -462,6 +475,8 @@ heads_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		room_each(resync_if_deleted);
 	buffer_free(&query->names);
 	free(query);
+	if (is_check_due && !loop_is_draining())
+		room_check_all();
 }
 
 /* It was there when we asked, and the answer does not mention it. */
@@ -479,4 +494,5 @@ check_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void) loop, (void) timer, (void) events;
 	room_check_all();
+	schedule_check();
 }

@@ -72,6 +72,8 @@ static const Option options[] = {
 		  "processes that share the port under a supervisor; 0: this one serves alone"),
 	COUNT("writers", writers, "2", 1, 64, "database connections that commit"),
 	COUNT("readers", readers, "2", 1, 64, "database connections that read"),
+	COUNT("check-interval", check_seconds, "30", 1, 86400,
+		  "seconds between two looks for commits that nobody announced"),
 	COUNT("max-connections", max_connections, "10000", 1, 1000000, "open sockets"),
 	COUNT("max-handshakes", max_handshakes, "256", 1, 100000,
 		  "requests libwebsockets works on at once, more wait before it"),

@@ -33,6 +33,7 @@ typedef struct Config
 	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */
 	int64_t writers; /* database connections that commit batches */
 	int64_t readers; /* database connections that fetch */
+	int64_t check_seconds; /* between two looks for what nobody announced */
 	int64_t max_connections; /* sockets, HTTP included */
 	int64_t max_handshakes; /* in libwebsockets' hands before their answer */
 	int64_t max_message_bytes; /* one WebSocket message */

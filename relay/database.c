@@ -64,6 +64,7 @@ typedef struct Link /* one database connection */
 	ev_timer timer; /* reconnection while DOWN, else the limit for coming up */
 	double backoff;
 	bool is_pooled; /* each statement may meet another backend */
+	bool was_up;
 	int syncs_expected; /* a pipeline sync ends each query and the set-up */
 	PGresult *held; /* of the query whose sync is awaited: it is not committed yet */
 	int in_flight_count;
@@ -160,7 +161,6 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 static Link *links;
 static int link_count;
 static const DatabaseEvents *events;
-static unsigned short random_state[3];
 static bool has_listened; /* once in this process's life */
 
 static PGconn *connect_start(ConnectionRole role, bool wait);
@@ -221,10 +221,7 @@ database_init(void)
 bool
 database_start(const DatabaseEvents *subscriber)
 {
-	uint64_t seed = (uint64_t) (ev_time() * 1e6) ^ (uint64_t) (uintptr_t) &links;
-
 	events = subscriber;
-	memcpy(random_state, &seed, sizeof random_state);
 	link_count = 1 + (int) (config.writers + config.readers);
 	links = calloc((size_t) link_count, sizeof *links);
 	if (links == NULL)
@@ -499,6 +496,9 @@ link_up(Link *link)
 		has_listened = true;
 		events->listening();
 	}
+	else if (link->was_up)
+		events->reconnected();
+	link->was_up = true;
 }
 
 /* What was in flight goes back to the front: its outcome is unknown, so it is asked again. */
@@ -536,7 +536,7 @@ link_down(Link *link, const char *reason)
 		link->in_flight_count = 0;
 	}
 	/* jitter of one half, so that many relays do not come back in step */
-	double delay = link->backoff * (0.5 + erand48(random_state) / 2);
+	double delay = link->backoff * (0.5 + loop_random() / 2);
 
 	link->backoff = link->backoff * 2 < BACKOFF_MOST ? link->backoff * 2 : BACKOFF_MOST;
 	ev_timer_stop(loop_ev(), &link->timer);

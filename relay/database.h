@@ -68,6 +68,7 @@ struct DatabaseQuery
 typedef struct DatabaseEvents
 {
 	void (*listening)(void); /* again: whatever was notified before may have been missed */
+	void (*reconnected)(void); /* another one: perhaps with another server than before */
 	void (*notified)(const char *channel, const char *payload);
 } DatabaseEvents;
 

@@ -181,6 +181,20 @@ loop_now(void)
 	return ev_now(ev);
 }
 
+double
+loop_random(void)
+{
+	static unsigned short state[3];
+
+	if (state[0] == 0 && state[1] == 0 && state[2] == 0)
+	{
+		uint64_t seed = (uint64_t) (ev_time() * 1e6) ^ (uint64_t) getpid() << 32;
+
+		memcpy(state, &seed, sizeof state);
+	}
+	return erand48(state);
+}
+
 bool
 loop_is_draining(void)
 {

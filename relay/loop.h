@@ -33,6 +33,9 @@ struct lws_vhost *loop_vhost(void);
 /* Seconds of the round's beginning; steady enough to measure silence with. */
 double loop_now(void);
 
+/* At least 0, less than 1; not for secrets. */
+double loop_random(void);
+
 /* True from SIGTERM on: nothing new is begun. */
 bool loop_is_draining(void);
 

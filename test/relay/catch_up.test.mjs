@@ -1,0 +1,116 @@
+// What others committed is found: by its notification, by the gap that a lost one leaves, after any
+// reconnection, and at the latest by the check.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+
+import { closeAll, metric, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+
+const seldom = { arguments: ['--check-interval', '600'] }
+
+let database
+
+before(async () => { database = await startDatabase() })
+afterEach(closeAll)
+after(async () => {
+  closeAll()
+  await database?.stop()
+})
+
+// Commits an edit from SQL, and tells nobody.
+const silently = (name, word) => database.psql(
+  `SET ydoc.notify = off; SELECT ydoc.text_insert('${name}', 'content', 0, '${word} ')`)
+const aloud = (name, word) => database.psql(`SELECT ydoc.text_insert('${name}', 'content', 0, '${word} ')`)
+
+// Ends the relay's database connections whose last statement looks like that.
+const cut = pattern => database.psql(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+  WHERE application_name = 'ydoc-relay' AND query ~ '${pattern}'`)
+
+async function withRelay (options, body, start = startRelay) {
+  const relay = await start(database, options)
+  try {
+    await body(relay)
+  } finally {
+    closeAll()
+    await relay.stop()
+  }
+}
+
+async function writer (relay, name) {
+  const ann = open(relay, name)
+  await ann.synced()
+  ann.text.insert(0, 'typed')
+  await until(async () => await database.text(name) === 'typed')
+  return ann
+}
+
+test('a commit that nobody announced is noticed by the gap before the next one', { timeout: 30000 }, () =>
+  withRelay(seldom, async relay => {
+    const ann = await writer(relay, 'gap')
+    await silently('gap', 'unheard')
+    await sleep(300)
+    assert.equal(ann.text.toString(), 'typed')
+    await aloud('gap', 'heard')
+    await until(() => ann.text.toString() === 'heard unheard typed', 5000)
+    // by our own next commit as well
+    await silently('gap', 'missed')
+    ann.text.insert(0, 'own ')
+    await until(() => ann.text.toString().includes('missed'), 5000)
+    assert.equal(await database.text('gap'), ann.text.toString())
+  }))
+
+test('a commit that nobody announced is found by the check', { timeout: 30000 }, () =>
+  withRelay({ arguments: ['--check-interval', '1'] }, async relay => {
+    const ann = await writer(relay, 'check')
+    await silently('check', 'unheard')
+    await until(() => ann.text.toString() === 'unheard typed', 5000)
+  }))
+
+test('checks do not fall into step', { timeout: 60000 }, () =>
+  withRelay({ arguments: ['--check-interval', '1'] }, async relay => {
+    await writer(relay, 'jitter')
+    const times = []
+    let seen = await metric(relay, 'checks')
+    while (times.length < 10) {
+      const now = await metric(relay, 'checks')
+      if (now > seen) times.push(performance.now())
+      seen = now
+      await sleep(5)
+    }
+    const pauses = times.slice(1).map((time, i) => time - times[i])
+    assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, `pauses of ${pauses.map(Math.round)} ms`)
+    assert.ok(pauses.every(pause => pause > 700 && pause < 1700), `pauses of ${pauses.map(Math.round)} ms`)
+  }))
+
+for (const [which, pattern] of [['listens', '^LISTEN'], ['writes', 'apply_batch'], ['reads', 'sync_slices|changes|heads']]) {
+  test(`after the connection that ${which} was lost, all documents are compared`, { timeout: 30000 }, () =>
+    withRelay(seldom, async relay => {
+      const ann = await writer(relay, `lost-${which}`)
+      await silently(`lost-${which}`, 'unheard')
+      assert.notEqual(await cut(pattern), '0')
+      await until(() => ann.text.toString() === 'unheard typed', 10000)
+    }))
+}
+
+test('a check that was under way before the relay listened again does not count', { timeout: 60000 }, async () => {
+  const detour = await startDetour(database)
+  const relay = await startRelay(detour, { arguments: ['--check-interval', '4', '--readers', '1'] })
+  try {
+    const ann = await writer(relay, 'stale')
+    const before = await metric(relay, 'checks')
+    detour.hold('heads')
+    await until(async () => await metric(relay, 'checks') > before) // its answer is on the way
+    await sleep(200)
+    await cut('^LISTEN')
+    await silently('stale', 'unheard')
+    await until(async () => await metric(relay, 'database_connections_up') === 4)
+    await sleep(100)
+    const start = performance.now()
+    detour.pass()
+    await until(() => ann.text.toString() === 'unheard typed', 10000)
+    assert.ok(performance.now() - start < 2000, 'the next check found it, not the one that was due')
+  } finally {
+    closeAll()
+    await relay.stop()
+    await detour.stop()
+  }
+})
