@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "breaker.h"
 #include "catch_up.h"
 #include "config.h"
 #include "database.h"
@@ -20,6 +21,8 @@
 #include "room.h"
 
 #define MAX_ITEMS 1000
+#define ITEM_BYTES (sizeof(BatchItem) + 24) /* and what stands around it in the parameters */
+#define LOOK_SECONDS 0.25
 #define MAX_BYTES (4 << 20) /* a batch takes one update more when it is below */
 #define LIMIT_EXCEEDED "54000" /* program_limit_exceeded: a full notification queue, too */
 
@@ -30,6 +33,7 @@ typedef struct BatchItem
 	size_t size; /* of the update */
 	int64_t known_epoch; /* at which the connection knew the document when it sent this */
 	double received_at;
+	size_t cost; /* in memory */
 } BatchItem;
 
 typedef struct Batch
@@ -37,6 +41,7 @@ typedef struct Batch
 	DatabaseQuery query; /* first: batch_done() gets it back */
 	struct Batch *next;
 	uint32_t writer;
+	double opened_at; /* when its first update came */
 	/* the parameters, growing in PostgreSQL's own format */
 	Buffer documents, updates, actors, known_epochs;
 	BatchItem *items;
@@ -65,6 +70,7 @@ enum
 static Writer writers[MAX_DATABASE_WRITERS];
 static int64_t pending_bytes;
 static bool somebody_is_paused;
+static ev_timer look_timer;
 
 static Batch *open_batch(uint32_t writer);
 static Batch *batch_new(uint32_t writer);
@@ -75,7 +81,16 @@ static void read_rows(Batch *batch, const DatabaseAnswer *answer);
 static void split(Batch *batch);
 static void refuse(BatchItem *item, const char *sqlstate, const char *message);
 static void batch_free(Batch *batch);
+static size_t item_cost(const Room *room, Bytes update);
 static void count_pending(int64_t bytes);
+static void look(struct ev_loop *, ev_timer *, int);
+
+void
+batch_start(void)
+{
+	ev_timer_init(&look_timer, look, LOOK_SECONDS, LOOK_SECONDS);
+	ev_timer_start(loop_ev(), &look_timer);
+}
 
 int
 batch_add(Connection *connection, Bytes update)
@@ -83,21 +98,27 @@ batch_add(Connection *connection, Bytes update)
 	Room *room = connection->room;
 	uint32_t hash = room_hash(room);
 
-	if (pending_bytes + (int64_t) update.size > config.max_pending_bytes)
+	uint32_t writer = hash % (uint32_t) config.writers;
+
+	if (!breaker_takes(writer) ||
+		pending_bytes + (int64_t) item_cost(room, update) > config.max_pending_bytes)
+	{
+		metrics_add(METRIC_UPDATES_TURNED_AWAY, 1);
 		return CLOSE_OVERLOAD;
-	Batch *batch = open_batch(hash % (uint32_t) config.writers);
-	BatchItem item = {room, connection, update.size, room_epoch(room), metrics_clock()};
+	}
+	Batch *batch = open_batch(writer);
+	BatchItem item = {
+		room, connection, update.size, room_epoch(room), metrics_clock(), item_cost(room, update)};
 
 	if (batch == NULL || !batch_append(batch, &item, update))
 		return CLOSE_OVERLOAD;
-	count_pending((int64_t) update.size);
 	metrics_add(METRIC_UPDATES_RECEIVED, 1);
 
 	/* Too fast for the database: stop reading, the peer's TCP does the rest.  When the database is
 	 * away nothing would drain, so then the bound alone counts. */
 	if (pending_bytes > config.max_pending_bytes / 2 && database_writer_is_up(hash))
 	{
-		connection_pause(connection);
+		connection_pause(connection, PAUSE_DATABASE);
 		somebody_is_paused = true;
 	}
 	return 0;
@@ -173,6 +194,7 @@ batch_new(uint32_t writer)
 	if (batch == NULL)
 		return NULL;
 	batch->writer = writer;
+	batch->opened_at = loop_now();
 	if (buffer_reserve(&batch->documents, DATABASE_ARRAY_HEADER) == NULL ||
 		buffer_reserve(&batch->updates, DATABASE_ARRAY_HEADER) == NULL ||
 		buffer_reserve(&batch->actors, DATABASE_ARRAY_HEADER) == NULL ||
@@ -224,6 +246,7 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 		return false;
 	}
 	batch->items[batch->count++] = *item;
+	count_pending((int64_t) item->cost);
 	room_retain(item->room);
 	connection_retain(item->connection);
 	room_count_uncommitted(item->room, 1);
@@ -254,7 +277,11 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 {
 	Batch *batch = (Batch *) query;
 
+	bool is_stopping = answer->result == NULL && strncmp(answer->sqlstate, "57", 2) == 0;
+
 	writers[batch->writer].in_flight = NULL;
+	if (!is_stopping)
+		breaker_answered(batch->writer, loop_now() - batch->opened_at);
 	if (answer->result != NULL && (uint32_t) answer->row_count == batch->count)
 	{
 		metrics_add(METRIC_BATCHES, 1);
@@ -264,7 +291,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 	else if (answer->result != NULL)
 		for (uint32_t i = 0; i < batch->count; i++)
 			refuse(&batch->items[i], "XX000", "the database lost count of the batch");
-	else if (strncmp(answer->sqlstate, "57", 2) == 0)
+	else if (is_stopping)
 		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
 			connection_close(batch->items[i].connection, CLOSE_GOING_AWAY, "relay is restarting");
 	else if (batch->count > 1 ||
@@ -280,7 +307,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 	if (somebody_is_paused && pending_bytes <= config.max_pending_bytes / 4)
 	{
 		somebody_is_paused = false;
-		connection_resume_all();
+		connection_resume_all(PAUSE_DATABASE);
 	}
 }
 
@@ -338,7 +365,7 @@ split(Batch *batch)
 		}
 		else
 		{
-			count_pending((int64_t) item->size);
+			single->opened_at = batch->opened_at;
 			*end = last = single;
 			end = &single->next;
 		}
@@ -385,7 +412,7 @@ batch_free(Batch *batch)
 	{
 		BatchItem *item = &batch->items[i];
 
-		count_pending(-(int64_t) item->size);
+		count_pending(-(int64_t) item->cost);
 		room_count_uncommitted(item->room, -1);
 		connection_release(item->connection);
 		room_release(item->room);
@@ -396,6 +423,30 @@ batch_free(Batch *batch)
 	buffer_free(&batch->actors);
 	buffer_free(&batch->known_epochs);
 	free(batch);
+}
+
+/* What an update takes in memory while it waits. */
+static size_t
+item_cost(const Room *room, Bytes update)
+{
+	return update.size + strlen(room_name(room)) + ITEM_BYTES;
+}
+
+static void
+look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	double now = ev_now(loop), oldest = 0.0;
+
+	(void) timer, (void) events;
+	for (uint32_t i = 0; i < (uint32_t) config.writers; i++)
+	{
+		const Batch *batch = writers[i].in_flight != NULL ? writers[i].in_flight : writers[i].first;
+		double age = batch != NULL ? now - batch->opened_at : 0.0;
+
+		breaker_look(i, age);
+		oldest = age > oldest ? age : oldest;
+	}
+	metrics_set(METRIC_OLDEST_PENDING_MS, (int64_t) (oldest * 1000.0));
 }
 
 static void

@@ -17,7 +17,9 @@
 #include "connection.h"
 #include "frame.h"
 
-/* Returns 0, or the code to close with when too much waits already. */
+void batch_start(void);
+
+/* Returns 0, or the code to close with when too much waits already, or for too long. */
 int batch_add(Connection *connection, Bytes update);
 
 /* Sends a batch to each writer that has none in flight. */

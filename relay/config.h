@@ -35,8 +35,13 @@ typedef struct Config
 	int64_t readers; /* database connections that fetch */
 	int64_t check_seconds; /* between two looks for what nobody announced */
 	int64_t max_connections; /* sockets, HTTP included */
+	int64_t max_connections_per_address; /* 0: any */
 	int64_t max_handshakes; /* in libwebsockets' hands before their answer */
 	int64_t max_message_bytes; /* one WebSocket message */
+	int64_t max_message_rate; /* messages a second of a connection; 0: any */
+	int64_t max_byte_rate; /* bytes a second of a connection; 0: any */
+	int64_t max_presence_message_bytes; /* one awareness message */
+	int64_t max_presence_rate; /* awareness messages a second; 0: any */
 	int64_t max_reassembly_bytes; /* all incomplete messages together */
 	int64_t max_pending_bytes; /* all updates not committed together */
 	int64_t max_presence_bytes; /* all awareness states together */
@@ -45,6 +50,7 @@ typedef struct Config
 	int64_t notify_alarm; /* percent of the notification queue in use that the log warns of */
 	int64_t notify_off; /* percent at which commits of ours stop notifying */
 	int64_t drain; /* seconds over which connections are sent away; 0: by their number */
+	int64_t max_wait_seconds; /* of an update for the database */
 	int64_t max_room_log_bytes; /* frames a room keeps for members that are slow */
 	int64_t slice_bytes; /* a larger update goes out in slices of this size */
 	int64_t load_window; /* bytes of slices fetched at a time */

@@ -99,6 +99,7 @@ connection_release(Connection *connection)
 		return;
 	buffer_free(&connection->state_vector);
 	buffer_free(&connection->message);
+	throttle_free(&connection->throttle);
 	free(connection);
 }
 
@@ -151,6 +152,8 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 {
 	if (!connection_is_open(connection))
 		return;
+	/* reading again, or the peer's answer to the close would never be seen */
+	connection_resume(connection, connection->pauses);
 	connection->state = CONNECTION_CLOSING;
 	connection->closing_since = loop_now();
 	connection->close_code = code;
@@ -175,24 +178,39 @@ connection_ping(Connection *connection)
 }
 
 void
-connection_pause(Connection *connection)
+connection_pause(Connection *connection, ConnectionPause reason)
 {
-	if (connection->is_paused || !connection_is_open(connection))
+	if (!connection_is_open(connection))
 		return;
-	connection->is_paused = true;
-	lws_rx_flow_control(connection->wsi, 0);
+	if (connection->pauses == 0)
+		lws_rx_flow_control(connection->wsi, 0);
+	connection->pauses |= reason;
 }
 
 void
-connection_resume_all(void)
+connection_resume(Connection *connection, ConnectionPause reason)
+{
+	if ((connection->pauses & reason) == 0)
+		return;
+	connection->pauses &= ~(unsigned) reason;
+	if (connection->pauses != 0 || connection->wsi == NULL)
+		return;
+	connection->received_at = loop_now(); /* it could not be heard meanwhile */
+	lws_rx_flow_control(connection->wsi, 1);
+}
+
+void
+connection_pause_all(ConnectionPause reason)
 {
 	for (uint32_t i = 0; i < table_size; i++)
-		if (table[i]->is_paused && table[i]->wsi != NULL)
-		{
-			table[i]->is_paused = false;
-			table[i]->received_at = loop_now(); /* it could not be heard meanwhile */
-			lws_rx_flow_control(table[i]->wsi, 1);
-		}
+		connection_pause(table[i], reason);
+}
+
+void
+connection_resume_all(ConnectionPause reason)
+{
+	for (uint32_t i = 0; i < table_size; i++)
+		connection_resume(table[i], reason);
 }
 
 void
@@ -207,7 +225,7 @@ connection_send_away(double share)
 		if (!connection_is_open(table[i]))
 			continue;
 		/* reading again, or the peer's answer to the close would never be seen */
-		if (table[i]->is_paused)
+		if (table[i]->pauses != 0)
 			lws_rx_flow_control(table[i]->wsi, 1);
 		presence_release(table[i]);
 		connection_close(table[i], CLOSE_GOING_AWAY, "relay is restarting");
@@ -377,6 +395,7 @@ handle(Connection *connection, Bytes message)
 	metrics_add(METRIC_BYTES_RECEIVED, (int64_t) message.size);
 	int code = ywebsocket_handle(connection, message);
 
+	throttle_message(connection, message.size);
 	if (code == CLOSE_MALFORMED)
 		metrics_add(METRIC_MESSAGES_MALFORMED, 1);
 	if (code != 0)
@@ -455,7 +474,7 @@ look_after(Connection *connection, double now)
 			kill_socket(connection);
 		return;
 	}
-	if (silent > SILENT_SECONDS && !connection->is_paused)
+	if (silent > SILENT_SECONDS && connection->pauses == 0)
 	{
 		log_event(LEVEL_INFO, "connection_silent", "{s:s}", "document",
 				  room_name(connection->room));

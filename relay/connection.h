@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "frame.h"
+#include "throttle.h"
 
 struct lws;
 struct lws_protocols;
@@ -35,14 +36,14 @@ enum
 {
 	CLOSE_GOING_AWAY = 1001, /* we stop: another relay, or this one in a moment */
 	CLOSE_UNSUPPORTED = 1003,
-	CLOSE_TOO_BIG = 1009,
 	CLOSE_INTERNAL = 1011,
 	CLOSE_RESTART = 1012, /* begin anew */
 	CLOSE_OVERLOAD = 1013,
 	CLOSE_MALFORMED = 4400, /* a message that breaks the protocol */
 	CLOSE_REFUSED = 4400, /* an update that the database will never take */
 	CLOSE_DELETED = 4404, /* there is no such document any more */
-	CLOSE_MOVED = 4410 /* it has another name: the reason, if that has room for it */
+	CLOSE_MOVED = 4410, /* it has another name: the reason, if that has room for it */
+	CLOSE_TOO_BIG = 4413 /* a message: who comes back sends it again (after 1009 it would) */
 };
 
 enum
@@ -68,7 +69,13 @@ typedef enum ConnectionWant
 	WANT_ALIVE = 8 /* anything: it was sent nothing for long */
 } ConnectionWant;
 
-typedef struct Connection
+typedef enum ConnectionPause
+{
+	PAUSE_DATABASE = 1, /* much waits to be stored */
+	PAUSE_RATE = 2 /* it sends too fast */
+} ConnectionPause;
+
+struct Connection
 {
 	struct lws *wsi; /* NULL once GONE */
 	int references; /* the socket's, and one per batch item or query that names it */
@@ -98,12 +105,13 @@ typedef struct Connection
 	Buffer message; /* fragments so far */
 	double received_at, sent_at, pinged_at;
 	double closing_since;
-	bool is_paused; /* we do not read from it */
+	unsigned pauses; /* why we do not read from it (ConnectionPause) */
+	Throttle throttle;
 	bool is_listed; /* has something to do at the round's end */
 	struct Connection *next_listed;
 	uint16_t close_code;
 	char close_reason[CLOSE_REASON_MAX + 1];
-} Connection;
+};
 
 /* For the context; the first entry serves every request. */
 const struct lws_protocols *connection_protocols(void);
@@ -136,9 +144,12 @@ void connection_close(Connection *connection, uint16_t code, const char *reason)
 /* Whatever it answers shows in received_at. */
 void connection_ping(Connection *connection);
 
-/* Stops reading from it: the peer's TCP window fills, nothing is lost. */
-void connection_pause(Connection *connection);
-void connection_resume_all(void);
+/* Stops reading from it: the peer's TCP window fills, nothing is lost.  It goes on when there is no
+ * reason left. */
+void connection_pause(Connection *connection, ConnectionPause reason);
+void connection_resume(Connection *connection, ConnectionPause reason);
+void connection_pause_all(ConnectionPause reason);
+void connection_resume_all(ConnectionPause reason);
 
 /* We stop: sends connections away until at most 1 - share of those are left that were open at the
  * first call.  Their clients may be taken over wherever they come back. */

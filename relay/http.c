@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "board.h"
+#include "breaker.h"
 #include "config.h"
 #include "database.h"
 #include "listener.h"
@@ -211,7 +212,8 @@ answer(struct lws *wsi, HttpSlot *slot, const char *path)
 		return begin_answer(wsi, slot, 200, "text/plain", strdup("ok\n"));
 	if (is_path(path, "readyz"))
 	{
-		bool ready = database_is_ready() && board_is_ready(!loop_is_draining());
+		bool ready =
+			database_is_ready() && breaker_is_ready() && board_is_ready(!loop_is_draining());
 
 		return begin_answer(wsi, slot, ready ? 200 : 503, "text/plain",
 							strdup(ready ? "ready\n" : "not ready\n"));

@@ -2,7 +2,7 @@
  * Plain HTTP beside the WebSockets: health, metrics, static files, and whether to upgrade.
  *
  *     GET /healthz    200 while the process runs
- *     GET /readyz     200 while the database answers and nobody has asked us to stop, else 503
+ *     GET /readyz     200 while the database answers in time and nobody asked us to stop, else 503
  *     GET /metrics    OpenMetrics
  *     GET /…          a file of config.static_dir
  *     GET /NAME with "Upgrade: websocket"    document NAME

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "config.h"
 #include "log.h"
 #include "loop.h"
@@ -33,6 +34,7 @@
 #define ANSWER_SECONDS 2.0 /* the request is complete: milliseconds are enough */
 #define REQUEST_BYTES 16384 /* all headers of a request */
 #define UNAVAILABLE "503 Service Unavailable\r\nRetry-After: 5"
+#define TOO_MANY "429 Too Many Requests\r\nRetry-After: 5"
 #define TIMEOUT "408 Request Timeout"
 #define TOO_LARGE "431 Request Header Fields Too Large"
 #define BAD_REQUEST "400 Bad Request"
@@ -47,6 +49,7 @@ typedef struct ArrivalList
 struct Arrival /* a socket; the library's opaque pointer leads to it */
 {
 	int fd;
+	Address address;
 	bool is_unfinished; /* its first request is not being answered yet */
 	struct lws *wsi; /* once the library has it */
 	ssize_t seen; /* bytes of an incomplete request */
@@ -69,7 +72,7 @@ static int listen_at(struct addrinfo *address, int port, bool is_shared);
 static void set_port(struct sockaddr *address, int port);
 static int bound_port(int fd);
 static void accept_some(struct ev_loop *, ev_io *, int);
-static void arrive(int fd);
+static void arrive(int fd, Address address);
 static void peek_request(struct ev_loop *, ev_io *, int);
 static void take_request(Arrival *arrival, const char *request, size_t size);
 static void adopt(Arrival *arrival);
@@ -290,12 +293,15 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 	(void) events;
 	for (int i = 0; i < ACCEPTS_PER_ROUND && !is_paused; i++)
 	{
-		int fd = accept4(watcher->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage peer = {0};
+		socklen_t peer_size = sizeof peer;
+		int fd = accept4(watcher->fd, (struct sockaddr *) &peer, &peer_size,
+						 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0 && sockets >= config.max_connections)
 			refuse(fd, UNAVAILABLE);
 		else if (fd >= 0)
-			arrive(fd);
+			arrive(fd, address_of((struct sockaddr *) &peer));
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 		{
 			log_event(LEVEL_WARNING, "accept_failed", "{s:s}", "reason", strerror(errno));
@@ -309,18 +315,20 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 static void
-arrive(int fd)
+arrive(int fd, Address address)
 {
 	static const int on = 1;
 	static const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
 	static const int unsent_bytes = UNSENT_BYTES;
 	Arrival *arrival = calloc(1, sizeof *arrival);
 
-	if (arrival == NULL)
+	if (arrival == NULL || !address_count(address))
 	{
-		refuse(fd, UNAVAILABLE);
+		refuse(fd, arrival == NULL ? UNAVAILABLE : TOO_MANY);
+		free(arrival);
 		return;
 	}
+	arrival->address = address;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
@@ -526,6 +534,7 @@ arrival_free(Arrival *arrival)
 	unlink_arrival(arrival);
 	handshake_done(arrival);
 	sockets--;
+	address_forget(arrival->address);
 	free(arrival->path);
 	free(arrival);
 }

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "batch.h"
 #include "board.h"
 #include "bus.h"
@@ -24,6 +25,7 @@
 #include "room.h"
 #include "supervisor.h"
 #include "sync.h"
+#include "throttle.h"
 
 static int run(char **argv);
 static bool init_apart(void);
@@ -88,6 +90,8 @@ serve(const int *sockets, int count)
 		board_set_relay(bus_own_relay());
 		notify_queue_start();
 		connection_start();
+		throttle_start();
+		batch_start();
 		if (database_start(&bus_events))
 			status = loop_run(sockets, count);
 		listener_stop();
@@ -96,10 +100,12 @@ serve(const int *sockets, int count)
 		sync_stop();
 	}
 	loop_stop(); /* cuts what is still connected */
+	throttle_stop();
 	presence_stop();
 	connection_stop();
 	room_stop();
 	bus_stop();
+	address_stop();
 	log_event(LEVEL_INFO, "stopped", NULL);
 	return status;
 }

@@ -54,6 +54,7 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_MESSAGES_UNKNOWN] =
 		COUNTER("messages_unknown", "Messages of a type the protocol says to ignore"),
 	[METRIC_MESSAGES_MALFORMED] = COUNTER("messages_malformed", "Messages that broke the protocol"),
+	[METRIC_THROTTLED] = COUNTER("throttled", "Times a connection sent too fast to be read on"),
 	[METRIC_SYNCS] = COUNTER("syncs", "Documents loaded by clients, whole or in part"),
 	[METRIC_SYNCS_SHARED] =
 		COUNTER("syncs_shared", "Windows of slices that somebody else had asked for"),
@@ -64,7 +65,12 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_BATCHES] = COUNTER("batches", "Batches committed"),
 	[METRIC_BATCHES_SENT_AGAIN] =
 		COUNTER("batches_sent_again", "Batches sent again after an unknown or transient outcome"),
+	[METRIC_UPDATES_TURNED_AWAY] =
+		COUNTER("updates_turned_away", "Updates not taken because too much waits, or for too long"),
 	[METRIC_PENDING_BYTES] = GAUGE("pending_bytes", "Bytes of updates not yet committed"),
+	[METRIC_OLDEST_PENDING_MS] =
+		GAUGE("oldest_pending_milliseconds", "How long the oldest update not yet committed waits"),
+	[METRIC_BREAKERS_OPEN] = GAUGE("breakers_open", "Writers for which no updates are taken"),
 	[METRIC_REASSEMBLY_BYTES] = GAUGE("reassembly_bytes", "Bytes of messages not yet complete"),
 	[METRIC_FRAMES_PUBLISHED] = COUNTER("frames_published", "Frames appended to room logs"),
 	[METRIC_WRITES] = COUNTER("writes", "Write calls to clients"),
@@ -88,6 +94,10 @@ static const MetricInfo infos[METRIC_COUNT] = {
 		COUNTER("presence_ignored", "Awareness entries old, known or of somebody else"),
 	[METRIC_PRESENCE_REFUSED] =
 		COUNTER("presence_refused", "Awareness entries too large, too many or not JSON"),
+	[METRIC_PRESENCE_COALESCED] = COUNTER(
+		"presence_coalesced", "Awareness messages that came too fast and gave way to newer ones"),
+	[METRIC_PRESENCE_NOT_SHARED] =
+		COUNTER("presence_not_shared", "Awareness entries too large to tell other relays"),
 	[METRIC_DATABASE_UP] = GAUGE("database_connections_up", "Database connections that work"),
 	[METRIC_DATABASE_CONNECTS] = COUNTER("database_connects", "Database connections established"),
 	[METRIC_DATABASE_DISCONNECTS] = COUNTER("database_disconnects", "Database connections lost"),

@@ -690,7 +690,7 @@ judge_challenges(void)
 			continue;
 		}
 		if (connection_is_open(connection) && connection->received_at < challenge->at &&
-			!connection->is_paused)
+			connection->pauses == 0)
 		{
 			presence_leave(connection);
 			bus_ask_presence(room_name(connection->room)); /* it may be at another relay by now */

@@ -6,6 +6,7 @@
  */
 #include "ywebsocket.h"
 
+#include "config.h"
 #include "metrics.h"
 #include "presence.h"
 #include "room.h"
@@ -49,7 +50,7 @@ ywebsocket_reason(int code)
 	{
 		case CLOSE_MALFORMED: return "malformed message";
 		case CLOSE_TOO_BIG: return "message too big";
-		case CLOSE_OVERLOAD: return "too much is waiting for the database";
+		case CLOSE_OVERLOAD: return "the database does not keep up; come back later";
 		default: return "protocol error";
 	}
 }
@@ -107,7 +108,14 @@ handle_awareness(Connection *connection, Frame *frame)
 {
 	Bytes entries = frame_read_bytes(frame);
 
-	return frame->failed ? CLOSE_MALFORMED : presence_take(connection, entries);
+	if (frame->failed)
+		return CLOSE_MALFORMED;
+	if (entries.size > (size_t) config.max_presence_message_bytes)
+	{
+		connection_close(connection, CLOSE_TOO_BIG, "awareness message too big");
+		return 0;
+	}
+	return throttle_holds_presence(connection, entries) ? 0 : presence_take(connection, entries);
 }
 
 static void

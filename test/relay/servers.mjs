@@ -175,11 +175,13 @@ export async function startDetour (database) {
   let isSwallowing = false
   let held // [near, data] of answers; undefined: they pass
   let heldStatement
+  let isAway = false
   leftovers.add(abandon)
   function abandon () {
     rmSync(directory, { recursive: true, force: true })
   }
   const server = createServer(near => {
+    if (isAway) return near.destroy()
     const far = connect(socketOf(database.conninfo.match(/host=(\S+)/)[1]))
     const pair = [near, far]
     const end = () => {
@@ -221,6 +223,11 @@ export async function startDetour (database) {
       for (const [near, data] of late) if (!near.destroyed) near.write(data)
     },
     cut, // all connections; new ones work
+    leave () { // as if the database were down
+      isAway = true
+      cut()
+    },
+    comeBack () { isAway = false },
     async stop () {
       cut()
       await new Promise(resolve => server.close(resolve))

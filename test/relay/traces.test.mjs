@@ -17,7 +17,7 @@ let database, relay
 
 before(async () => {
   database = await startDatabase()
-  relay = await startRelay(database)
+  relay = await startRelay(database, { arguments: ['--max-message-rate', '0'] }) // faster than anybody types
 })
 
 afterEach(closeAll)
