@@ -16,6 +16,7 @@
 #include "config.h"
 #include "database.h"
 #include "log.h"
+#include "loop.h"
 #include "metrics.h"
 #include "notify_queue.h"
 #include "room.h"
