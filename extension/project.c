@@ -21,7 +21,7 @@
 #include "store.h"
 #include "value.h"
 
-/* functions on values (read.c, prosemirror.c) */
+/* functions on values (read.c, prosemirror.c, html.c, markdown.c) */
 Datum ydoc_json(PG_FUNCTION_ARGS);
 Datum ydoc_delta(PG_FUNCTION_ARGS);
 Datum ydoc_xml(PG_FUNCTION_ARGS);
@@ -155,17 +155,14 @@ read_as_text(CrdtDoc *doc, const Path *path)
 	return json_string((CrdtBytes){(const uint8_t *) text, strlen(text)});
 }
 
-/* The path as an argument: a root's name, or text[]. */
 static Datum
-path_argument(const Path *path, Oid type)
+path_argument(const Path *path)
 {
 	Datum *steps = palloc(sizeof(Datum) * path->count);
 
 	for (int i = 0; i < path->count; i++)
 		steps[i] = PointerGetDatum(cstring_to_text_with_len((const char *) path->steps[i].data,
 															(int) path->steps[i].size));
-	if (type == TEXTOID)
-		return steps[0];
 	return PointerGetDatum(construct_array(steps, path->count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
@@ -174,9 +171,8 @@ static Jsonb *
 call_function(const ProjectForm *form, CrdtDoc *doc, const Path *path)
 {
 	LOCAL_FCINFO(call, 2);
-	Oid type = form->steps_max == 1 ? TEXTOID : TEXTARRAYOID;
-	List *types =
-		list_make2(makeNullConst(INTERNALOID, -1, InvalidOid), makeNullConst(type, -1, InvalidOid));
+	List *types = list_make2(makeNullConst(INTERNALOID, -1, InvalidOid),
+							 makeNullConst(TEXTARRAYOID, -1, InvalidOid));
 	FmgrInfo information = {.fn_expr =
 								(Node *) makeFuncExpr(InvalidOid, InvalidOid, types, InvalidOid,
 													  InvalidOid, COERCE_EXPLICIT_CALL)};
@@ -185,7 +181,7 @@ call_function(const ProjectForm *form, CrdtDoc *doc, const Path *path)
 	InitFunctionCallInfoData(*call, &information, path->count == 0 ? 1 : 2, InvalidOid, NULL, NULL);
 	call->args[0] = (NullableDatum){ydoc_value_view(doc), false};
 	if (path->count > 0)
-		call->args[1] = (NullableDatum){path_argument(path, type), false};
+		call->args[1] = (NullableDatum){path_argument(path), false};
 	result = form->function(call);
 	if (call->isnull)
 		return NULL;
@@ -294,9 +290,7 @@ column_of(char *name, const JsonbValue *value)
 	if (column.path.count < column.form->steps_min)
 		refuse_column(name, psprintf("is read as %s, which needs a path", column.form->name));
 	if (column.path.count > column.form->steps_max)
-		refuse_column(name, column.form->steps_max == 0
-								? "is the document as a whole, which has no path"
-								: psprintf("is read as %s, as only roots are", column.form->name));
+		refuse_column(name, "is the document as a whole, which has no path");
 	return column;
 }
 

@@ -188,9 +188,12 @@ add_mention(ProseMirror *build, const JsonbValue *attributes)
 {
 	static const char *const names[] = {"label", "name", "id", NULL};
 	CrdtBytes sign = rich_member_string(attributes, "mentionSuggestionChar");
+	CrdtBytes name = first_string(attributes, names);
 
+	if (name.size == 0)
+		return;
 	add_run(build, RICH_TEXT, NULL)->run.text = sign.size > 0 ? sign : CRDT_LITERAL("@");
-	add_run(build, RICH_TEXT, NULL)->run.text = first_string(attributes, names);
+	add_run(build, RICH_TEXT, NULL)->run.text = name;
 }
 
 static void

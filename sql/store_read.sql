@@ -30,5 +30,6 @@ ROLLBACK;
 SELECT ydoc.delta('read/1', 'text');
 -- a twin for each reader at a place, and no other
 SELECT p.proname, p.proargtypes[1]::regtype AS place FROM pg_proc p
-WHERE p.pronamespace = 'ydoc'::regnamespace AND p.provolatile = 's' AND p.proargnames[2] IN ('root', 'path')
+WHERE p.pronamespace = 'ydoc'::regnamespace AND p.proargnames[2] IN ('root', 'path')
+  AND EXISTS (SELECT FROM pg_proc v WHERE v.proname = 'ydoc_' || p.proname AND v.proargnames[1] = 'doc' AND v.provolatile = 'i')
 ORDER BY 1, 2;
