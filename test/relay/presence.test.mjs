@@ -256,27 +256,34 @@ for (const where of ['the same relay', 'another relay']) {
 }
 
 test('what a connection may introduce is bounded, and so is a state', async () => {
-  const ben = open(relay, 'bounds')
-  await ben.synced()
-  const eve = await raw(relay, '/bounds')
-  for (let i = 1; i <= 200; i++) eve.send(awareness([i, 1, { n: i }]))
-  await until(() => states(ben).has(32))
-  const refused = await metric('presence_refused_total')
-  eve.send(awareness([5000, 1, {}]))
-  await until(async () => await metric('presence_refused_total') > refused)
-  assert.ok([...states(ben).keys()].filter(client => client <= 200).length <= 34)
+  // every message counts here, however fast they come
+  const own = await startRelay(database, { arguments: ['--max-presence-rate', '0'] })
+  try {
+    const ben = open(own, 'bounds')
+    await ben.synced()
+    const eve = await raw(own, '/bounds')
+    for (let i = 1; i <= 200; i++) eve.send(awareness([i, 1, { n: i }]))
+    await until(() => states(ben).has(32))
+    const refused = await metric('presence_refused_total', own)
+    eve.send(awareness([5000, 1, {}]))
+    await until(async () => await metric('presence_refused_total', own) > refused)
+    assert.ok([...states(ben).keys()].filter(client => client <= 200).length <= 34)
 
-  const fred = await raw(relay, '/bounds')
-  fred.send(awareness([6000, 1, JSON.stringify('x'.repeat(70000))], [6001, 1, 'no JSON'], [6002, 1, '{"ok":true}']))
-  await until(() => states(ben).has(6002))
-  assert.equal(states(ben).has(6000) || states(ben).has(6001), false)
-  // ids that come and go are bounded, too
-  for (let i = 0; i < 100; i++) fred.send(awareness([7000 + i, 1, {}], [7000 + i, 2, 'null']))
-  fred.send(awareness([6002, 2, '{"ok":2}']))
-  await until(() => states(ben).get(6002).ok === 2)
-  assert.ok(await metric('presence_refused_total') >= 230)
-  eve.close()
-  fred.close()
+    const fred = await raw(own, '/bounds')
+    fred.send(awareness([6000, 1, JSON.stringify('x'.repeat(70000))], [6001, 1, 'no JSON'], [6002, 1, '{"ok":true}']))
+    await until(() => states(ben).has(6002))
+    assert.equal(states(ben).has(6000) || states(ben).has(6001), false)
+    // ids that come and go are bounded, too
+    for (let i = 0; i < 100; i++) fred.send(awareness([7000 + i, 1, {}], [7000 + i, 2, 'null']))
+    fred.send(awareness([6002, 2, '{"ok":2}']))
+    await until(() => states(ben).get(6002).ok === 2)
+    assert.ok(await metric('presence_refused_total', own) >= 230)
+    eve.close()
+    fred.close()
+  } finally {
+    closeAll()
+    await own.stop()
+  }
 })
 
 test('states of all rooms together are bounded', async () => {
