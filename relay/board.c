@@ -145,6 +145,12 @@ board_predecessor(void)
 }
 
 bool
+board_is_joined(void)
+{
+	return own != NULL;
+}
+
+bool
 board_is_replacement(void)
 {
 	for (int i = 0; own != NULL && i < CELLS; i++)

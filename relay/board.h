@@ -61,6 +61,9 @@ void board_beat(void);
 /* The relay number of the process whose place this one takes, if that ended in no order; else 0. */
 uint64_t board_predecessor(void);
 
+/* There is a supervisor. */
+bool board_is_joined(void);
+
 /* This process is to replace one that still serves. */
 bool board_is_replacement(void);
 

@@ -32,6 +32,7 @@
 #define BEATS_PER_TIMEOUT 4
 #define LONELY_BEAT_SECONDS 10.0 /* while nobody is heard */
 #define WATCH_SECONDS 0.25
+#define GRACE_SECONDS 5.0 /* after the database was away: relays reconnect with pauses */
 #define MAX_PAYLOAD 7900 /* PostgreSQL's limit is 8000 */
 #define MAX_BODY 5800 /* what that holds as base64, sealed, after relay and kind */
 #define MAX_STATES 32768 /* entries of one message, unless a single one is larger */
@@ -51,6 +52,7 @@ static SealKey own_key;
 static uint64_t own_counter;
 static double own_heard_at, told_at, hello_at, shared_at;
 static bool is_deaf; /* we do not hear ourselves */
+static bool is_leaving;
 static Buffer payloads; /* elements of a text array, waiting for the next tick */
 static uint32_t payload_count;
 static bool is_sharing, is_asking_key;
@@ -156,6 +158,7 @@ bus_say_goodbye(void)
 	if (!bus_has_peers())
 		return;
 	tell_of_relay('x', own_relay);
+	is_leaving = true;
 	share_now();
 }
 
@@ -185,9 +188,7 @@ listening(void)
 	room_check_all();
 	presence_doubt_relays();
 	own_heard_at = loop_now();
-	if (shared_key.size > 0)
-		say_hello();
-	else if (!is_asking_key)
+	if (!is_asking_key)
 	{
 		is_asking_key = true;
 		key_query = (DatabaseQuery){.statement = STATEMENT_RELAY_KEY, .done = key_done};
@@ -221,6 +222,7 @@ say_hello(void)
 {
 	hello_at = loop_now();
 	tell('h', (Bytes){0});
+	room_each(presence_share_all); /* who could not hear us either asks before or after us */
 	if (gone_relay != 0)
 		tell_of_relay('x', gone_relay);
 	gone_relay = 0;
@@ -313,7 +315,7 @@ own_heard(void)
 {
 	own_heard_at = loop_now();
 	if (is_deaf)
-		peers_heard_all();
+		peers_heard_all(loop_now() + GRACE_SECONDS);
 	is_deaf = false;
 }
 
@@ -338,8 +340,9 @@ heard(uint64_t relay, const SealKey *key, char kind)
 	room_each(presence_share_all);
 	bus_share_soon();
 
-	/* neither new nor answering us: we took it for dead, and it does not know */
-	if (kind != 'h' && loop_now() - hello_at > (double) config.relay_timeout)
+	/* we took it for dead, and it does not know: or it is neither new nor answering us */
+	if (peers_was_removed(relay) ||
+		(kind != 'h' && loop_now() - hello_at > (double) config.relay_timeout))
 		tell_of_relay('f', relay);
 	return peer;
 }
@@ -468,7 +471,7 @@ tell(char kind, Bytes body)
 {
 	Buffer message = {0}, sealed = {0};
 
-	if (shared_key.size == 0 || body.size > MAX_BODY || payload_count >= MAX_WAITING)
+	if (shared_key.size == 0 || is_leaving || body.size > MAX_BODY || payload_count >= MAX_WAITING)
 		return;
 	buffer_write_u8(&message, (uint8_t) kind);
 	buffer_write(&message, body);

@@ -52,7 +52,7 @@ static struct ev_loop *ev;
 static struct lws_context *context;
 static struct lws_vhost *vhost;
 static ev_prepare round_end;
-static ev_signal on_term, on_int;
+static ev_signal on_term, on_int, on_quit;
 static ev_timer drain_tick, beat_timer;
 static DrainPhase drain_phase;
 static double phase_since, away_seconds, watchdog_seconds;
@@ -113,11 +113,9 @@ loop_start(void)
 	ev_signal_init(&on_term, begin_drain, SIGTERM);
 	ev_signal_init(&on_int, begin_drain, SIGINT);
 	ev_signal_start(ev, &on_term);
-	struct sigaction action;
-
-	/* a worker's supervisor tells it once */
-	if (sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-		ev_signal_start(ev, &on_int);
+	/* a worker is told by its supervisor; a terminal or a service manager tells all processes */
+	ev_signal_init(&on_quit, begin_drain, SIGQUIT);
+	ev_signal_start(ev, board_is_joined() ? &on_quit : &on_int);
 	watchdog_seconds = service_watchdog_seconds();
 	bool is_watched = watchdog_seconds > 0.0 && watchdog_seconds < BEAT_SECONDS;
 	double seconds = is_watched ? watchdog_seconds : BEAT_SECONDS;
@@ -157,6 +155,7 @@ loop_stop(void)
 		ev_prepare_stop(ev, &round_end);
 		ev_signal_stop(ev, &on_term);
 		ev_signal_stop(ev, &on_int);
+		ev_signal_stop(ev, &on_quit);
 		ev_timer_stop(ev, &drain_tick);
 		ev_timer_stop(ev, &beat_timer);
 		ev_loop_destroy(ev);
@@ -264,7 +263,9 @@ static void
 begin_drain(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	(void) events;
-	if (loop_is_draining()) /* a second signal: do not wait any longer */
+	if (loop_is_draining() && board_is_joined() && watcher->signum == SIGTERM)
+		return; /* from the service manager and from the supervisor */
+	if (loop_is_draining() || watcher->signum == SIGQUIT) /* do not wait any longer */
 	{
 		loop_end(EX_OK);
 		return;

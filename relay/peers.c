@@ -8,9 +8,12 @@
 #include "loop.h"
 
 #define MAX_PEERS 256
+#define MAX_REMOVED 64
 
 static Peer peers[MAX_PEERS]; /* the first peer_count */
 static int peer_count;
+static uint64_t removed[MAX_REMOVED]; /* a ring of those removed last */
+static unsigned removed_count;
 
 Peer *
 peers_find(uint64_t relay)
@@ -33,6 +36,7 @@ peers_add(uint64_t relay, const SealKey *key)
 void
 peers_remove(Peer *peer)
 {
+	removed[removed_count++ % MAX_REMOVED] = peer->relay;
 	buffer_free(&peer->parts);
 	*peer = peers[--peer_count];
 }
@@ -53,10 +57,19 @@ peers_unheard_since(double time)
 }
 
 void
-peers_heard_all(void)
+peers_heard_all(double time)
 {
 	for (int i = 0; i < peer_count; i++)
-		peers[i].heard_at = loop_now();
+		peers[i].heard_at = time;
+}
+
+bool
+peers_was_removed(uint64_t relay)
+{
+	for (int i = 0; i < MAX_REMOVED; i++)
+		if (removed[i] == relay)
+			return true;
+	return false;
 }
 
 void

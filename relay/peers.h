@@ -37,8 +37,11 @@ int peers_count(void);
 /* One that was not heard since that time; NULL if there is none. */
 Peer *peers_unheard_since(double time);
 
-/* All count as heard now. */
-void peers_heard_all(void);
+/* All count as heard at that time. */
+void peers_heard_all(double time);
+
+/* It was one until lately. */
+bool peers_was_removed(uint64_t relay);
 
 void peers_stop(void);
 

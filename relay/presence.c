@@ -23,6 +23,8 @@
 #define FIRST_SLOTS 8
 #define MAX_IDS 32 /* a connection may speak for; tabs of one browser share theirs */
 #define INTRODUCTIONS_PER_SECOND 0.5 /* MAX_IDS at once, then so many */
+#define MAX_TAKEN 1000 /* entries of a message: nobody has so many clients */
+#define MAX_CLOCK (UINT64_C(1) << 52) /* numbers beyond 2^53 stop JavaScript's readers */
 #define MAX_ENTRIES 10000 /* of a room, those lately gone included */
 #define MAX_USER_NAME 200 /* bytes */
 #define STALE_SECONDS 20.0 /* clients renew after 15: its owner is gone, another may speak */
@@ -57,7 +59,7 @@ static Challenge *challenges;
 static int64_t held_bytes, present_count;
 static ev_timer sweep_timer, tick_timer;
 
-static void take(Room *room, const PresenceNews *news);
+static bool take(Room *room, const PresenceNews *news);
 static Verdict judge(const PresenceEntry *entry, const PresenceNews *news);
 static Verdict judge_claim(const PresenceEntry *entry, const PresenceNews *news);
 static bool is_first_words(const PresenceNews *news);
@@ -107,8 +109,9 @@ presence_take(Connection *connection, Bytes entries)
 {
 	Frame frame = frame_begin(entries);
 	uint64_t count = frame_read_varuint(&frame);
+	int taken = 0;
 
-	for (uint64_t i = 0; i < count && !frame.failed; i++)
+	for (uint64_t i = 0; i < count && !frame.failed && taken < MAX_TAKEN; i++)
 	{
 		PresenceNews news = {.owner = connection};
 
@@ -119,7 +122,7 @@ presence_take(Connection *connection, Bytes entries)
 			break;
 		if (news.state.size == 4 && memcmp(news.state.data, "null", 4) == 0)
 			news.state.size = 0;
-		take(connection->room, &news);
+		taken += take(connection->room, &news);
 	}
 	connection->has_spoken = true;
 	return frame.failed ? CLOSE_MALFORMED : 0;
@@ -241,7 +244,8 @@ presence_end_round(void)
 	}
 }
 
-static void
+/* True if it was news. */
+static bool
 take(Room *room, const PresenceNews *news)
 {
 	Presence *presence = room_presence(room);
@@ -262,14 +266,14 @@ take(Room *room, const PresenceNews *news)
 				adopted.clock = entry->clock;
 			if (presence_set(presence, &adopted))
 				presence_find(presence, news->client)->spoken_clock = news->clock;
-			return;
+			return true;
 		case VERDICT_INTRODUCE:
 			if (!may_introduce(presence, news->owner))
 				break;
 			adopted.clock = news->clock + 1;
 			if (presence_set(presence, &adopted))
 				presence_find(presence, news->client)->spoken_clock = news->clock;
-			return;
+			return true;
 		case VERDICT_CONTEST:
 			if (loop_now() - entry->contested_at > ANSWER_SECONDS)
 			{
@@ -284,6 +288,7 @@ take(Room *room, const PresenceNews *news)
 		default: break;
 	}
 	metrics_add(METRIC_PRESENCE_IGNORED, 1);
+	return false;
 }
 
 /* What a connection says of a client. */
@@ -293,6 +298,8 @@ judge(const PresenceEntry *entry, const PresenceNews *news)
 	bool is_present = entry != NULL && entry->state != NULL;
 	bool is_its_own = is_present && entry->owner == news->owner;
 
+	if (news->clock > MAX_CLOCK)
+		return VERDICT_IGNORE;
 	if (news->state.size == 0)
 		return is_its_own && news->clock >= entry->spoken_clock ? VERDICT_TAKE : VERDICT_IGNORE;
 	if (!is_its_own)

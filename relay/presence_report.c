@@ -31,6 +31,7 @@ typedef struct ReportQuery
 	char relay[17];
 	uint8_t lease[8];
 	uint8_t is_anew;
+	bool is_last; /* takes all back */
 	Buffer documents, clients, names; /* arrays; the name of who left is NULL, an unknown one '' */
 	uint32_t count;
 } ReportQuery;
@@ -226,6 +227,7 @@ finish(ReportQuery *query)
 	database_write_number(query->lease, is_empty ? 0 : config.relay_timeout * LEASE_MS_PER_SECOND);
 	snprintf(query->relay, sizeof query->relay, "%016" PRIx64, bus_own_relay());
 	query->is_anew = begins_anew || is_ending;
+	query->is_last = is_ending;
 	database_write_array_header(query->documents.data, DATABASE_TEXT, false, query->count);
 	database_write_array_header(query->clients.data, DATABASE_INT8, false, query->count);
 	database_write_array_header(query->names.data, DATABASE_TEXT, true, query->count);
@@ -258,8 +260,10 @@ report_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		log_event(LEVEL_WARNING, "presence_not_reported", "{s:s?, s:s?}", "sqlstate",
 				  answer->sqlstate, "reason", answer->message);
 	has_failed = !ok;
-	if (is_ending)
+	if (query->is_last)
 		reported_count = 0;
+	else if (is_ending)
+		report_now();
 	query_free(query);
 }
 

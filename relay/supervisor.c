@@ -76,7 +76,7 @@ static void start(Worker *worker);
 static void run_worker(const Worker *worker, pid_t supervisor);
 static void reap(void);
 static void ended(Worker *worker, Process *process, int status);
-static void end(Process *process);
+static void end(Process *process, int signal_number);
 static void kill_stuck(Worker *worker);
 static void begin_roll(void);
 static void roll(void);
@@ -200,14 +200,16 @@ handle_signal(int signal_number)
 static void
 stop(void)
 {
+	int signal_number = is_stopping ? SIGQUIT : SIGTERM;
+
 	if (!is_stopping)
 		service_tell("STOPPING=1");
 	is_stopping = true;
 	for (int i = 0; i < worker_count; i++)
 	{
 		close_sockets(&workers[i]);
-		end(&workers[i].now);
-		end(&workers[i].old);
+		end(&workers[i].now, signal_number);
+		end(&workers[i].old, signal_number);
 	}
 }
 
@@ -319,7 +321,10 @@ reap(void)
 static void
 ended(Worker *worker, Process *process, int status)
 {
-	bool in_order = process->told_to_end_at > 0.0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	/* SIGTERM ends a process that has only just begun */
+	bool in_order =
+		process->told_to_end_at > 0.0 &&
+		(WIFEXITED(status) ? WEXITSTATUS(status) == EX_OK : WTERMSIG(status) == SIGTERM);
 	bool is_old_age = metrics_clock() - process->started_at > OLD_AGE_SECONDS;
 
 	log_event(in_order ? LEVEL_INFO : LEVEL_ERROR, "worker_ended", "{s:i, s:i, s:i, s:i}", "worker",
@@ -351,14 +356,15 @@ ended(Worker *worker, Process *process, int status)
 		worker->backoff = BACKOFF_MOST;
 }
 
+/* By SIGTERM, in order; by SIGQUIT at once. */
 static void
-end(Process *process)
+end(Process *process, int signal_number)
 {
 	if (process->pid == 0)
 		return;
 	if (process->told_to_end_at == 0.0)
 		process->told_to_end_at = metrics_clock();
-	kill(process->pid, SIGTERM);
+	kill(process->pid, signal_number);
 }
 
 /* A loop that does not turn, or a drain that does not end. */
@@ -412,7 +418,7 @@ roll(void)
 	else if (worker->old.pid != 0 && worker->old.told_to_end_at == 0.0)
 	{
 		if (board_state_of(worker->now.cell) == BOARD_READY)
-			end(&worker->old);
+			end(&worker->old, SIGTERM);
 		else if (metrics_clock() - worker->now.started_at > READY_SECONDS)
 			kill(worker->now.pid, SIGKILL); /* given up when it is reaped */
 	}

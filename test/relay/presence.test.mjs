@@ -136,6 +136,28 @@ test('nobody disappears while the database stands still', async () => {
   }
 })
 
+test('people at several relays stay when the database comes back after a crash', { timeout: 60000 }, async () => {
+  const { other, ann, ben } = await apart('database gone')
+  try {
+    call(ben, 'Ben')
+    await until(() => nameOf(ann, ben) === 'Ben')
+    await database.kill9()
+    await sleep(3000)
+    await database.start()
+    await until(async () => (await fetch(`${other.http}/readyz`)).status === 200)
+    const end = Date.now() + 13000 // doubts are judged after 10 s
+    while (Date.now() < end) {
+      assert.ok(sees(ben, ann) && sees(ann, ben))
+      await sleep(50)
+    }
+    ann.provider.awareness.setLocalStateField('cursor', 1)
+    await until(() => states(ben).get(ann.doc.clientID).cursor === 1)
+  } finally {
+    closeAll()
+    await other.stop()
+  }
+})
+
 test('who left while a relay could not listen is gone when it can again', async () => {
   const detour = await startDetour(database)
   const other = await startRelay(detour)
@@ -301,6 +323,18 @@ test('states of all rooms together are bounded', async () => {
   } finally {
     await own.stop()
   }
+})
+
+test('clocks that JavaScript cannot count are not passed on', async () => {
+  const ben = await raw(relay, '/clocks too large')
+  const eve = await raw(relay, '/clocks too large')
+  for (const clock of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1, 2 ** 52 + 1]) eve.send(awareness([1, clock, {}]))
+  eve.send(awareness([2, 2 ** 52, { n: 1 }]))
+  eve.send(awareness([2, 2 ** 52, { n: 2 }], [3, 1, {}]))
+  await until(() => told(ben).some(([client]) => client === 3)) // lib0 would have thrown on the way
+  assert.equal(told(ben).some(([client]) => client === 1), false)
+  ben.close()
+  eve.close()
 })
 
 test('a storm of movements is told in few messages, the last one wins', async () => {
