@@ -28,6 +28,7 @@
 #include "due.h"
 #include "notify.h"
 #include "pg_ydoc.h"
+#include "size.h"
 #include "stat.h"
 #include "store.h"
 #include "store_edit.h"
@@ -345,6 +346,7 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 {
 	CrdtApplied applied;
 	CrdtError error;
+	size_t size;
 
 	item->epoch = document->head.epoch;
 	if (item->update.size > (size_t) ydoc_max_update_size_kb * 1024)
@@ -356,6 +358,15 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 		return false;
 	}
 	cache_touch(cached);
+	if (!size_allows(cached, item->update, &size))
+	{
+		item->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		item->message =
+			psprintf("the document would have %zu bytes with update %d,"
+					 " ydoc.max_document_size is %d kB (document \"%s\")",
+					 size, item->ordinal + 1, ydoc_max_document_size_kb, item->document);
+		return false;
+	}
 	if (crdt_doc_apply(cached->doc, item->update, CRDT_V1, &applied, &error) != CRDT_OK)
 	{
 		if (error.status == CRDT_NO_MEMORY || error.status == CRDT_CANCELLED)
@@ -366,7 +377,10 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 	if (applied.client_taken)
 		cached->client_was_taken = true;
 	if (applied.changed)
+	{
+		size_note(cached, item->update.size);
 		cached->seq = ++document->head.seq;
+	}
 	item->seq = document->head.seq;
 	stat_count(applied.changed ? STAT_UPDATES_APPLIED : STAT_UPDATES_KNOWN, 1);
 	return applied.changed;

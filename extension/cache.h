@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "lib/ilist.h"
+#include "portability/instr_time.h"
 
 #include "crdt/document.h"
 
@@ -35,6 +36,9 @@ typedef struct CachedDocument
 	bool client_was_taken; /* somebody else writes as its client: a new id is due */
 	CrdtBuffer edit; /* the update of the last edit */
 	CrdtStatus edit_status;
+	size_t size_most; /* of its state as an update: not more than this (size.h) */
+	size_t size_measured; /* when it was measured last; 0: never */
+	instr_time size_due; /* when it may be measured again, although it has hardly grown */
 	size_t bytes; /* counted when it was put in */
 	SubTransactionId changed_in; /* that must not roll back; invalid: none */
 	dlist_node by_use;

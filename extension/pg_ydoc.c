@@ -22,6 +22,7 @@ int ydoc_cache_size_kb = 16 * 1024;
 int ydoc_max_update_size_kb = 64 * 1024;
 int ydoc_max_waiting_size_kb = 8 * 1024;
 int ydoc_max_waiting_client_size_kb = 2 * 1024;
+int ydoc_max_document_size_kb = 64 * 1024;
 bool ydoc_notify_enabled = true;
 char *ydoc_actor = NULL;
 char *ydoc_source = NULL;
@@ -86,6 +87,11 @@ define_settings(void)
 							"Most that may wait in a document of one Yjs client.", "0 is no bound.",
 							&ydoc_max_waiting_client_size_kb, 2 * 1024, 0, MAX_KILOBYTES, PGC_SUSET,
 							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"ydoc.max_document_size", "Largest stored document, as an update, that accepts more.",
+		"It may be exceeded by a sixty-fourth part.  What only deletes is accepted beyond it.",
+		&ydoc_max_document_size_kb, 64 * 1024, 1, 1024 * 1024 - 1, PGC_SUSET, GUC_UNIT_KB, NULL,
+		NULL, NULL);
 	DefineCustomBoolVariable("ydoc.notify",
 							 "Notify channel ydoc of the documents that a transaction changed.",
 							 "Off for bulk work: relays then learn of it at their next check.",

@@ -15,6 +15,9 @@ extern int ydoc_max_update_size_kb;
 extern int ydoc_max_waiting_size_kb;
 extern int ydoc_max_waiting_client_size_kb;
 
+/* ydoc.max_document_size, kB: a stored document that is larger accepts nothing more */
+extern int ydoc_max_document_size_kb;
+
 /* ydoc.notify: whether commits tell listeners */
 extern bool ydoc_notify_enabled;
 extern char *ydoc_actor; /* never NULL; empty: nobody is named */

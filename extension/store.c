@@ -30,6 +30,7 @@
 #include "bridge.h"
 #include "crdt/update.h"
 #include "read.h"
+#include "size.h"
 #include "stat.h"
 #include "store_edit.h"
 #include "store_gone.h"
@@ -348,6 +349,7 @@ store_apply_state(const StoreHead *head, CachedDocument *document, CrdtError *er
 		applied = crdt_doc_apply(document->doc, update, CRDT_V1, NULL, error) == CRDT_OK;
 		if (applied)
 			document->seq = store_int64(0, 1);
+		size_note(document, update.size);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return applied;
@@ -384,6 +386,7 @@ apply_segments(const StoreHead *head, CachedDocument *document, CrdtError *error
 			break;
 		}
 		document->seq = store_int64(row, 2);
+		size_note(document, update.size);
 		CHECK_FOR_INTERRUPTS();
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -422,13 +425,16 @@ apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 			return log_lacks_rows(document, error);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
+			struct varlena *update;
+
 			/* rows that are not seen would leave a document that looks whole and is not */
 			if (store_int64(row, 1) > document->seq + 1)
 				return log_lacks_rows(document, error);
-			if (crdt_doc_apply(document->doc, bridge_view(store_varlena(row, 3)), CRDT_V1, NULL,
-							   error) != CRDT_OK)
+			update = store_varlena(row, 3);
+			if (crdt_doc_apply(document->doc, bridge_view(update), CRDT_V1, NULL, error) != CRDT_OK)
 				return false;
 			document->seq = store_int64(row, 2);
+			size_note(document, VARSIZE_ANY_EXHDR(update));
 			CHECK_FOR_INTERRUPTS();
 		}
 		SPI_freetuptable(SPI_tuptable);
@@ -449,9 +455,13 @@ apply_edits(const StoreHead *head, CachedDocument *document, CrdtError *error)
 	int count = store_edit_count(head);
 
 	for (; document->edits < count; document->edits++)
-		if (crdt_doc_apply(document->doc, store_edit_update(head, document->edits), CRDT_V1, NULL,
-						   error) != CRDT_OK)
+	{
+		CrdtBytes update = store_edit_update(head, document->edits);
+
+		if (crdt_doc_apply(document->doc, update, CRDT_V1, NULL, error) != CRDT_OK)
 			return false;
+		size_note(document, update.size);
+	}
 	return true;
 }
 

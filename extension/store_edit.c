@@ -34,6 +34,7 @@
 #include "edit.h"
 #include "notify.h"
 #include "pg_ydoc.h"
+#include "size.h"
 #include "projection.h"
 #include "stat.h"
 #include "value.h"
@@ -439,6 +440,7 @@ store_edit_run(const char *name, StoreEdit edit, void *context)
 	EditedDocument *document;
 	CachedDocument *cached;
 	int64 seq;
+	size_t size;
 
 	store_open();
 	document = lock_document(&head);
@@ -457,6 +459,11 @@ store_edit_run(const char *name, StoreEdit edit, void *context)
 						ydoc_max_update_size_kb),
 				 errhint("Edit in smaller steps, in transactions of their own, or have a superuser "
 						 "raise the setting.")));
+	if (cached->edit.size > 0 && !size_note_edit(cached, crdt_buffer_view(&cached->edit), &size))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the document would have %zu bytes, ydoc.max_document_size is %d kB",
+							   size, ydoc_max_document_size_kb),
+						errhint("Delete some of it, or have a superuser raise the setting.")));
 	if (cached->edit.size > 0)
 	{
 		keep_update(document, crdt_buffer_view(&cached->edit));

@@ -390,7 +390,7 @@ split(Batch *batch)
 static void
 refuse(BatchItem *item, const char *sqlstate, const char *message)
 {
-	char reason[100];
+	char reason[CLOSE_REASON_MAX + 1];
 	size_t length = (size_t) snprintf(reason, sizeof reason, "update refused: %s", message);
 
 	/* a reason must be valid UTF-8: no character may be cut in two */
@@ -403,7 +403,9 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",
 			  room_name(item->room), "bytes", (json_int_t) item->size, "sqlstate", sqlstate,
 			  "reason", message);
-	connection_close(item->connection, CLOSE_REFUSED, reason);
+	/* 54000: it, or the document with it, is larger than the database allows */
+	connection_close(item->connection,
+					 strcmp(sqlstate, "54000") == 0 ? CLOSE_TOO_BIG : CLOSE_REFUSED, reason);
 }
 
 static void

@@ -43,7 +43,7 @@ enum
 	CLOSE_REFUSED = 4400, /* an update that the database will never take */
 	CLOSE_DELETED = 4404, /* there is no such document any more */
 	CLOSE_MOVED = 4410, /* it has another name: the reason, if that has room for it */
-	CLOSE_TOO_BIG = 4413 /* a message: who comes back sends it again (after 1009 it would) */
+	CLOSE_TOO_BIG = 4413 /* a message, a document; after 1009 providers would send it again */
 };
 
 enum

@@ -82,6 +82,35 @@ test('a message that is too big closes its connection for good', { timeout: 3000
     await others.goOn()
   }))
 
+test('a document does not grow beyond what the database allows', { timeout: 30000 }, async () => {
+  await database.psql("ALTER DATABASE test SET ydoc.max_document_size = '100kB'")
+  const relay = await startRelay(database)
+  await until(async () => await metric(relay, 'database_connections_up') === 5)
+  await database.psql('ALTER DATABASE test RESET ydoc.max_document_size')
+  try {
+    const others = await bystanders(relay, 'elsewhere')
+    const { ann, ben } = await bystanders(relay, 'grown')
+    ann.text.insert(0, 'x'.repeat(90000))
+    await until(() => ben.text.length === 90000)
+    const eve = await raw(relay, '/grown')
+    eve.send(updateOf(30000))
+    const { code, reason } = await eve.closed
+    assert.equal(code, 4413)
+    assert.match(reason, /^update refused: the document would have 1200\d\d bytes with update 1, ydoc.max_document_size is 100 kB/)
+    // who stays below goes on, and may make room
+    ann.text.insert(0, 'still ')
+    await until(() => ben.text.length === 90006)
+    ben.text.delete(0, 50000)
+    await until(() => ann.text.length === 40006)
+    ann.text.insert(0, 'y'.repeat(30000))
+    await until(() => ben.text.length === 70006)
+    await others.goOn()
+  } finally {
+    closeAll()
+    await relay.stop()
+  }
+})
+
 test('an awareness message that is too big closes its connection', { timeout: 30000 }, () =>
   withRelay(['--max-presence-message', '2K'], async relay => {
     const others = await bystanders(relay, 'presence-size')
