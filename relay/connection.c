@@ -80,6 +80,11 @@ connection_start(void)
 void
 connection_stop(void)
 {
+	for (Connection *connection; (connection = listed) != NULL;)
+	{
+		listed = connection->next_listed;
+		connection_release(connection);
+	}
 	free(table);
 	table = NULL;
 	table_size = table_capacity = 0;
