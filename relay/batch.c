@@ -102,7 +102,8 @@ batch_add(Connection *connection, Bytes update)
 	uint32_t writer = hash % (uint32_t) config.writers;
 
 	if (!breaker_takes(writer) ||
-		pending_bytes + (int64_t) item_cost(room, update) > config.max_pending_bytes)
+		(pending_bytes > 0 &&
+		 pending_bytes + (int64_t) item_cost(room, update) > config.max_pending_bytes))
 	{
 		metrics_add(METRIC_UPDATES_TURNED_AWAY, 1);
 		return CLOSE_OVERLOAD;
