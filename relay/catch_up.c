@@ -390,6 +390,8 @@ begin_anew(Room *room, int64_t epoch, int64_t seq)
 	room->seq = room->announced = seq;
 	room->knows_seq = true;
 	sync_forget(room);
+	/* who falls behind in what is appended to a chunk from before would have a seq of the epoch before */
+	room_log_forget_seqs(&room->log);
 	for (uint32_t i = 0; i < room->member_count; i++)
 		catch_up_anew(room->members[i]);
 }

@@ -521,8 +521,13 @@ void
 room_leave_behind(Connection *member)
 {
 	member->seq = room_log_seq_at(&member->room->log, member->position);
-	member->state = CONNECTION_BEHIND;
-	connection_want(member, WANT_LOG);
+	if (member->seq == ROOM_LOG_NO_SEQ)
+		catch_up_anew(member);
+	else
+	{
+		member->state = CONNECTION_BEHIND;
+		connection_want(member, WANT_LOG);
+	}
 	metrics_add(METRIC_FELL_BEHIND, 1);
 	log_event(LEVEL_DEBUG, "fell_behind", "{s:s, s:I}", "document", member->room->name, "seq",
 			  (json_int_t) member->seq);

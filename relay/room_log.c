@@ -18,7 +18,7 @@ struct RoomLogChunk
 {
 	RoomLogChunk *next;
 	uint64_t start; /* position of data[0] */
-	int64_t seq; /* everything up to it was published before this chunk */
+	int64_t seq; /* everything up to it was published before this chunk; or ROOM_LOG_NO_SEQ */
 	size_t used, capacity;
 	uint8_t data[];
 };
@@ -72,6 +72,13 @@ room_log_seq_at(const RoomLog *log, uint64_t position)
 	if (chunk == NULL)
 		chunk = log->last;
 	return chunk != NULL ? chunk->seq : 0;
+}
+
+void
+room_log_forget_seqs(RoomLog *log)
+{
+	for (RoomLogChunk *chunk = log->first; chunk != NULL; chunk = chunk->next)
+		chunk->seq = ROOM_LOG_NO_SEQ;
 }
 
 void

@@ -17,6 +17,8 @@
 
 #include "frame.h"
 
+#define ROOM_LOG_NO_SEQ (-1)
+
 typedef struct RoomLogChunk RoomLogChunk;
 
 typedef struct RoomLog /* {0} is an empty one */
@@ -31,8 +33,12 @@ bool room_log_append(RoomLog *log, Bytes frames, int64_t seq);
 /* Whole frames from position on, at most a chunk's; empty at the end.  position >= begin. */
 Bytes room_log_read(const RoomLog *log, uint64_t position);
 
-/* Who was written all before position has everything up to this seq, and maybe more. */
+/* Who was written all before position has everything up to this seq, and maybe more;
+ * ROOM_LOG_NO_SEQ: no seq tells what he has. */
 int64_t room_log_seq_at(const RoomLog *log, uint64_t position);
+
+/* The seqs of what was appended so far are of another epoch. */
+void room_log_forget_seqs(RoomLog *log);
 
 /* Drops what lies before position, chunk by chunk. */
 void room_log_trim(RoomLog *log, uint64_t position);
