@@ -54,6 +54,13 @@ fuzz-yjs:
 	@make/setup.sh build run test
 	@$(MAKE) --no-print-directory -s -C test/fuzz/yjs check
 
+# everything breaks while people type: SEED=, FAULTS= how many, TIME= seconds instead
+faults:
+	@make/setup.sh build run test
+	@make/install.sh
+	@$(MAKE) --no-print-directory -s relay
+	@$(MAKE) --no-print-directory -s -C test/faults check
+
 clean:
 	-$(EXTENSION) clean
 	-$(RELAY) clean
@@ -71,7 +78,8 @@ help:
 	@echo 'make test         everything that is tested, from nothing'
 	@echo 'make lint         formatting and static checks'
 	@echo 'make fuzz-yjs     random histories beside the real Yjs (SEED= TIME= CASE=)'
+	@echo 'make faults       kill, cut and stop everything while people type (SEED= FAULTS= TIME=)'
 	@echo 'make bench        measurements'
 	@echo 'make clean        remove what was built; make clean-data: the documents of make run'
 
-.PHONY: all extension relay demo install installcheck run test lint bench fuzz-yjs clean clean-data help
+.PHONY: all extension relay demo install installcheck run test lint bench fuzz-yjs faults clean clean-data help

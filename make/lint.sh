@@ -45,6 +45,43 @@ check "the glue includes the core's public headers only" nowhere \
 	"${glue[@]}"
 [ ${#relay[@]} -eq 0 ] || check "the relay includes nothing of the extension" \
 	nowhere '#include ".*(extension|crdt)/' "${relay[@]}"
+# The invariants are those that are checked, under the same names; what their page points to is there.
+named_invariants() {
+	diff <(sed -n 's/^### //p' doc/invariants.md | sort) <(
+		{
+			sed -n "s/^  '\([a-z-]*\)': [a-zA-Z]*,*$/\1/p" test/faults/checks.mjs
+			sed -n 's/.*\] = "\([a-z-]*\)",$/\1/p' test/simulation/invariant.c
+		} | sort -u
+	)
+}
+named_files() {
+	local file missing=0
+	# shellcheck disable=SC2016 # the backticks are the page's
+	while read -r file; do
+		[ -e "$file" ] || {
+			echo "doc/invariants.md names $file, which is not there"
+			missing=1
+		}
+	done < <(grep -oE '`(relay|test|extension)/[^` ]+`' doc/invariants.md | tr -d '`' | sort -u)
+	return $missing
+}
+# Each test file that the page names for an invariant says so itself.
+named_in_tests() {
+	local name file missing=0
+	while read -r name file; do
+		grep -q -- "$name" "$file" || {
+			echo "$file does not mention $name"
+			missing=1
+		}
+	done < <(awk '
+		/^### / { name = $2 }
+		{ while (match($0, /test\/[a-z\/]+\.[a-z.]+/)) { print name, substr($0, RSTART, RLENGTH); $0 = substr($0, RSTART + RLENGTH) } }
+	' doc/invariants.md)
+	return $missing
+}
+check "tests name their invariants" named_in_tests
+check "invariants have one name" named_invariants
+check "invariants point to files that are there" named_files
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

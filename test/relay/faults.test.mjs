@@ -1,4 +1,5 @@
-// Kill -9 of everything in turn: what another client has seen is never lost.
+// Kill -9 of everything in turn: what another client has seen is never lost (doc/invariants.md: shown-is-durable,
+// committed-reaches-all, ends-in-order).
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 

@@ -1,5 +1,6 @@
 // A standby that lags is promoted: commits that people have seen are lost to the database, and their seqs are handed out
-// again.  Relays follow, notice the new epoch, and get back from the clients what was lost.
+// again.  Relays follow, notice the new epoch, and get back from the clients what was lost (doc/invariants.md:
+// committed-reaches-all, log-without-gap).
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 

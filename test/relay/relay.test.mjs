@@ -1,4 +1,5 @@
-// The relay with unmodified y-websocket providers.
+// The relay with unmodified y-websocket providers (doc/invariants.md: shown-is-durable, documents-are-independent,
+// presence-converges).
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { encoding } from 'lib0'

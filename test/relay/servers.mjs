@@ -4,7 +4,7 @@
 // kernel picks (the relay), and are stopped by their own process ids: by their stop(), and at the
 // latest when this process ends, also when it ends by a signal.
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,8 +49,9 @@ function signalTo (pid, signal) {
 
 // ---- PostgreSQL ----
 
-// A server in a directory of its own; make fills its data directory.
-async function startServer (make) {
+// A server in a directory of its own; make fills its data directory.  before may put something else in its
+// place first; what it returns undoes that, when nobody uses it any more.
+async function startServer (make, before = () => () => {}) {
   const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-test-'))
   const socket = join(directory, 'socket')
   const data = join(directory, 'data')
@@ -64,13 +65,19 @@ async function startServer (make) {
     const file = join(data, 'postmaster.pid')
     return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : undefined
   }
+  let undo = () => {}
+  const remove = () => {
+    undo()
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10 })
+  }
   const abandon = () => {
     const pid = postmaster()
     if (pid) signalTo(pid, 'SIGQUIT')
-    rmSync(directory, { recursive: true, force: true, maxRetries: 10 })
+    remove()
   }
   leftovers.add(abandon)
   const options = { ...owner, cwd: directory, env: { ...process.env, HOME: directory } }
+  undo = before(data, owner)
   await make(data, options)
 
   const start = () => run(join(bin, 'pg_ctl'), [
@@ -90,6 +97,9 @@ async function startServer (make) {
   return {
     conninfo: `host=${socket} user=postgres dbname=test`,
     socket,
+    data,
+    postmaster,
+    log: () => readFileSync(join(socket, 'log'), 'utf8'),
     psql,
     text: (document, root = 'content') => psql(`SELECT ydoc.text('${document}', '${root}')`),
     start,
@@ -105,15 +115,21 @@ async function startServer (make) {
       try {
         await run(join(bin, 'pg_ctl'), ['-D', data, '-m', 'immediate', '-w', 'stop'], options)
       } catch {} // it was not running
-      rmSync(directory, { recursive: true, force: true })
+      remove()
       leftovers.delete(abandon)
-    }
+    },
+    // mode: smart, fast or immediate
+    halt: mode => run(join(bin, 'pg_ctl'), ['-D', data, '-m', mode, '-w', 'stop'], options)
   }
 }
 
-export async function startDatabase () {
-  const database = await startServer((data, options) => run(join(bin, 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8'], options))
+// settings: lines of postgresql.conf.
+export async function startDatabase ({ settings = '', before, initdb = [] } = {}) {
+  const database = await startServer(async (data, options) => {
+    await run(join(bin, 'initdb'),
+      ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', ...initdb], options)
+    appendFileSync(join(data, 'postgresql.conf'), settings)
+  }, before)
   await database.psql('CREATE DATABASE test', 'postgres')
   await database.psql('CREATE EXTENSION pg_ydoc; SELECT ydoc.create_store()')
   if (process.env.YDOC_POOLED === undefined) return database

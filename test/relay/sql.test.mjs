@@ -1,6 +1,8 @@
 // SQL as a collaborator: what editing functions do is what the real Yjs does, byte for byte where Yjs
 // has the operation; and people who type meanwhile see it live.
 //
+// Invariant committed-reaches-all of doc/invariants.md.
+//
 //     SEED=7 TIME=60 node --test sql.test.mjs        the same operations again; seconds of live editing
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'

@@ -1,4 +1,4 @@
-# Many sessions that write the same documents, in opposite orders, in batches.
+# Many sessions that write the same documents, in opposite orders, in batches (doc/invariants.md: log-without-gap).
 use strict;
 use warnings;
 use FindBin;

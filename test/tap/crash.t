@@ -1,4 +1,4 @@
-# What was acknowledged is there after a crash.
+# What was acknowledged is there after a crash (doc/invariants.md: acknowledged-is-committed, log-without-gap).
 use strict;
 use warnings;
 use FindBin;

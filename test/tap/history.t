@@ -1,5 +1,6 @@
 # Random edits of three people: the document as of every seq, who wrote each character, what is left when one's edits are
-# taken back, and restoring, against a model that keeps every character.  SEED=number repeats a run.
+# taken back, and restoring, against a model that keeps every character (doc/invariants.md: replica-is-prefix,
+# compaction-is-invisible).  SEED=number repeats a run.
 use strict;
 use warnings;
 use FindBin;

@@ -1,5 +1,6 @@
 /*
- * random.c: the updates of two people's session, delivered as bad networks would.
+ * random.c: the updates of two people's session, delivered as bad networks would (doc/invariants.md:
+ * replica-is-prefix).
  *
  * The model is the same updates in the order in which they were made.  Each test prints its seed;
  * SEED=N in the environment repeats it.
