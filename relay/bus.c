@@ -33,6 +33,7 @@
 #define LONELY_BEAT_SECONDS 10.0 /* while nobody is heard */
 #define WATCH_SECONDS 0.25
 #define GRACE_SECONDS 5.0 /* after the database was away: relays reconnect with pauses */
+#define KEY_SECONDS 10.0 /* until it is asked for again */
 #define MAX_PAYLOAD 7900 /* PostgreSQL's limit is 8000 */
 #define MAX_BODY 5800 /* what that holds as base64, sealed, after relay and kind */
 #define MAX_STATES 32768 /* entries of one message, unless a single one is larger */
@@ -50,16 +51,17 @@ static Bytes shared_key; /* what relays seal with; empty: not known yet */
 static uint8_t shared_key_bytes[SEAL_KEY_SIZE];
 static SealKey own_key;
 static uint64_t own_counter;
-static double own_heard_at, told_at, hello_at, shared_at;
+static double own_heard_at, told_at, hello_at, shared_at, key_asked_at;
 static bool is_deaf; /* we do not hear ourselves */
 static bool is_leaving;
 static Buffer payloads; /* elements of a text array, waiting for the next tick */
 static uint32_t payload_count;
-static bool is_sharing, is_asking_key;
+static bool is_sharing, is_asking_key, was_key_missed;
 static DatabaseQuery key_query;
 static ev_timer share_timer, watch_timer;
 
 static void listening(void);
+static void ask_key(void);
 static void key_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void say_hello(void);
 static void notified(const char *channel, const char *payload);
@@ -188,12 +190,18 @@ listening(void)
 	room_check_all();
 	presence_doubt_relays();
 	own_heard_at = loop_now();
-	if (!is_asking_key)
-	{
-		is_asking_key = true;
-		key_query = (DatabaseQuery){.statement = STATEMENT_RELAY_KEY, .done = key_done};
-		database_submit(0, &key_query);
-	}
+	ask_key();
+}
+
+static void
+ask_key(void)
+{
+	if (is_asking_key)
+		return;
+	is_asking_key = true;
+	key_asked_at = loop_now();
+	key_query = (DatabaseQuery){.statement = STATEMENT_RELAY_KEY, .done = key_done};
+	database_submit(0, &key_query);
 }
 
 static void
@@ -212,9 +220,11 @@ key_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 		else
 			shared_key.size = 0;
 	}
-	if (shared_key.size == 0)
-		log_event(LEVEL_WARNING, "relay_key_missing", "{s:s?, s:s}", "reason", answer->message,
-				  "consequence", "who is here is not shared with other relays");
+	if (shared_key.size == 0) /* asked for again, told once */
+		log_event(was_key_missed ? LEVEL_DEBUG : LEVEL_WARNING, "relay_key_missing", "{s:s?, s:s}",
+				  "reason", answer->message, "consequence",
+				  "who is here is not shared with other relays");
+	was_key_missed = shared_key.size == 0;
 }
 
 static void
@@ -585,6 +595,8 @@ watch(struct ev_loop *loop, ev_timer *watcher, int events)
 	double now = loop_now(), timeout = (double) config.relay_timeout;
 	double beat = bus_has_peers() ? timeout / BEATS_PER_TIMEOUT : LONELY_BEAT_SECONDS;
 
+	if (shared_key.size == 0 && now - key_asked_at >= KEY_SECONDS)
+		ask_key();
 	if (now - told_at >= beat && payload_count == 0)
 		tell('b', (Bytes){0});
 	is_deaf = is_deaf || now - own_heard_at > timeout / 2;
