@@ -78,8 +78,10 @@ static Batch *batch_new(uint32_t writer);
 static bool batch_append(Batch *batch, const BatchItem *item, Bytes update);
 static void batch_send(Batch *batch);
 static void batch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
+static bool may_work_silently(const Batch *batch, const DatabaseAnswer *answer);
 static void read_rows(Batch *batch, const DatabaseAnswer *answer);
 static void split(Batch *batch);
+static void put_first(Writer *writer, Batch *first, Batch *last);
 static void refuse(BatchItem *item, const char *sqlstate, const char *message);
 static void batch_free(Batch *batch);
 static size_t item_cost(const Room *room, Bytes update);
@@ -296,8 +298,12 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 	else if (is_stopping)
 		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
 			connection_close(batch->items[i].connection, CLOSE_GOING_AWAY, "relay is restarting");
-	else if (batch->count > 1 ||
-			 (strcmp(answer->sqlstate, LIMIT_EXCEEDED) == 0 && notify_queue_has_overflowed()))
+	else if (may_work_silently(batch, answer))
+	{
+		put_first(&writers[batch->writer], batch, batch);
+		return;
+	}
+	else if (batch->count > 1)
 	{
 		split(batch);
 		return;
@@ -311,6 +317,16 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 		somebody_is_paused = false;
 		connection_resume_all(PAUSE_DATABASE);
 	}
+}
+
+/* The notification queue may be full: what was not to raise a notification has failed on something else. */
+static bool
+may_work_silently(const Batch *batch, const DatabaseAnswer *answer)
+{
+	if (batch->query.statement != STATEMENT_APPLY || strcmp(answer->sqlstate, LIMIT_EXCEEDED) != 0)
+		return false;
+	notify_queue_suspect();
+	return true;
 }
 
 static void
@@ -350,7 +366,6 @@ read_rows(Batch *batch, const DatabaseAnswer *answer)
 static void
 split(Batch *batch)
 {
-	Writer *writer = &writers[batch->writer];
 	Batch *first = NULL, **end = &first, *last = NULL;
 	const uint8_t *update = batch->updates.data + DATABASE_ARRAY_HEADER;
 
@@ -374,13 +389,18 @@ split(Batch *batch)
 		update += 4 + item->size;
 	}
 	if (last != NULL)
-	{
-		last->next = writer->first;
-		writer->first = first;
-		if (writer->last == NULL)
-			writer->last = last;
-	}
+		put_first(&writers[batch->writer], first, last);
 	batch_free(batch);
+}
+
+/* From first to last, before all that came later. */
+static void
+put_first(Writer *writer, Batch *first, Batch *last)
+{
+	last->next = writer->first;
+	writer->first = first;
+	if (writer->last == NULL)
+		writer->last = last;
 }
 
 /*

@@ -43,13 +43,11 @@ notify_queue_is_avoided(void)
 	return is_avoided;
 }
 
-bool
-notify_queue_has_overflowed(void)
+void
+notify_queue_suspect(void)
 {
-	if (is_avoided)
-		return false;
-	avoid(true, "a commit failed on a limit");
-	return true;
+	if (!is_avoided)
+		avoid(true, "a commit failed on a limit");
 }
 
 static void

@@ -18,7 +18,7 @@ void notify_queue_start(void);
 /* Our commits are not to raise notifications. */
 bool notify_queue_is_avoided(void);
 
-/* A commit failed on some limit.  True: it may have been this one, and is to be tried again. */
-bool notify_queue_has_overflowed(void);
+/* A commit that notifies failed on some limit, which may have been this one. */
+void notify_queue_suspect(void);
 
 #endif
