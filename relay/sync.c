@@ -364,17 +364,22 @@ refuse_followers(SyncQuestion *question, const DatabaseAnswer *answer)
 	/* class 22: what the client asked is wrong, and will be wrong the next time */
 	bool is_wrong = answer->sqlstate != NULL && strncmp(answer->sqlstate, "22", 2) == 0;
 	bool is_stopping = answer->sqlstate != NULL && strncmp(answer->sqlstate, "57", 2) == 0;
-	uint16_t code = is_wrong ? CLOSE_REFUSED : is_stopping ? CLOSE_RESTART : CLOSE_INTERNAL;
+	bool no_memory = answer->result != NULL; /* there is an answer, which could not be kept */
+	uint16_t code = is_wrong      ? CLOSE_REFUSED
+					: is_stopping ? CLOSE_RESTART
+					: no_memory   ? CLOSE_OVERLOAD
+								  : CLOSE_INTERNAL;
 
 	if (!is_stopping)
 		log_event(LEVEL_WARNING, "sync_failed", "{s:s, s:s?, s:s?}", "document", room->name,
 				  "sqlstate", answer->sqlstate, "reason",
-				  answer->result != NULL ? "out of memory" : answer->message);
+				  no_memory ? "out of memory" : answer->message);
 	for (uint32_t i = 0; i < room->member_count; i++)
 		if (room->members[i]->question == question)
 			connection_close(room->members[i], code,
 							 is_wrong      ? "malformed state vector"
 							 : is_stopping ? "relay is restarting"
+							 : no_memory   ? "out of memory"
 										   : "the document cannot be read");
 }
 

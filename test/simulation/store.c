@@ -8,6 +8,7 @@
 
 #include <endian.h>
 #include <inttypes.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,8 @@ static int64_t last_birth;
 static bool is_to_be_silent; /* the transaction */
 
 static PGresult *apply_batch(const Columns *columns, const Parameter *parameters);
-static PGresult *answer_sync(const Columns *columns, const Parameter *parameters);
+static PGresult *answer_slices(const Columns *columns, const Parameter *parameters);
+static void set_who_lacks(PGresult *, const Columns *, const Document *document, int64_t since);
 static PGresult *answer_changes(const Columns *columns, const Parameter *parameters);
 static PGresult *answer_heads(const Columns *columns, const Parameter *parameters);
 static PGresult *notify_all(const Parameter *parameters);
@@ -112,7 +114,7 @@ store_execute(const char *sql, const Parameter *parameters)
 		PGresult *(*answer)(const Columns *columns, const Parameter *parameters);
 	} functions[] = {
 		{" ydoc.apply_batch(", apply_batch},
-		{" FROM ydoc.sync(", answer_sync},
+		{" FROM ydoc.sync_slices(", answer_slices},
 		{" FROM ydoc.changes(", answer_changes},
 		{" FROM ydoc.heads(", answer_heads},
 	};
@@ -441,33 +443,91 @@ apply_items(Document *document, BatchItem *items, size_t count)
 	update_free(&row);
 }
 
+/* A row: a slice, and where it ends if others follow that are to be asked for. */
+static void
+add_slice(PGresult *result, const Columns *columns, const Document *document, const Update *slice,
+		  const uint32_t *reached)
+{
+	uint32_t row = result_add_row(result);
+	Buffer vector = {0};
+
+	set_number(result, columns, row, "epoch", store_epoch(document));
+	set_number(result, columns, row, "seq", document->seq);
+	set_update(result, columns, row, "update", slice);
+	if (row == 0)
+	{
+		content_write_state_vector(&document->content, &vector);
+		result_set_bytes(result, row, (uint32_t) column_of(columns, "state_vector"),
+						 buffer_view(&vector));
+	}
+	buffer_reset(&vector);
+	if (reached != NULL)
+	{
+		Content at = {0};
+
+		memcpy(at.state, reached, sizeof at.state);
+		content_write_state_vector(&at, &vector);
+		result_set_bytes(result, row, (uint32_t) column_of(columns, "reached"),
+						 buffer_view(&vector));
+	}
+	buffer_free(&vector);
+}
+
+/* Cuts where it likes; what waits and the deletes come last. */
+static void
+add_slices(PGresult *result, const Columns *columns, const Document *document, uint32_t *reached)
+{
+	Update all = {0}, slice = {0}, last = {0};
+	bool is_cut = false;
+
+	content_diff(&document->content, reached, &all);
+	for (size_t i = 0; i < all.range_count && !is_cut; i++)
+	{
+		Range range = all.ranges[i];
+
+		if (range.from != reached[range.client])
+			update_add_range(&last, range.client, range.from, range.to);
+		else
+			while (range.from < range.to && !is_cut)
+			{
+				uint32_t clocks = chance_between(1, range.to - range.from);
+
+				update_add_range(&slice, range.client, range.from, range.from + clocks);
+				reached[range.client] = range.from += clocks;
+				is_cut = chance_in(8);
+				if (is_cut || chance_in(3))
+				{
+					add_slice(result, columns, document, &slice, is_cut ? reached : NULL);
+					update_reset(&slice);
+				}
+			}
+	}
+	for (size_t i = 0; i < all.delete_count; i++)
+		update_add_delete(&last, all.deletes[i]);
+	update_add(&slice, &last);
+	if (!is_cut)
+		add_slice(result, columns, document, &slice, NULL);
+	update_free(&all);
+	update_free(&slice);
+	update_free(&last);
+}
+
 static PGresult *
-answer_sync(const Columns *columns, const Parameter *parameters)
+answer_slices(const Columns *columns, const Parameter *parameters)
 {
 	Bytes name = bytes_of(&parameters[0]);
 	Document *document = store_find((const char *) name.data, name.size);
 	uint32_t state_vector[MAX_CLIENTS];
-	Update update = {0};
-	Buffer vector = {0};
 
 	if (document == NULL || document->is_broken)
 		return result_error("ERROR", "XX001", "document cannot be decoded");
-	if (is_gone(document, number_at(parameters[2].data)))
+	if (is_gone(document, number_at(parameters[4].data)))
 		return result_error("ERROR", "YD001", "document was deleted");
 	if (!content_read_state_vector(bytes_of(&parameters[1]), state_vector))
 		return result_error("ERROR", "22P03", "invalid state vector");
 	PGresult *result = result_new(columns->count);
-	uint32_t row = result_add_row(result);
 
-	content_diff(&document->content, state_vector, &update);
-	content_write_state_vector(&document->content, &vector);
-	set_number(result, columns, row, "epoch", store_epoch(document));
-	set_number(result, columns, row, "seq", document->seq);
-	set_update(result, columns, row, "update", &update);
-	result_set_bytes(result, row, (uint32_t) column_of(columns, "state_vector"),
-					 buffer_view(&vector));
-	update_free(&update);
-	buffer_free(&vector);
+	add_slices(result, columns, document, state_vector);
 	return result;
 }
 
@@ -483,6 +543,10 @@ answer_changes(const Columns *columns, const Parameter *parameters)
 	if (is_gone(document, number_at(parameters[2].data)))
 		return result_error("ERROR", "YD001", "document was deleted");
 	int64_t since = number_at(parameters[1].data);
+	uint32_t max_bytes;
+
+	memcpy(&max_bytes, parameters[3].data, sizeof max_bytes);
+	max_bytes = ntohl(max_bytes);
 	PGresult *result = result_new(columns->count);
 	uint32_t row = result_add_row(result);
 
@@ -502,9 +566,33 @@ answer_changes(const Columns *columns, const Parameter *parameters)
 			update_add(&update, &document->rows[i].update);
 	if (!is_in_log)
 		content_diff(&document->content, NULL, &update);
-	set_update(result, columns, row, "update", &update);
+	Buffer bytes = {0};
+
+	update_write(&update, &bytes);
+	if (is_in_log && bytes.size > max_bytes)
+		set_who_lacks(result, columns, document, since);
+	else
+		set_update(result, columns, row, "update", &update);
+	buffer_free(&bytes);
 	update_free(&update);
 	return result;
+}
+
+/* Too much for one update: the state vector of whoever has all up to since, to ask for slices with. */
+static void
+set_who_lacks(PGresult *result, const Columns *columns, const Document *document, int64_t since)
+{
+	Content before = {0};
+	Buffer vector = {0};
+
+	content_copy(&before, &document->base);
+	for (size_t i = 0; i < document->row_count && document->rows[i].seq <= since; i++)
+		(void) content_apply(&before, &document->rows[i].update);
+	content_write_state_vector(&before, &vector);
+	result_set_bytes(result, 0, (uint32_t) column_of(columns, "state_vector"),
+					 buffer_view(&vector));
+	buffer_free(&vector);
+	content_free(&before);
 }
 
 static PGresult *

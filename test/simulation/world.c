@@ -109,6 +109,8 @@ launch(Relay *relay)
 								nature.room_log_text,
 								"--max-message",
 								nature.message_text,
+								"--max-wait",
+								"3600", /* how long an update waits is up to chance */
 								"--max-pending",
 								nature.pending_text,
 								NULL};
