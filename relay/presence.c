@@ -59,6 +59,7 @@ static Challenge *challenges;
 static int64_t held_bytes, present_count;
 static ev_timer sweep_timer, tick_timer;
 
+static PresenceNews read_news(Frame *frame, Connection *connection);
 static bool take(Room *room, const PresenceNews *news);
 static Verdict judge(const PresenceEntry *entry, const PresenceNews *news);
 static Verdict judge_claim(const PresenceEntry *entry, const PresenceNews *news);
@@ -104,6 +105,27 @@ presence_stop(void)
 	}
 }
 
+bool
+presence_is_echo(Connection *connection, Bytes entries)
+{
+	const Presence *presence = room_presence(connection->room);
+	Frame frame = frame_begin(entries);
+	uint64_t count = frame_read_varuint(&frame);
+
+	for (uint64_t i = 0; i < count && !frame.failed; i++)
+	{
+		PresenceNews news = read_news(&frame, connection);
+
+		if (!frame.failed && judge(presence_find(presence, news.client), &news) != VERDICT_IGNORE)
+			return false;
+	}
+	if (frame.failed) /* whoever takes it says so */
+		return false;
+	connection->has_spoken = true;
+	metrics_add(METRIC_PRESENCE_IGNORED, (int64_t) count);
+	return true;
+}
+
 int
 presence_take(Connection *connection, Bytes entries)
 {
@@ -113,16 +135,10 @@ presence_take(Connection *connection, Bytes entries)
 
 	for (uint64_t i = 0; i < count && !frame.failed && taken < MAX_TAKEN; i++)
 	{
-		PresenceNews news = {.owner = connection};
+		PresenceNews news = read_news(&frame, connection);
 
-		news.client = frame_read_varuint(&frame);
-		news.clock = frame_read_varuint(&frame);
-		news.state = frame_read_bytes(&frame);
-		if (frame.failed)
-			break;
-		if (news.state.size == 4 && memcmp(news.state.data, "null", 4) == 0)
-			news.state.size = 0;
-		taken += take(connection->room, &news);
+		if (!frame.failed)
+			taken += take(connection->room, &news);
 	}
 	connection->has_spoken = true;
 	return frame.failed ? CLOSE_MALFORMED : 0;
@@ -242,6 +258,19 @@ presence_end_round(void)
 		ev_timer_set(&tick_timer, next, 0.0);
 		ev_timer_start(loop_ev(), &tick_timer);
 	}
+}
+
+static PresenceNews
+read_news(Frame *frame, Connection *connection)
+{
+	PresenceNews news = {.owner = connection};
+
+	news.client = frame_read_varuint(frame);
+	news.clock = frame_read_varuint(frame);
+	news.state = frame_read_bytes(frame);
+	if (news.state.size == 4 && memcmp(news.state.data, "null", 4) == 0)
+		news.state.size = 0;
+	return news;
 }
 
 /* True if it was news. */

@@ -42,6 +42,10 @@ typedef struct Presence /* of a room; {0} and presence_room_opened() */
 	struct Presence *next_changed, *next_unshared, *next_unreported;
 } Presence;
 
+/* Nothing in the message is news: providers send back what we told them.  Such a message costs little,
+ * and must not push aside what its sender has to say. */
+bool presence_is_echo(Connection *connection, Bytes entries);
+
 /* Entries of an awareness message.  Returns 0, or the code to close with. */
 int presence_take(Connection *connection, Bytes entries);
 

@@ -115,7 +115,9 @@ handle_awareness(Connection *connection, Frame *frame)
 		connection_close(connection, CLOSE_TOO_BIG, "awareness message too big");
 		return 0;
 	}
-	return throttle_holds_presence(connection, entries) ? 0 : presence_take(connection, entries);
+	if (presence_is_echo(connection, entries) || throttle_holds_presence(connection, entries))
+		return 0;
+	return presence_take(connection, entries);
 }
 
 static void

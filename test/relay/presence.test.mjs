@@ -235,6 +235,20 @@ test('states that change while the relay follows their clocks arrive as they are
   }
 })
 
+test('everybody moves fast, and where each stopped is seen by all', { timeout: 60000 }, async () => {
+  const people = Array.from({ length: 8 }, () => open(relay, 'fast'))
+  await Promise.all(people.map(one => one.synced()))
+  for (let round = 0; round < 25; round++) {
+    for (let i = 0; i < 40; i++) {
+      for (const one of people) one.provider.awareness.setLocalStateField('cursor', `${round}.${i}`)
+      await sleep(5)
+    }
+    // well before a state is renewed
+    await until(() => people.every(one => people.every(other =>
+      states(one).get(other.doc.clientID)?.cursor === `${round}.39`)), 3000)
+  }
+})
+
 test('nobody speaks for another, who is there', async () => {
   const ann = open(relay, 'impostor')
   const ben = open(relay, 'impostor')
