@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "poison.h"
+
 #define CHUNK_LEAST 1024
 #define CHUNK_MOST (64 * 1024)
 #define ALIGNMENT 16
@@ -34,6 +36,7 @@ free_chunks(CrdtArena *arena, CrdtArenaChunk *chunk)
 		CrdtArenaChunk *next = chunk->next;
 
 		arena->bytes -= chunk->size;
+		crdt_show(chunk, chunk->size);
 		arena->host->resize(arena->host->context, chunk, chunk->size, 0);
 		chunk = next;
 	}
@@ -61,6 +64,7 @@ crdt_arena_reset(CrdtArena *arena)
 	free_chunks(arena, chunk->next);
 	chunk->next = NULL;
 	arena->cursor = (uint8_t *) chunk + CHUNK_HEAD;
+	crdt_hide(arena->cursor, chunk->size - CHUNK_HEAD);
 }
 
 /* A new chunk with room for size bytes behind its head. */
@@ -85,6 +89,7 @@ add_chunk(CrdtArena *arena, size_t size)
 	arena->cursor = (uint8_t *) chunk + CHUNK_HEAD;
 	arena->end = (uint8_t *) chunk + chunk_size;
 	arena->bytes += chunk_size;
+	crdt_hide(arena->cursor, chunk_size - CHUNK_HEAD);
 	return true;
 }
 
@@ -98,7 +103,7 @@ void *
 crdt_arena_take(CrdtArena *arena, size_t size)
 {
 	uintptr_t misaligned = (uintptr_t) arena->cursor % ALIGNMENT;
-	size_t gap = misaligned == 0 ? 0 : ALIGNMENT - misaligned;
+	size_t gap = CRDT_REDZONE + (misaligned == 0 ? 0 : ALIGNMENT - misaligned);
 	uint8_t *block;
 
 	if ((size_t) (arena->end - arena->cursor) < gap ||
@@ -110,6 +115,7 @@ crdt_arena_take(CrdtArena *arena, size_t size)
 	}
 	block = arena->cursor + gap;
 	arena->cursor = block + size;
+	crdt_show(block, size);
 	return block;
 }
 
@@ -122,6 +128,7 @@ crdt_arena_take_bytes(CrdtArena *arena, size_t size)
 		return NULL;
 	block = arena->cursor;
 	arena->cursor += size;
+	crdt_show(block, size);
 	return block;
 }
 

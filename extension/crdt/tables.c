@@ -8,7 +8,27 @@
 
 #include <string.h>
 
+#include "poison.h"
+
 /* ---- pools ---- */
+
+/* A record that is not in use holds the number of the next such one, and nothing else. */
+static void
+hide_record(const CrdtPool *pool, uint32_t number)
+{
+	crdt_hide((uint8_t *) crdt_pool_record(pool, number) + sizeof(uint32_t),
+			  pool->record_size - sizeof(uint32_t));
+}
+
+static void
+free_last_chunk(const CrdtHost *host, CrdtPool *pool)
+{
+	void *chunk = pool->chunks[--pool->chunk_count];
+	size_t size = pool->record_size << pool->chunk_bits;
+
+	crdt_show(chunk, size);
+	host->resize(host->context, chunk, size, 0);
+}
 
 bool
 crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
@@ -33,6 +53,7 @@ crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
 		if (chunk == NULL)
 			return false;
 		pool->chunks[pool->chunk_count++] = chunk;
+		crdt_hide(chunk, pool->record_size << pool->chunk_bits);
 	}
 	return true;
 }
@@ -43,9 +64,14 @@ crdt_pool_take(CrdtPool *pool)
 	uint32_t number = pool->free;
 
 	if (number == 0)
-		return (uint32_t) pool->used++;
+	{
+		number = (uint32_t) pool->used++;
+		crdt_show(crdt_pool_record(pool, number), pool->record_size);
+		return number;
+	}
 	memcpy(&pool->free, crdt_pool_record(pool, number), sizeof(uint32_t));
 	pool->free_count--;
+	crdt_show(crdt_pool_record(pool, number), pool->record_size);
 	return number;
 }
 
@@ -55,6 +81,7 @@ crdt_pool_release(CrdtPool *pool, uint32_t number)
 	memcpy(crdt_pool_record(pool, number), &pool->free, sizeof(uint32_t));
 	pool->free = number;
 	pool->free_count++;
+	hide_record(pool, number);
 }
 
 void
@@ -63,16 +90,14 @@ crdt_pool_trim(const CrdtHost *host, CrdtPool *pool)
 	size_t chunks = (size_t) ((pool->used + (1u << pool->chunk_bits)) >> pool->chunk_bits) + 1;
 
 	while (pool->chunk_count > chunks)
-		host->resize(host->context, pool->chunks[--pool->chunk_count],
-					 pool->record_size << pool->chunk_bits, 0);
+		free_last_chunk(host, pool);
 }
 
 void
 crdt_pool_free(const CrdtHost *host, CrdtPool *pool)
 {
 	while (pool->chunk_count > 0)
-		host->resize(host->context, pool->chunks[--pool->chunk_count],
-					 pool->record_size << pool->chunk_bits, 0);
+		free_last_chunk(host, pool);
 	crdt_array_free(host, &pool->chunks, &pool->chunk_capacity, sizeof(void *));
 }
 
@@ -383,7 +408,9 @@ crdt_root_add(CrdtDoc *doc, uint32_t name, uint32_t *type)
 		!crdt_array_reserve(&doc->host, &doc->roots, &doc->root_capacity, doc->root_count + 1,
 							sizeof(uint32_t)))
 		return false;
-	*crdt_type(doc, 0) = (CrdtType){0}; /* "type 0" */
+	crdt_show(crdt_type(doc, 0),
+			  sizeof(CrdtType)); /* "type 0": the pool hands out no such number */
+	*crdt_type(doc, 0) = (CrdtType){0};
 	doc->lists[0] = (CrdtList){0};
 	*type = crdt_type_add(doc, CRDT_UNTYPED, name, 0);
 	entry = crdt_list_add(doc, 0, name);

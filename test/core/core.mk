@@ -15,12 +15,12 @@ WARNINGS = -Wall -Wextra -Wpedantic -Werror
 
 ifdef SANITIZE
 BUILD = $(TOP)/build/sanitize
-OPTIMIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DCRDT_POISON
 else ifdef FUZZ
 BUILD = $(TOP)/build/fuzz
 # Few structs for few bytes, lest most of the time goes into a handful of inputs.
 # pointer-overflow stops at NULL + 0, which is an empty view's end, and no compiler minds
-OPTIMIZE = -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -DCRDT_V2_STRUCTS_BASE=2048
+OPTIMIZE = -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=all -DCRDT_POISON -DCRDT_V2_STRUCTS_BASE=2048
 else ifdef PROFILE
 BUILD = $(TOP)/build/profile
 OPTIMIZE = -O2 -g -fno-omit-frame-pointer

@@ -5,6 +5,8 @@
  * step gives; then again and again, with one request for memory more served before one is refused.
  * The step at which that happens must say so, leave the document as it was, and work when it is
  * tried again.
+ *
+ * Also here, in the sanitized build: that the memory we hold without using it is hidden from it.
  */
 #include "replica.h"
 
@@ -13,9 +15,12 @@
 #include <string.h>
 
 #include "../../extension/crdt/edit.h"
+#include "../../extension/crdt/memory.h"
+#include "../../extension/crdt/poison.h"
 #include "../../extension/crdt/position.h"
 #include "../../extension/crdt/slice.h"
 #include "../../extension/crdt/snapshot.h"
+#include "../../extension/crdt/tables.h"
 #include "../core/input.h"
 #include "../core/trace.h"
 #include "examples.h"
@@ -656,6 +661,60 @@ long_work_can_be_cancelled_and_changes_nothing(void **state)
 	trace_free(&trace);
 }
 
+/* ---- what the sanitizer sees ---- */
+
+#ifdef CRDT_POISON
+
+#define IS_HIDDEN(address) (__asan_address_is_poisoned(address) != 0)
+
+static void
+an_arena_hides_all_but_its_blocks(void **state)
+{
+	CrdtHost host = test_host_plain();
+	CrdtArena arena;
+	uint8_t *first;
+	uint8_t *second;
+
+	(void) state;
+	crdt_arena_open(&arena, &host);
+	first = crdt_arena_take(&arena, 32);
+	second = crdt_arena_take(&arena, 5);
+	assert_false(IS_HIDDEN(first) || IS_HIDDEN(first + 31) || IS_HIDDEN(second + 4));
+	assert_true(IS_HIDDEN(first + 32) && IS_HIDDEN(second - 1) && IS_HIDDEN(second + 5));
+	first = crdt_arena_take_bytes(&arena, 8);
+	assert_false(IS_HIDDEN(first + 7));
+	assert_true(IS_HIDDEN(first + 8));
+	crdt_arena_reset(&arena);
+	assert_true(IS_HIDDEN(first) && IS_HIDDEN(second));
+	crdt_arena_close(&arena);
+}
+
+static void
+a_pool_hides_the_records_that_are_free(void **state)
+{
+	CrdtHost host = test_host_plain();
+	CrdtPool pool = {.record_size = 24, .chunk_bits = 2};
+	uint8_t *one;
+	uint8_t *two;
+	uint32_t number;
+
+	(void) state;
+	assert_true(crdt_pool_reserve(&host, &pool, 2));
+	one = crdt_pool_record(&pool, number = crdt_pool_take(&pool));
+	two = one + pool.record_size;
+	assert_false(IS_HIDDEN(one) || IS_HIDDEN(one + 23));
+	assert_true(IS_HIDDEN(two));
+	assert_ptr_equal(crdt_pool_record(&pool, crdt_pool_take(&pool)), two);
+	assert_false(IS_HIDDEN(two));
+	crdt_pool_release(&pool, number);
+	assert_true(IS_HIDDEN(one + 4) && IS_HIDDEN(one + 23));
+	assert_int_equal(crdt_pool_take(&pool), number);
+	assert_false(IS_HIDDEN(one) || IS_HIDDEN(one + 23));
+	crdt_pool_free(&host, &pool);
+}
+
+#endif
+
 int
 run_memory_tests(void)
 {
@@ -663,6 +722,10 @@ run_memory_tests(void)
 		cmocka_unit_test(when_memory_runs_out_nothing_is_lost_and_nothing_leaks),
 		cmocka_unit_test(one_refused_request_is_not_overlooked),
 		cmocka_unit_test(long_work_can_be_cancelled_and_changes_nothing),
+#ifdef CRDT_POISON
+		cmocka_unit_test(an_arena_hides_all_but_its_blocks),
+		cmocka_unit_test(a_pool_hides_the_records_that_are_free),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
