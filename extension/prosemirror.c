@@ -267,9 +267,41 @@ push_marks(JsonbParseState **state, const JsonbValue *attributes)
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 
-/* Each run of an XML text is a node; what is embedded in one is no node of ProseMirror's. */
+/* A text node in the making: neighbours of the same marks are one, also those of two XML texts. */
+typedef struct TextNode
+{
+	StringInfoData text; /* empty: there is none */
+	JsonbValue *attributes; /* NULL: none */
+} TextNode;
+
 static void
-push_text(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
+push_text_node(JsonbParseState **state, TextNode *node)
+{
+	if (node->text.len == 0)
+		return;
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	prosemirror_push_key(state, "type");
+	prosemirror_push_string(state, WJB_VALUE, CRDT_LITERAL("text"));
+	prosemirror_push_key(state, "text");
+	prosemirror_push_string(
+		state, WJB_VALUE, (CrdtBytes){(const uint8_t *) node->text.data, (size_t) node->text.len});
+	if (node->attributes != NULL)
+		push_marks(state, node->attributes);
+	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	resetStringInfo(&node->text);
+}
+
+static bool
+are_same_attributes(const JsonbValue *a, const JsonbValue *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return compareJsonbContainers(a->val.binary.data, b->val.binary.data) == 0;
+}
+
+/* What is embedded in an XML text is no node of ProseMirror's. */
+static void
+add_text(JsonbParseState **state, TextNode *node, CrdtDoc *doc, const CrdtType *type)
 {
 	JsonbValue delta = input_whole(read_type_delta(doc, type));
 
@@ -281,15 +313,31 @@ push_text(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 
 		if (text == NULL || text->type != jbvString)
 			continue;
-		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-		prosemirror_push_key(state, "type");
-		prosemirror_push_string(state, WJB_VALUE, CRDT_LITERAL("text"));
-		prosemirror_push_key(state, "text");
-		pushJsonbValue(state, WJB_VALUE, text);
-		if (attributes != NULL && !is_empty_object(attributes))
-			push_marks(state, attributes);
-		pushJsonbValue(state, WJB_END_OBJECT, NULL);
+		if (attributes != NULL && is_empty_object(attributes))
+			attributes = NULL;
+		/* ends of formatting split runs that look the same */
+		if (!are_same_attributes(attributes, node->attributes))
+			push_text_node(state, node);
+		node->attributes = attributes;
+		appendBinaryStringInfo(&node->text, text->val.string.val, text->val.string.len);
 	}
+}
+
+/* Whether a node of ProseMirror's has content: a text without characters is none. */
+static bool
+has_content(CrdtDoc *doc, const CrdtType *type)
+{
+	uint64 length = crdt_doc_length(doc, type);
+
+	for (uint64 i = 0; i < length; i++)
+	{
+		const CrdtType *child = crdt_doc_child(doc, type, i);
+		CrdtKind kind = child == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, child);
+
+		if (kind == CRDT_XML_ELEMENT || (kind == CRDT_XML_TEXT && crdt_doc_length(doc, child) > 0))
+			return true;
+	}
+	return false;
 }
 
 static void push_children(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type);
@@ -309,7 +357,7 @@ push_element(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 		prosemirror_push_key(state, "attrs");
 		pushJsonbValue(state, WJB_VALUE, &attributes);
 	}
-	if (crdt_doc_length(doc, type) > 0)
+	if (has_content(doc, type))
 	{
 		prosemirror_push_key(state, "content");
 		push_children(state, doc, type);
@@ -321,7 +369,9 @@ static void
 push_children(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 {
 	uint64 length = crdt_doc_length(doc, type);
+	TextNode text = {.attributes = NULL};
 
+	initStringInfo(&text.text);
 	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (uint64 i = 0; i < length; i++)
 	{
@@ -329,10 +379,14 @@ push_children(JsonbParseState **state, CrdtDoc *doc, const CrdtType *type)
 		CrdtKind kind = child == NULL ? CRDT_UNTYPED : crdt_doc_kind(doc, child);
 
 		if (kind == CRDT_XML_TEXT)
-			push_text(state, doc, child);
+			add_text(state, &text, doc, child);
 		else if (kind == CRDT_XML_ELEMENT)
+		{
+			push_text_node(state, &text);
 			push_element(state, doc, child);
+		}
 	}
+	push_text_node(state, &text);
 	pushJsonbValue(state, WJB_END_ARRAY, NULL);
 }
 

@@ -130,6 +130,13 @@ SELECT ydoc_xml(ydoc_xml_delete(:'page', 'default', 1, 2), 'default') AS deleted
 SELECT ydoc_prosemirror(ydoc_xml_remove_attribute(ydoc_xml_set_attribute(:'page', ARRAY['default', '0'], 'id', '"x"'), ARRAY['default', '0'], 'level'), 'default') #> '{content,0}' AS attributes;
 SELECT ydoc_xml(ydoc_text_insert(:'page', ARRAY['default', '0', '0'], 5, '!', '{"italic": {}}'), 'default') AS text_in_an_element;
 SELECT ydoc_prosemirror(:'page', 'other') IS NULL AS no_such_root, ydoc_prosemirror(ydoc_xml_delete(:'page', 'default', 0, 3), 'default') AS empty;
+-- neighbours of the same marks are one node, and a text without characters is none, as in the editor
+SELECT ydoc_edit(ydoc_from_prosemirror('{"type": "doc", "content": [{"type": "paragraph", "content": [{"type": "text", "text": "one two"}]}, {"type": "paragraph", "content": [{"type": "text", "text": "x"}]}]}', 'default'), '[
+    {"op": "text_format", "path": ["default", "0", "0"], "index": 0, "length": 3, "attributes": {"bold": {}}},
+    {"op": "text_format", "path": ["default", "0", "0"], "index": 4, "length": 3, "attributes": {"bold": {}}},
+    {"op": "text_delete", "path": ["default", "0", "0"], "index": 3, "length": 1},
+    {"op": "text_delete", "path": ["default", "1", "0"], "index": 0, "length": 1}]') AS joined \gset
+SELECT ydoc_xml(:'joined', 'default') AS xml, ydoc_prosemirror(:'joined', 'default') AS json;
 SELECT ydoc_prosemirror(ydoc_from_text('x', 't'), 't');
 SELECT ydoc_xml_insert(ydoc(), 'x', 0, '{"typ": "paragraph"}');
 SELECT ydoc_xml_insert(ydoc(), 'x', 0, '[1]');
