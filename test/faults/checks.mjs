@@ -187,17 +187,21 @@ function presenceConverges ({ documents }, verdict) {
 // When nobody types, nothing is on its way any more.
 function comesToRest ({ relays }, verdict) {
   verdict.what = 'relays'
-  for (const { number, metrics } of relays) {
+  for (const { number, metrics, processes } of relays) {
     verdict.count++
     for (const gauge of ['pending_bytes', 'reassembly_bytes']) if (metrics[gauge] !== 0) verdict.problems.push(`relay ${number} says ${gauge} ${metrics[gauge]}`)
-    if (metrics.database_connections_up !== 5) verdict.problems.push(`relay ${number} has ${metrics.database_connections_up} database connections`)
+    if (metrics.database_connections_up !== 5 * processes) verdict.problems.push(`relay ${number} has ${metrics.database_connections_up} database connections`)
   }
 }
 
 // A relay ends when it is asked to or killed, never by itself, and with 0 when it was asked.
 function endsInOrder ({ relays, crashes }, verdict) {
   verdict.what = 'ends of relays'
-  for (const { number, exits } of relays) {
+  for (const { number, exits, workerEnds } of relays) {
+    for (const { status, signal } of workerEnds) {
+      verdict.count++
+      if (status !== 0 || ![0, 9].includes(signal)) verdict.problems.push(`a worker of relay ${number} ended with status ${status}, signal ${signal}`)
+    }
     for (const { code, signal } of exits) {
       verdict.count++
       if (code !== 0 && signal !== 'SIGKILL') verdict.problems.push(`relay ${number} ended with ${code ?? signal}`)

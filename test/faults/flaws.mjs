@@ -126,6 +126,11 @@ export const flaws = [
   },
   {
     invariant: 'ends-in-order',
+    what: 'a worker that crashed',
+    spoil (evidence) { evidence.relays[1].workerEnds.push({ status: 0, signal: 11 }) }
+  },
+  {
+    invariant: 'ends-in-order',
     what: 'a relay that ended by itself',
     spoil (evidence) { evidence.crashes.push({ relay: 0, code: null, signal: 'SIGSEGV', log: '' }) }
   }

@@ -78,8 +78,25 @@ const processes = [
     name: 'SIGSTOP of a relay',
     lasts: [0.5, 4],
     draw: someRelay,
-    async apply (world, drawn) { relayOf(world, drawn).relay.child.kill('SIGSTOP') },
-    async heal (world, drawn) { relayOf(world, drawn).relay.child.kill('SIGCONT') }
+    apply: (world, drawn) => world.signalRelay(relayOf(world, drawn), 'SIGSTOP'),
+    heal: (world, drawn) => world.signalRelay(relayOf(world, drawn), 'SIGCONT')
+  },
+  {
+    name: 'kill -9 of a worker',
+    lasts: [0.5, 2],
+    draw: random => ({ which: random.below(2) }),
+    async apply (world, { which }) {
+      const [, ...workers] = await world.processesOf(world.relays[1])
+      if (workers.length > 0) signal(workers[which % workers.length], 'SIGKILL')
+    },
+    async heal () {}
+  },
+  {
+    name: 'a rolling replacement of workers',
+    lasts: [1, 3],
+    draw: () => ({}),
+    async apply (world) { world.relays[1].relay.child.kill('SIGHUP') },
+    async heal () {}
   },
   {
     name: 'kill -9 of all of PostgreSQL',
@@ -244,7 +261,7 @@ const people = [
   {
     name: 'compaction',
     lasts: [0, 0],
-    draw: random => ({ documents: [0, 1, 2].map(() => random.below(8)) }),
+    draw: random => ({ documents: [0, 1, 2].map(() => random.below(8)), force: random.once(2) }),
     apply: compact,
     async heal () {}
   }
@@ -286,7 +303,7 @@ export async function compact (world, drawn) {
       answer = await world.database.psql(`BEGIN;
         SELECT FROM ydoc_data.document WHERE name = '${name}' FOR UPDATE;
         SELECT encode(ydoc.export('${name}'), 'hex'), ydoc.json('${name}');
-        SELECT ydoc.thin('${name}');
+        SELECT ydoc.thin('${name}'), ydoc.compact('${name}', ${drawn.force ?? true});
         SELECT encode(ydoc.export('${name}'), 'hex'), ydoc.json('${name}');
         COMMIT`)
     } catch { // the server is away: then nothing was changed

@@ -25,6 +25,7 @@ const run = promisify(execFile)
 const DOCUMENTS = 8
 const PEOPLE = [4, 5, 6] // of a document
 const DISK_MEGABYTES = 192
+const WORKERS = [0, 2] // of the relays; 0: a single process
 const EDIT_MS = 4
 const SQL_MS = 300
 const LOOK_MS = 500
@@ -60,7 +61,15 @@ class World {
     this.database = await startDatabase({
       before: (data, owner) => this.disk.before(data, owner),
       initdb: ['--wal-segsize=1'],
-      settings: 'session_preload_libraries = pg_ydoc\nmax_wal_size = 24MB\nmin_wal_size = 4MB\nrestart_after_crash = on\nmax_connections = 60\n'
+      settings: `
+        shared_preload_libraries = pg_ydoc
+        ydoc.worker_databases = test
+        ydoc.worker_naptime = 1s
+        ydoc.compact_rows = 40
+        max_wal_size = 24MB
+        min_wal_size = 4MB
+        max_connections = 80
+      `
     })
     await this.database.psql("SELECT ydoc.set_retention('notes-%', gap => '0.2 seconds')")
     this.relays = []
@@ -77,10 +86,11 @@ class World {
     chmodSync(directory, 0o755)
     const path = join(directory, '.s.PGSQL.5432')
     const toDatabase = await openLink({ path, to: () => ({ path: join(this.database.socket, '.s.PGSQL.5432') }) })
-    const relay = await startRelay({ conninfo: `host=${directory} user=postgres dbname=test application_name=relay-${number}` })
+    const relay = await startRelay({ conninfo: `host=${directory} user=postgres dbname=test application_name=relay-${number}` },
+      { arguments: ['--workers', String(WORKERS[number])] })
     const port = Number(new URL(relay.url).port)
     const toPeople = await openLink({ to: () => ({ host: '127.0.0.1', port }) })
-    const each = { number, relay, port, toDatabase, toPeople, directory, mostResident: 0, exits: [], isExpectedToEnd: false }
+    const each = { number, relay, port, toDatabase, toPeople, directory, workers: WORKERS[number], mostResident: 0, exits: [], isExpectedToEnd: false }
     this.watch(each)
     return each
   }
@@ -92,6 +102,20 @@ class World {
       if (each.isExpectedToEnd) each.exits.push(end)
       else this.crashes.push({ relay: each.number, ...end, log: each.relay.log.slice(-2000), pid: child.pid })
     })
+  }
+
+  // Of a relay with workers: the supervisor, and these.
+  async processesOf (each) {
+    const { pid } = each.relay.child
+    if (each.workers === 0) return [pid]
+    const workers = await run('ps', ['-o', 'pid=', '--ppid', String(pid)]).catch(() => ({ stdout: '' }))
+    return [pid, ...workers.stdout.split('\n').map(Number).filter(Boolean)]
+  }
+
+  async signalRelay (each, signal) {
+    for (const pid of await this.processesOf(each)) {
+      try { process.kill(pid, signal) } catch {} // it has gone meanwhile
+    }
   }
 
   async endRelay (each, signal) {
@@ -192,12 +216,14 @@ class World {
     }
   }
 
-  look () {
+  async look () {
     for (const each of this.relays) {
-      try {
-        const resident = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${each.relay.child.pid}/status`, 'utf8'))[1])
-        each.mostResident = Math.max(each.mostResident, resident / 1024)
-      } catch {} // it is not running
+      for (const pid of await this.processesOf(each)) {
+        try {
+          const resident = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
+          each.mostResident = Math.max(each.mostResident, resident / 1024)
+        } catch {} // it is not running
+      }
     }
   }
 
@@ -311,16 +337,26 @@ class World {
 
   async metrics (each) {
     const text = await (await fetch(`${each.relay.http}/metrics`)).text()
-    return Object.fromEntries([...text.matchAll(/^ydoc_relay_(\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]))
+    const metrics = {} // of all workers together
+    for (const [, name, value] of text.matchAll(/^ydoc_relay_(\w+)(?:\{worker="\d+"\})? (\d+)$/gm)) metrics[name] = (metrics[name] ?? 0) + Number(value)
+    return metrics
   }
 
   async collect () {
     const documents = []
-    this.look()
+    await this.look()
     for (const document of this.documents) documents.push(await this.collectDocument(document))
     const relays = []
     for (const each of this.relays) {
-      relays.push({ number: each.number, mostResident: each.mostResident, metrics: await this.metrics(each), exits: each.exits })
+      const workerEnds = each.relay.log.split('\n').filter(line => line.includes('"worker_ended"')).map(line => JSON.parse(line))
+      relays.push({
+        number: each.number,
+        processes: each.workers || 1,
+        mostResident: each.mostResident,
+        metrics: await this.metrics(each),
+        exits: each.exits,
+        workerEnds: workerEnds.map(({ status, signal }) => ({ status, signal }))
+      })
     }
     return { documents, relays, crashes: this.crashes, folds: this.folds, isSanitized: /sanitize/.test(process.env.YDOC_RELAY ?? '') }
   }
@@ -367,7 +403,7 @@ class World {
     for (const person of [...this.people, ...this.unlucky ?? []]) person.leave()
     for (const each of this.relays ?? []) {
       each.isExpectedToEnd = true
-      each.relay.child.kill('SIGCONT')
+      await this.signalRelay(each, 'SIGCONT')
       each.exits.push(await each.relay.stop())
       await each.toPeople.close()
       await each.toDatabase.close()

@@ -1,4 +1,5 @@
-// Who is here: across relays, when relays and connections die, within limits, and in SQL.
+// Who is here: across relays, when relays and connections die, within limits, and in SQL (doc/invariants.md:
+// presence-converges).
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { decoding, encoding } from 'lib0'

@@ -1,4 +1,5 @@
-# Compaction while others write and read, in the middle of a crash, with a queue that several work on.
+# Compaction while others write and read, in the middle of a crash, with a queue that several work on (doc/invariants.md:
+# compaction-is-invisible).
 use strict;
 use warnings;
 use FindBin;
