@@ -227,6 +227,7 @@ member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	{
 		bool is_in_log = connection->position >= room->log.begin;
 
+		metrics_add(METRIC_CAUGHT_UP, 1);
 		connection->state = is_in_log ? CONNECTION_LIVE : CONNECTION_BEHIND;
 		connection->seq = database_number(answer, 0, COLUMN_EPOCH) == room->epoch
 							  ? database_number(answer, 0, COLUMN_SEQ)

@@ -102,7 +102,6 @@ connection_release(Connection *connection)
 {
 	if (--connection->references > 0)
 		return;
-	buffer_free(&connection->state_vector);
 	buffer_free(&connection->message);
 	throttle_free(&connection->throttle);
 	free(connection);
@@ -479,7 +478,10 @@ look_after(Connection *connection, double now)
 			kill_socket(connection);
 		return;
 	}
-	if (silent > SILENT_SECONDS && connection->pauses == 0)
+	/* whoever cannot be asked is not silent; while a write waits, TCP_USER_TIMEOUT looks after it */
+	bool can_answer = connection->pauses == 0 && !connection_is_choked(connection);
+
+	if (silent > SILENT_SECONDS && can_answer)
 	{
 		log_event(LEVEL_INFO, "connection_silent", "{s:s}", "document",
 				  room_name(connection->room));

@@ -28,7 +28,10 @@
 #define ACCEPTS_PER_ROUND 64
 #define BACKLOG 4096
 #define UNSENT_BYTES (128 << 10) /* of a socket in the kernel: what a slow peer gets is not old */
-#define UNACKNOWLEDGED_MS 30000 /* TCP_USER_TIMEOUT: a peer that vanished is noticed */
+/* TCP_USER_TIMEOUT: a peer that vanished is noticed.  The kernel counts as such also one that has no room
+ * in its window for so long, and on this host (a proxy) a window opens by 64 kB at the least: at 4 kB/s
+ * 30 s are not enough. */
+#define UNACKNOWLEDGED_MS 120000
 #define PAUSE_SECONDS 0.1 /* after running out of descriptors */
 #define REQUEST_SECONDS 10.0
 #define ANSWER_SECONDS 2.0 /* the request is complete: milliseconds are enough */

@@ -76,6 +76,8 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_WRITES] = COUNTER("writes", "Write calls to clients"),
 	[METRIC_BYTES_SENT] = COUNTER("sent_bytes", "Bytes written to clients"),
 	[METRIC_FELL_BEHIND] = COUNTER("fell_behind", "Times a slow connection fell behind"),
+	[METRIC_CAUGHT_UP] =
+		COUNTER("caught_up", "Times such a connection was sent what it had missed"),
 	[METRIC_FETCHES] = COUNTER("fetches", "Changes fetched that others committed"),
 	[METRIC_CHECKS] = COUNTER("checks", "Times all documents were compared with the database"),
 	[METRIC_EPOCH_CHANGES] = COUNTER("epoch_changes", "Documents found in a new epoch"),

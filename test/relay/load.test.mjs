@@ -8,7 +8,7 @@ import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
 import {
-  closeAll, metric, open, raw, sleep, startDatabase, startDetour, startRelay, startSlowLine, until
+  closeAll, metric, open, raw, residentBytes, sleep, startDatabase, startDetour, startRelay, startSlowLine, until
 } from './harness.mjs'
 
 let database
@@ -248,6 +248,56 @@ test('a slow line holds a window of slices, not the document, and gets what is w
     await relay.stop()
   }
 })
+
+for (const [how, flags] of [['one message', ['--slice', '16M', '--load-window', '16M']], ['slices', []]]) {
+  test(`a slow client holds a place in the log, not a queue, and becomes current by ${how}`, { timeout: 90000 }, async t => {
+    const relay = await startRelay(database, { arguments: ['--max-room-log', '64K', ...flags] })
+    const line = await startSlowLine(relay, Infinity)
+    try {
+      const name = `busy by ${how}`
+      const ann = open(relay, name)
+      const carl = open(relay, name)
+      const ben = open(line, name)
+      await Promise.all([ann.synced(), ben.synced(), carl.synced()])
+      let closes = 0
+      ben.provider.on('connection-close', () => closes++)
+      line.bytesPerSecond = 1000
+      // 1,000 updates a second, 100 kB
+      const filler = 'lorem ipsum '.repeat(8)
+      const start = performance.now()
+      const memory = []
+      let typed = 0
+      while (performance.now() - start < 15000) {
+        for (const due = performance.now() - start; typed < due; typed++) ann.text.insert(ann.text.length, `${typed} ${filler}`)
+        if (typed > memory.length * 1000) memory.push(residentBytes(relay))
+        await sleep(10)
+      }
+      await until(() => carl.text.length === ann.text.length, 5000)
+      assert.ok(await metric(relay, 'fell_behind') > 0)
+      assert.ok(ben.text.length < ann.text.length / 2, 'it is far behind')
+      const [early, late] = [Math.max(...memory.slice(3, 7)), Math.max(...memory.slice(-4))]
+      t.diagnostic(`${typed} updates; the relay had ${early >> 10} kB early, ${late >> 10} kB late; ben ${ben.text.length} of ${ann.text.length}`)
+      assert.ok(late - early < (process.env.YDOC_RELAY?.includes('sanitize') ? 64 : 2) << 20, `memory grew from ${early} to ${late}`)
+
+      // freed, it gets what was in its socket, and then everything that it missed
+      const caughtUp = await metric(relay, 'caught_up')
+      const updates = []
+      ben.doc.on('update', update => updates.push(update.length))
+      line.bytesPerSecond = Infinity
+      await until(() => ben.text.length === ann.text.length, 10000)
+      assert.equal(ben.text.toString(), ann.text.toString())
+      assert.equal(closes, 0)
+      if (how === 'one message') {
+        assert.equal(await metric(relay, 'caught_up') - caughtUp, 1)
+        assert.ok(updates.at(-1) > ann.text.length / 4, `the last of ${updates.length} updates had ${updates.at(-1)} bytes`)
+      } else assert.ok(updates.every(size => size <= 65536))
+    } finally {
+      closeAll()
+      await line.stop()
+      await relay.stop()
+    }
+  })
+}
 
 test('what one writes at once reaches the others in slices', { timeout: 60000 }, async () => {
   const relay = await startRelay(database)
