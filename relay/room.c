@@ -105,6 +105,7 @@ room_leave(Connection *connection)
 
 	presence_leave(connection);
 	sync_leave(connection);
+	sync_drop_vector(connection);
 	connection->room = NULL;
 	room->members[connection->member_index] = room->members[--room->member_count];
 	room->members[connection->member_index]->member_index = connection->member_index;
@@ -198,9 +199,7 @@ int
 room_take_sync(Connection *connection, Bytes state_vector)
 {
 	/* one question at a time; of those that wait only the newest counts */
-	buffer_reset(&connection->state_vector);
-	buffer_write(&connection->state_vector, state_vector);
-	if (connection->state_vector.failed)
+	if (!sync_keep_vector(connection, state_vector))
 		return CLOSE_OVERLOAD;
 	connection_want(connection, WANT_SYNC);
 	return 0;
@@ -282,7 +281,7 @@ serve_document(Connection *connection)
 	{
 		connection->wants &= ~(unsigned) WANT_SYNC;
 		sync_begin(connection, buffer_view(&connection->state_vector), true);
-		buffer_free(&connection->state_vector);
+		sync_drop_vector(connection);
 	}
 	switch (connection->state)
 	{

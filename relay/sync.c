@@ -68,9 +68,11 @@ typedef struct Reader
 } Reader;
 
 static Reader readers[MAX_DATABASE_READERS];
-static int64_t held_bytes;
+static int64_t held_bytes; /* of slices */
+static int64_t vector_bytes; /* of state vectors */
 static int64_t round_bytes;
 
+static void write_slice(Connection *connection, uint32_t number, bool is_end, Buffer *out);
 static void follow(Connection *connection, Bytes state_vector);
 static SyncQuestion *find_question(const Room *room, Bytes state_vector);
 static SyncQuestion *new_question(Room *room, Bytes state_vector);
@@ -81,6 +83,24 @@ static bool take_slices(SyncQuestion *question, const DatabaseAnswer *answer);
 static void refuse_followers(SyncQuestion *question, const DatabaseAnswer *answer);
 static void finish(Connection *connection);
 static void count_held(int64_t bytes);
+
+bool
+sync_keep_vector(Connection *connection, Bytes state_vector)
+{
+	sync_drop_vector(connection);
+	if (vector_bytes + (int64_t) state_vector.size > config.max_load_memory)
+		return false;
+	buffer_write(&connection->state_vector, state_vector);
+	vector_bytes += (int64_t) connection->state_vector.capacity;
+	return !connection->state_vector.failed;
+}
+
+void
+sync_drop_vector(Connection *connection)
+{
+	vector_bytes -= (int64_t) connection->state_vector.capacity;
+	buffer_free(&connection->state_vector);
+}
 
 void
 sync_begin(Connection *connection, Bytes state_vector, bool is_step2)
@@ -105,25 +125,10 @@ sync_serve(Connection *connection, Buffer *out)
 		return;
 	}
 	uint32_t number = connection->slice++;
-	size_t start = number > 0 ? question->ends[number - 1] : 0;
-	Bytes slice = {question->frames.data + start, question->ends[number] - start};
-
 	bool is_last = connection->slice == question->slice_count;
 	bool is_end = is_last && question->reached.size == 0;
 
-	round_bytes += (int64_t) slice.size;
-	if (connection->needs_step1)
-		buffer_write(out, buffer_view(&question->step1));
-	if (is_end &&
-		!connection->gets_step2) /* an update like all before, not the answer to a step 1 */
-		ywebsocket_write_update(out, (Bytes){slice.data + slice.size - question->last_update_bytes,
-											 question->last_update_bytes});
-	else if (connection->needs_step1)
-		buffer_write(out, slice); /* both in one write */
-	else
-		connection_write(connection, slice);
-	connection->needs_step1 = false;
-	connection->was_given_some = true;
+	write_slice(connection, number, is_end, out);
 	if (!is_last)
 		connection_yield(connection);
 	else if (is_end)
@@ -135,6 +140,29 @@ sync_serve(Connection *connection, Buffer *out)
 		follow(connection, buffer_view(&question->reached));
 		release(question);
 	}
+}
+
+static void
+write_slice(Connection *connection, uint32_t number, bool is_end, Buffer *out)
+{
+	const SyncQuestion *question = connection->question;
+	size_t start = number > 0 ? question->ends[number - 1] : 0;
+	Bytes slice = {question->frames.data + start, question->ends[number] - start};
+
+	/* who did not ask gets the last one, too, as an update */
+	if (is_end && !connection->gets_step2)
+		ywebsocket_write_update(out, (Bytes){slice.data + slice.size - question->last_update_bytes,
+											 question->last_update_bytes});
+	else if (connection->needs_step1) /* both in one write */
+	{
+		buffer_write(out, buffer_view(&question->step1));
+		buffer_write(out, slice);
+	}
+	else
+		connection_write(connection, slice);
+	connection->needs_step1 = false;
+	connection->was_given_some = true;
+	round_bytes += (int64_t) slice.size;
 }
 
 void
@@ -249,6 +277,7 @@ new_question(Room *room, Bytes state_vector)
 		free(question);
 		return NULL;
 	}
+	vector_bytes += (int64_t) question->state_vector.capacity;
 	question->references = 1;
 	question->room = room_retain(room);
 	question->next = room->questions;
@@ -272,6 +301,7 @@ release(SyncQuestion *question)
 		place = &(*place)->next;
 	*place = question->next;
 	count_held(-(int64_t) question->frames.capacity);
+	vector_bytes -= (int64_t) question->state_vector.capacity;
 	room_release(question->room);
 	buffer_free(&question->state_vector);
 	buffer_free(&question->step1);

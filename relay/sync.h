@@ -24,6 +24,11 @@
 
 typedef struct SyncQuestion SyncQuestion;
 
+/* Keeps the state vector of its sync step 1 until its turn; false if that is too much, with those of all
+ * others. */
+bool sync_keep_vector(Connection *connection, Bytes state_vector);
+void sync_drop_vector(Connection *connection);
+
 /* Whoever has state_vector is sent what it lacks.  is_step2: as if it had asked for that, and it is asked
  * in its turn; otherwise all it gets is updates. */
 void sync_begin(Connection *connection, Bytes state_vector, bool is_step2);

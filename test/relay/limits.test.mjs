@@ -82,6 +82,30 @@ test('a message that is too big closes its connection for good', { timeout: 3000
     await others.goOn()
   }))
 
+test('what clients say that they have is bounded together', { timeout: 30000 }, async () => {
+  const detour = await startDetour(database)
+  await withRelay(['--max-load-memory', '100K'], async relay => {
+    const others = await bystanders(relay, 'vectors')
+    detour.hold('sync')
+    const sockets = []
+    for (let i = 0; i < 3; i++) {
+      sockets.push(await raw(relay, '/vectors'))
+      sockets[i].send(message(0, 0, new Uint8Array(40000).fill(i + 1)))
+      await sleep(50)
+    }
+    assert.equal((await sockets[2].closed).code, 1013)
+    await others.goOn()
+    detour.pass()
+    for (const socket of sockets.slice(0, 2)) {
+      await until(() => socket.received.some(([type, kind]) => type === 0 && kind === 1))
+      socket.close()
+    }
+    const carl = open(relay, 'vectors')
+    await carl.synced()
+  }, detour)
+  await detour.stop()
+})
+
 test('a document does not grow beyond what the database allows', { timeout: 30000 }, async () => {
   await database.psql("ALTER DATABASE test SET ydoc.max_document_size = '100kB'")
   const relay = await startRelay(database)
@@ -155,6 +179,64 @@ test('who sends too many bytes is read more slowly, and nothing is lost', { time
     await until(async () => await database.psql("SELECT length(ydoc.text('bytes', 'content'))") === '800000', 30000)
     assert.ok(performance.now() - start > 4000, `${performance.now() - start} ms`)
   }))
+
+// One keystroke an update, as frames for the wire: their mask is 0.
+function keystrokes (count) {
+  const doc = new Y.Doc()
+  const frames = []
+  doc.on('update', update => {
+    const payload = message(0, 2, update)
+    frames.push(Buffer.concat([Buffer.from([0x82, 0x80 | payload.length, 0, 0, 0, 0]), payload]))
+  })
+  for (let i = 0; i < count; i++) doc.getText('content').insert(i, 'x')
+  return frames
+}
+
+test('a flood of one document leaves the others as quick as they were', { timeout: 90000 }, async t => {
+  const frames = keystrokes(60000)
+  await withRelay([], async relay => {
+    const ann = open(relay, 'quick')
+    const ben = open(relay, 'quick')
+    await Promise.all([ann.synced(), ben.synced()])
+    const sent = []
+    const times = []
+    ben.doc.on('update', () => {
+      while (times.length < ben.text.length) times.push(performance.now() - sent[times.length])
+    })
+    const type = async seconds => {
+      const from = times.length
+      for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+        sent.push(performance.now())
+        ann.text.insert(ann.text.length, 'x')
+        await sleep(5)
+      }
+      await until(() => times.length === sent.length)
+      return times.slice(from)
+    }
+    const eve = await raw(relay, '/flooded')
+    const phases = { quiet: [], flooded: [] }
+    await type(0.5)
+    for (let turn = 0; turn < 3; turn++) {
+      phases.quiet.push(...await type(1.5))
+      const start = performance.now()
+      let at = 0
+      const flood = setInterval(() => { // 10,000 updates a second
+        const due = Math.min(20000, Math.round((performance.now() - start) * 10))
+        eve._socket.write(Buffer.concat(frames.slice(turn * 20000 + at, turn * 20000 + due)))
+        at = due
+      }, 10)
+      phases.flooded.push(...await type(2))
+      clearInterval(flood)
+      await until(async () => await metric(relay, 'pending_bytes') === 0)
+    }
+    const quantile = (list, q) => list.sort((a, b) => a - b)[Math.floor(q * list.length)]
+    const [quiet, flooded] = [quantile(phases.quiet, 0.99), quantile(phases.flooded, 0.99)]
+    t.diagnostic(`p50 ${quantile(phases.quiet, 0.5).toFixed(1)} and ${quantile(phases.flooded, 0.5).toFixed(1)} ms, p99 ${quiet.toFixed(1)} and ${flooded.toFixed(1)} ms`)
+    assert.ok(await metric(relay, 'throttled') > 0)
+    assert.ok(flooded < 1.5 * quiet + 20, `p99 was ${quiet} ms and became ${flooded} ms`) // bench/relay measures it
+    eve.terminate()
+  })
+})
 
 test('of awareness that comes too fast the newest counts', { timeout: 30000 }, () =>
   withRelay(['--max-presence-rate', '10'], async relay => {
