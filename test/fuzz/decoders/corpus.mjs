@@ -67,3 +67,26 @@ for (const folder of ['vectors', 'found']) {
     }
   }
 }
+
+// tokens: [what] and the text; a zero byte between header and payload
+const payload = '{"iss":"i","aud":["a","b"],"sub":"ann","exp":1800000000,"nbf":1.5e9,"iat":1700000000,"roles":["x"]}'
+for (const header of [
+  '{"alg":"HS256"}', '{"alg":"HS256","kid":"es","typ":"at+jwt"}', '{"alg":"ES256","kid":"es"}', '{"alg":"none"}',
+  '{"typ":"JWT","alg":"HS256","crit":["b64"],"b64":false}', '{"alg":"HS256","jwk":{"kty":"oct"},"jku":"x","x5c":[]}'
+]) {
+  write('tokens', Buffer.from(`\x01${header}\0${payload}`))
+  write('tokens', Buffer.from(`\x01${header}\0{"sub":"ann"}`))
+  write('tokens', Buffer.from('\0' + [header, payload, 'x'.repeat(64)].map(part => Buffer.from(part).toString('base64url')).join('.')))
+}
+const x = 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU'
+for (const key of [
+  { kty: 'EC', crv: 'P-256', x, y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0', alg: 'ES256', kid: 'k' },
+  { kty: 'OKP', crv: 'Ed25519', x, use: 'sig' }, { kty: 'oct', k: x, key_ops: ['verify'] },
+  { kty: 'RSA', n: x.repeat(8), e: 'AQAB', alg: 'PS256' }, { kty: 'EC', crv: 'P-384' }
+]) {
+  write('tokens', Buffer.from('\x02' + JSON.stringify({ keys: [key] })))
+  write('tokens', Buffer.from('\x02' + JSON.stringify(key)))
+}
+write('tokens', Buffer.from('\x02-----BEGIN PUBLIC KEY-----\n' +
+  'MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n'))
+write('tokens', Buffer.from('\x03' + x + '\n'))
