@@ -6,7 +6,7 @@
 
 CREATE TYPE ydoc.level AS ENUM ('none', 'read', 'comment', 'write', 'admin');
 COMMENT ON TYPE ydoc.level IS
-    'What somebody may do with a document: nothing; read it; read it and show where he is; write; give rights to others';
+    'What somebody may do with a document: nothing; read it and show where he is; comment, which is reading for relays and whatever an application makes of it; write; give rights to others';
 
 CREATE FUNCTION ydoc.access_level(document text, claims jsonb)
     RETURNS ydoc.level
