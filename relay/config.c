@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "keys.h"
 #include "log.h"
 
 typedef enum OptionKind
@@ -44,9 +45,9 @@ static char *config_file;
 	{                                                                    \
 		name, OPTION_TEXT, offsetof(Config, field), standard, 0, 0, help \
 	}
-#define SWITCH(name, field, help)                                      \
-	{                                                                  \
-		name, OPTION_SWITCH, offsetof(Config, field), NULL, 0, 1, help \
+#define SWITCH(name, field, standard, help)                                \
+	{                                                                      \
+		name, OPTION_SWITCH, offsetof(Config, field), standard, 0, 1, help \
 	}
 #define COUNT(name, field, standard, least, most, help)                          \
 	{                                                                            \
@@ -66,7 +67,19 @@ static const Option options[] = {
 		 "the same for the one connection that listens, if --database leads to a pooler such as"
 		 " pgbouncer: straight to the server"),
 	TEXT("static", static_dir, NULL, "directory served to plain GET requests"),
-	SWITCH("init", init, "create the extension and its store first, if they are missing"),
+	SWITCH("init", init, NULL, "create the extension and its store first, if they are missing"),
+	TEXT("jwt-keys", jwt_keys, NULL,
+		 "file with the keys that users' tokens are checked with: a JWKS, or public keys as PEM"),
+	TEXT("jwt-secret-file", jwt_secret_file, NULL, "file with a secret that signs them (HS256)"),
+	TEXT("jwt-audience", jwt_audience, NULL, "what their aud must name; none: they have no aud"),
+	TEXT("jwt-issuer", jwt_issuer, NULL, "what their iss must be"),
+	COUNT("jwt-leeway", jwt_leeway, "30", 0, 3600, "seconds that the issuer's clock may differ"),
+	SWITCH("jwt-require-exp", jwt_require_exp, "true", "refuse tokens that never expire"),
+	TEXT("cookie", cookie, "ydoc_access", "cookie that may hold a token; empty: none"),
+	TEXT("origins", origins, NULL,
+		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas"),
+	SWITCH("token-in-url", token_in_url, NULL,
+		   "take tokens from ?token= as well, although proxies log what is there"),
 	TEXT("log-level", log_level, "info", "debug, info, warning or error"),
 	COUNT("workers", workers, "0", 0, 64,
 		  "processes that share the port under a supervisor; 0: this one serves alone"),
@@ -115,7 +128,7 @@ static const Option options[] = {
 	BYTES("max-load-memory", max_load_memory, "256M", 1024, INT64_MAX,
 		  "slices kept for all slow clients, beyond which each gets one at a time"),
 	COUNT("max-loads", max_loads, "4", 1, 1000, "documents asked of a reader at once"),
-	SWITCH("check", check, "judge the configuration and end"),
+	SWITCH("check", check, NULL, "judge the configuration and end"),
 };
 
 #define OPTIONS ((int) (sizeof options / sizeof options[0]))
@@ -135,6 +148,7 @@ static const char *environment_value(const char *name);
 static bool set_option(const Option *option, const char *text, const char *source);
 static bool set_number(const Option *option, const char *text, const char *source);
 static bool judge(void);
+static bool judge_tokens(void);
 static void print_help(void);
 
 int
@@ -189,9 +203,10 @@ read_flags(int argc, char **argv, const char **values)
 	int count = 0;
 
 	for (; count < OPTIONS; count++)
-		flags[count] = (struct option){
-			options[count].name,
-			options[count].kind == OPTION_SWITCH ? no_argument : required_argument, NULL, count};
+		flags[count] = (struct option){options[count].name,
+									   options[count].kind == OPTION_SWITCH ? optional_argument
+																			: required_argument,
+									   NULL, count};
 	flags[count++] = (struct option){"config", required_argument, NULL, FLAG_CONFIG};
 	flags[count++] = (struct option){"help", no_argument, NULL, FLAG_HELP};
 	flags[count++] = (struct option){"version", no_argument, NULL, FLAG_VERSION};
@@ -353,6 +368,10 @@ judge(void)
 				config.log_level);
 		return false;
 	}
+	log_set_level(config.check ? level
+							   : LEVEL_ERROR); /* whoever uses the keys logs what he found */
+	if (!judge_tokens())
+		return false;
 	log_set_level(level);
 	struct stat status;
 
@@ -387,6 +406,31 @@ judge(void)
 	return true;
 }
 
+/* Half a configuration would let everybody in. */
+static bool
+judge_tokens(void)
+{
+	char problem[KEYS_PROBLEM_MAX];
+	Keys keys;
+
+	if (config.jwt_keys == NULL && config.jwt_secret_file == NULL)
+	{
+		if (config.jwt_audience == NULL && config.jwt_issuer == NULL && !config.token_in_url)
+			return true;
+		fputs("ydoc-relay: tokens are checked with jwt-keys or jwt-secret-file, and neither is "
+			  "given\n",
+			  stderr);
+		return false;
+	}
+	if (!keys_load(&keys, config.jwt_keys, config.jwt_secret_file, problem))
+	{
+		fprintf(stderr, "ydoc-relay: %s\n", problem);
+		return false;
+	}
+	keys_free(&keys);
+	return true;
+}
+
 static void
 print_help(void)
 {
@@ -394,10 +438,12 @@ print_help(void)
 		 "Lets unmodified Yjs editors work live on documents kept in PostgreSQL by pg_ydoc.\n");
 	for (int i = 0; i < OPTIONS; i++)
 	{
-		static const char *const placeholders[] = {"TEXT", "", "NUMBER", "BYTES"};
+		static const char *const placeholders[] = {" TEXT", "", " NUMBER", " BYTES"};
+		bool is_on = options[i].kind == OPTION_SWITCH && options[i].standard != NULL;
 		char flag[64];
 
-		snprintf(flag, sizeof flag, "--%s %s", options[i].name, placeholders[options[i].kind]);
+		snprintf(flag, sizeof flag, "--%s%s", options[i].name,
+				 is_on ? "=false" : placeholders[options[i].kind]);
 		printf("  %-26s %s", flag, options[i].help);
 		if (options[i].standard != NULL && options[i].standard[0] != '\0')
 			printf(" (%s)", options[i].standard);
@@ -418,5 +464,6 @@ print_help(void)
 		 "connections\n"
 		 "are each worker's own, and SIGHUP or SIGUSR2 replaces one worker after the other: with "
 		 "the\n"
-		 "program and the options as they are then.");
+		 "program and the options as they are then.  Without, SIGHUP reads the files with keys "
+		 "again.");
 }

@@ -28,6 +28,14 @@ typedef struct Config
 	char *listen_database; /* NULL: database */
 	char *static_dir; /* served to plain GET; NULL: nothing is */
 	char *log_level;
+	char *jwt_keys; /* file: JWKS or PEM; NULL: none */
+	char *jwt_secret_file; /* NULL: none; neither: whoever comes is let in */
+	char *jwt_audience, *jwt_issuer; /* NULL: not asked for */
+	int64_t jwt_leeway; /* seconds that clocks may differ */
+	bool jwt_require_exp;
+	char *cookie; /* that may hold a token; empty: none may */
+	char *origins; /* whose pages may use it, beside our own; NULL: none */
+	bool token_in_url;
 	bool init; /* create extension and store first */
 	bool check; /* only judge the configuration */
 	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */

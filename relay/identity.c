@@ -1,0 +1,350 @@
+/*
+ * identity.c: the relay's keys, and the token of a request.
+ *
+ * Here: where tokens are looked for, when a cookie counts, reading keys again.  Not here: whether a
+ * token is good (token.c), what its claims allow (access.c: the database is asked).
+ *
+ * A token is never logged, nor anything that it says before its signature was checked.
+ */
+#include "identity.h"
+
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "config.h"
+#include "keys.h"
+#include "log.h"
+#include "metrics.h"
+
+#define HEADER_MOST 16384 /* the listener lets no more through */
+
+typedef enum Found
+{
+	FOUND_NOTHING,
+	FOUND_TOKEN,
+	FOUND_SEVERAL /* whose? */
+} Found;
+
+static Keys keys;
+static char header[HEADER_MOST + 1]; /* one at a time */
+
+static bool load(Keys *loaded);
+static void log_keys(const Keys *loaded);
+static void warn_unchecked(void);
+static Identity *make_stranger(void);
+static Found find_token(struct lws *wsi, Bytes *token);
+static Found find_bearer(struct lws *wsi, Bytes *token);
+static Found find_parameter(struct lws *wsi, Bytes *token);
+static Found find_cookie(struct lws *wsi, Bytes *token);
+static bool may_use_cookie(struct lws *wsi);
+static bool is_listed_origin(const char *origin);
+static const char *read_header(struct lws *wsi, enum lws_token_indexes index);
+
+bool
+identity_start(void)
+{
+	if (!identity_is_checked())
+		warn_unchecked();
+	else if (!load(&keys))
+		return false;
+	return true;
+}
+
+void
+identity_stop(void)
+{
+	keys_free(&keys);
+}
+
+bool
+identity_reload(void)
+{
+	Keys loaded;
+
+	if (!identity_is_checked() || !load(&loaded))
+		return false;
+	keys_free(&keys);
+	keys = loaded;
+	return true;
+}
+
+bool
+identity_is_checked(void)
+{
+	return config.jwt_keys != NULL || config.jwt_secret_file != NULL;
+}
+
+Identity *
+identity_of_request(struct lws *wsi, TokenVerdict *refusal)
+{
+	Bytes token;
+	Found found = identity_is_checked() ? find_token(wsi, &token) : FOUND_NOTHING;
+	Identity *identity = NULL;
+
+	*refusal = TOKEN_MALFORMED;
+	if (found == FOUND_NOTHING)
+	{
+		identity = make_stranger();
+		*refusal = identity != NULL ? TOKEN_VALID : TOKEN_OUT_OF_MEMORY;
+	}
+	else if (found == FOUND_TOKEN)
+		identity = identity_of_token(token, refusal);
+	OPENSSL_cleanse(header, strlen(header));
+	return identity;
+}
+
+Identity *
+identity_of_token(Bytes token, TokenVerdict *refusal)
+{
+	const TokenPolicy policy = {
+		.keys = &keys,
+		.audience = config.jwt_audience,
+		.issuer = config.jwt_issuer,
+		.leeway_seconds = config.jwt_leeway,
+		.requires_expiry = config.jwt_require_exp,
+	};
+	Identity *identity = calloc(1, sizeof *identity);
+
+	*refusal = TOKEN_OUT_OF_MEMORY;
+	if (identity == NULL)
+		return NULL;
+	*refusal = token_check(token, &policy, (int64_t) time(NULL), &identity->token);
+	if (*refusal != TOKEN_VALID)
+	{
+		free(identity);
+		return NULL;
+	}
+	identity->references = 1;
+	return identity;
+}
+
+bool
+identity_is_current(const Identity *identity)
+{
+	return identity->is_stranger || (identity->token.expires_at > (int64_t) time(NULL) &&
+									 keys_have(&keys, identity->token.key));
+}
+
+Bytes
+identity_claims(const Identity *identity)
+{
+	return (Bytes){(const uint8_t *) identity->token.json, strlen(identity->token.json)};
+}
+
+Identity *
+identity_retain(Identity *identity)
+{
+	identity->references++;
+	return identity;
+}
+
+void
+identity_release(Identity *identity)
+{
+	if (identity == NULL || --identity->references > 0)
+		return;
+	token_claims_free(&identity->token);
+	free(identity);
+}
+
+/* ---- keys ---- */
+
+static bool
+load(Keys *loaded)
+{
+	char problem[KEYS_PROBLEM_MAX];
+
+	if (!keys_load(loaded, config.jwt_keys, config.jwt_secret_file, problem))
+	{
+		log_event(LEVEL_ERROR, "keys_bad", "{s:s}", "reason", problem);
+		return false;
+	}
+	log_keys(loaded);
+	return true;
+}
+
+static void
+log_keys(const Keys *loaded)
+{
+	for (size_t i = 0; i < loaded->count; i++)
+		log_event(LEVEL_INFO, "key_loaded", "{s:s?, s:s}", "kid", loaded->keys[i].id, "algorithm",
+				  algorithm_name(loaded->keys[i].algorithm));
+}
+
+/* Fine on a machine of one's own; anywhere else it should be said. */
+static void
+warn_unchecked(void)
+{
+	const char *host = config.listen;
+
+	if (strncmp(host, "127.", 4) != 0 && strncmp(host, "[::1]:", 6) != 0 &&
+		strncmp(host, "localhost:", 10) != 0)
+		log_event(LEVEL_WARNING, "users_unchecked", "{s:s, s:s}", "listen", config.listen, "hint",
+				  "whoever reaches this port reads and writes every document: see --jwt-keys");
+}
+
+static Identity *
+make_stranger(void)
+{
+	Identity *identity = calloc(1, sizeof *identity);
+
+	if (identity == NULL)
+		return NULL;
+	*identity = (Identity){.references = 1,
+						   .token = {.json = strdup("{}"), .expires_at = INT64_MAX},
+						   .is_stranger = true};
+	if (identity->token.json != NULL)
+		return identity;
+	free(identity);
+	return NULL;
+}
+
+/* ---- where a token may be ---- */
+
+/* The token is in header[]. */
+static Found
+find_token(struct lws *wsi, Bytes *token)
+{
+	Found found = find_bearer(wsi, token);
+
+	if (found == FOUND_NOTHING)
+		found = find_parameter(wsi, token);
+	if (found == FOUND_NOTHING)
+		found = find_cookie(wsi, token);
+	return found;
+}
+
+/* Another scheme (Basic) is meant for a proxy before us. */
+static Found
+find_bearer(struct lws *wsi, Bytes *token)
+{
+	static const char scheme[] = "Bearer ";
+	const char *value = read_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+
+	if (strncasecmp(value, scheme, sizeof scheme - 1) != 0)
+		return FOUND_NOTHING;
+	value += sizeof scheme - 1;
+	while (*value == ' ')
+		value++;
+	*token = (Bytes){(const uint8_t *) value, strlen(value)};
+	return FOUND_TOKEN;
+}
+
+static Found
+find_parameter(struct lws *wsi, Bytes *token)
+{
+	static const char name[] = "token=";
+	static char parameter[HEADER_MOST + 1];
+	static bool has_said_so;
+	Found found = FOUND_NOTHING;
+
+	for (int i = 0, size; (size = lws_hdr_copy_fragment(wsi, parameter, sizeof parameter,
+														WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
+		 i++)
+	{
+		if (strncmp(parameter, name, sizeof name - 1) != 0 || size == sizeof name - 1)
+			continue;
+		if (!config.token_in_url)
+		{
+			if (!has_said_so)
+				log_event(
+					LEVEL_WARNING, "token_in_url_ignored", "{s:s}", "hint",
+					"it ends up in the logs of proxies; --token-in-url takes it all the same");
+			has_said_so = true;
+			return FOUND_NOTHING;
+		}
+		if (found != FOUND_NOTHING)
+			return FOUND_SEVERAL;
+		found = FOUND_TOKEN;
+		memcpy(header, parameter, (size_t) size + 1);
+		*token =
+			(Bytes){(const uint8_t *) header + sizeof name - 1, strlen(header + sizeof name - 1)};
+	}
+	OPENSSL_cleanse(parameter, sizeof parameter);
+	return found;
+}
+
+/*
+ * A cookie comes along from any page that a browser shows, so it counts for pages that we trust alone.
+ * Two of one name come from two places (a neighbouring host may set one for the domain): nobody can
+ * tell which is meant.
+ */
+static Found
+find_cookie(struct lws *wsi, Bytes *token)
+{
+	size_t name_size = strlen(config.cookie);
+	Found found = FOUND_NOTHING;
+	const char *at = name_size > 0 ? read_header(wsi, WSI_TOKEN_HTTP_COOKIE) : "";
+
+	for (const char *end; *at != '\0'; at = *end == ';' ? end + 1 : end)
+	{
+		at += strspn(at, " \t");
+		end = at + strcspn(at, ";");
+		if (strncmp(at, config.cookie, name_size) != 0 || at[name_size] != '=')
+			continue;
+		Bytes value = {(const uint8_t *) at + name_size + 1, (size_t) (end - at) - name_size - 1};
+
+		while (value.size > 0 && strchr(" \t", value.data[value.size - 1]) != NULL)
+			value.size--;
+		if (value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"')
+			value = (Bytes){value.data + 1, value.size - 2};
+		if (found != FOUND_NOTHING)
+			return FOUND_SEVERAL;
+		found = FOUND_TOKEN;
+		*token = value;
+	}
+	if (found == FOUND_TOKEN && (token->size == 0 || !may_use_cookie(wsi)))
+		return FOUND_NOTHING; /* signed out; or another's page */
+	return found;
+}
+
+/* Programs send no Origin; a page of ours sends our own host. */
+static bool
+may_use_cookie(struct lws *wsi)
+{
+	char origin[300] = "", host[300] = "";
+	int size = lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN);
+	const char *authority = strstr(origin, "://");
+
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) == 0)
+		return true;
+	if (size < 0 || authority == NULL)
+		return false; /* "null", or absurd */
+	bool is_ours = lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0 &&
+				   strcasecmp(authority + 3, host) == 0;
+
+	if (is_ours || is_listed_origin(origin))
+		return true;
+	log_event(LEVEL_INFO, "cookie_ignored", "{s:s, s:s}", "origin", origin, "hint",
+			  "a page from elsewhere: --origins names those that may use the cookie");
+	return false;
+}
+
+static bool
+is_listed_origin(const char *origin)
+{
+	const char *at = config.origins != NULL ? config.origins : "";
+
+	for (size_t size; *at != '\0'; at += size)
+	{
+		at += strspn(at, ", ");
+		size = strcspn(at, ", ");
+		if (size == strlen(origin) && strncasecmp(at, origin, size) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Into header[]; empty if there is none, or if it is larger than any we let in. */
+static const char *
+read_header(struct lws *wsi, enum lws_token_indexes index)
+{
+	if (lws_hdr_copy(wsi, header, sizeof header, index) < 0)
+		header[0] = '\0';
+	return header;
+}

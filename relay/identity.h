@@ -1,0 +1,63 @@
+/*
+ * Identity: who a connection speaks for, as its token says it.
+ *
+ *     Identity *identity = identity_of_request(wsi, &refusal);     at the upgrade
+ *     if (identity == NULL) ...                                    it has a token, and that is bad
+ *     ... identity->claims, identity->expires_at ...
+ *     identity_release(identity);
+ *
+ * With keys configured the relay is *checked*: everybody has claims, who shows no token those of a
+ * stranger, {}, and the database is asked what they allow (access.h).  Without keys nobody is asked
+ * anything: whoever reaches the port has the rights of the relay's own database role.
+ *
+ * A token is taken from the first of these that has one:
+ *
+ *     Authorization: Bearer TOKEN        programs; browsers cannot send it with a WebSocket
+ *     ?token=TOKEN                       if config.token_in_url
+ *     Cookie: NAME=TOKEN                 config.cookie; only from pages of our own host and of
+ *                                        config.origins, for a browser sends it from any page
+ */
+#ifndef RELAY_IDENTITY_H
+#define RELAY_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "token.h"
+
+struct lws;
+
+typedef struct Identity /* never changes; shared by those who hold it */
+{
+	int references;
+	TokenClaims token; /* of a stranger: json is {}, the rest empty */
+	bool is_stranger;
+} Identity;
+
+/* Reads the keys, if any are configured; false after logging why. */
+bool identity_start(void);
+void identity_stop(void);
+
+/* Reads them again (SIGHUP).  Bad files are logged, and the keys stay what they are.  True if some of
+ * them may be gone: identity_is_current() is to be asked again. */
+bool identity_reload(void);
+
+/* Keys are configured. */
+bool identity_is_checked(void);
+
+/* The caller's to release.  NULL if a token is there and is refused, for the reason in *refusal, or
+ * when out of memory.  Only during the upgrade: the request's headers are gone after it. */
+Identity *identity_of_request(struct lws *wsi, TokenVerdict *refusal);
+
+/* Of a token that has come in another way; likewise. */
+Identity *identity_of_token(Bytes token, TokenVerdict *refusal);
+
+/* It has not expired, and its token's key is one of the present ones. */
+bool identity_is_current(const Identity *identity);
+
+Bytes identity_claims(const Identity *identity);
+Identity *identity_retain(Identity *identity);
+void identity_release(Identity *identity);
+
+#endif
