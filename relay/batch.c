@@ -44,7 +44,8 @@ typedef struct Batch
 	uint32_t writer;
 	double opened_at; /* when its first update came */
 	/* the parameters, growing in PostgreSQL's own format */
-	Buffer documents, updates, actors, known_epochs;
+	Buffer documents, updates, known_epochs;
+	Buffer actors; /* in a checked relay: their claims */
 	BatchItem *items;
 	uint32_t count, capacity;
 	double sent_at;
@@ -234,7 +235,15 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	buffer_write(&batch->documents, (Bytes){(const uint8_t *) name, name_size});
 	buffer_write_u32(&batch->updates, (uint32_t) update.size);
 	buffer_write(&batch->updates, update);
-	buffer_write_u32(&batch->actors, UINT32_MAX); /* NULL: nobody has logged in */
+	if (identity_is_checked())
+	{
+		Bytes claims = identity_claims(item->connection->identity);
+
+		buffer_write_u32(&batch->actors, (uint32_t) claims.size);
+		buffer_write(&batch->actors, claims);
+	}
+	else
+		buffer_write_u32(&batch->actors, UINT32_MAX); /* NULL: nobody has logged in */
 	database_write_number(known_epoch, item->known_epoch);
 	buffer_write_u32(&batch->known_epochs, sizeof known_epoch);
 	buffer_write(&batch->known_epochs, (Bytes){known_epoch, sizeof known_epoch});
@@ -269,7 +278,8 @@ batch_send(Batch *batch)
 						batch_done,
 						{buffer_view(&batch->documents), buffer_view(&batch->updates),
 						 buffer_view(&batch->actors), buffer_view(&batch->known_epochs)},
-						NULL};
+						NULL,
+						{0}};
 	database_submit(batch->writer, &batch->query);
 	batch->sent_at = metrics_clock();
 	for (uint32_t i = 0; i < batch->count; i++)
@@ -421,6 +431,8 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 	metrics_add(METRIC_UPDATES_REFUSED, 1);
 	if (room_close_if_gone(item->room, sqlstate, message))
 		return;
+	if (identity_is_checked() && strcmp(sqlstate, "42501") == 0 && access_doubt(item->connection))
+		return; /* it reads on, and has been told */
 	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",
 			  room_name(item->room), "bytes", (json_int_t) item->size, "sqlstate", sqlstate,
 			  "reason", message);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "access.h"
 #include "catch_up.h"
 #include "config.h"
 #include "log.h"
@@ -188,6 +189,7 @@ static void
 listening(void)
 {
 	room_check_all();
+	access_ask_all();
 	presence_doubt_relays();
 	own_heard_at = loop_now();
 	ask_key();
@@ -243,6 +245,8 @@ notified(const char *channel, const char *payload)
 {
 	if (strcmp(channel, "ydoc") == 0)
 		commit_notified(payload);
+	else if (strcmp(channel, "ydoc_access") == 0)
+		access_ask_all();
 	else
 		relay_notified(payload);
 }
@@ -564,8 +568,8 @@ share_now(void)
 	{
 		query->payloads = payloads; /* taken over */
 		database_write_array_header(query->payloads.data, DATABASE_TEXT, false, payload_count);
-		query->query =
-			(DatabaseQuery){STATEMENT_PRESENCE, share_done, {buffer_view(&query->payloads)}, NULL};
+		query->query = (DatabaseQuery){
+			STATEMENT_PRESENCE, share_done, {buffer_view(&query->payloads)}, NULL, {0}};
 		payloads = (Buffer){0};
 		is_sharing = true;
 		database_submit(0, &query->query);

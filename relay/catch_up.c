@@ -35,6 +35,8 @@ typedef struct ChangesQuery
 	DatabaseQuery query; /* first */
 	Room *room; /* held */
 	Connection *connection; /* held; NULL if it is for all members */
+	Connection *asker; /* held: in whose name it is asked */
+	Identity *identity; /* held: his when it was */
 	int64_t announced; /* the room's when it was asked */
 	bool is_doubt; /* somebody has said that the document is gone */
 	uint8_t since[8], known_epoch[8], max_bytes[4]; /* parameters */
@@ -43,7 +45,7 @@ typedef struct ChangesQuery
 typedef struct HeadsQuery
 {
 	DatabaseQuery query; /* first */
-	Buffer names;
+	Buffer names, claims;
 	uint32_t count;
 } HeadsQuery;
 
@@ -65,6 +67,7 @@ static bool learn_epoch(Room *room, int64_t epoch);
 static void publish_update(Room *room, Bytes update);
 static void schedule_check(void);
 static void check_room(Room *room);
+static void heads_free(HeadsQuery *query);
 static void heads_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void resync_if_deleted(Room *room);
 static void check_timeout(struct ev_loop *, ev_timer *, int);
@@ -132,21 +135,25 @@ room_check_all(void)
 	is_check_due = is_checking;
 	HeadsQuery *query = !is_checking ? calloc(1, sizeof *query) : NULL;
 
-	if (query == NULL || buffer_reserve(&query->names, DATABASE_ARRAY_HEADER) == NULL)
+	if (query == NULL || buffer_reserve(&query->names, DATABASE_ARRAY_HEADER) == NULL ||
+		buffer_reserve(&query->claims, DATABASE_ARRAY_HEADER) == NULL)
 	{
-		free(query);
+		heads_free(query);
 		return;
 	}
 	check = query;
 	room_each(check_room);
-	if (query->names.failed || query->count == 0)
+	if (query->names.failed || query->claims.failed || query->count == 0)
 	{
-		buffer_free(&query->names);
-		free(query);
+		heads_free(query);
 		return;
 	}
 	database_write_array_header(query->names.data, DATABASE_TEXT, false, query->count);
-	query->query = (DatabaseQuery){STATEMENT_HEADS, heads_done, {buffer_view(&query->names)}, NULL};
+	database_write_array_header(query->claims.data, DATABASE_TEXT, false, query->count);
+	query->query = (DatabaseQuery){.statement = STATEMENT_HEADS,
+								   .done = heads_done,
+								   .parameters = {buffer_view(&query->names)},
+								   .claims = buffer_view(&query->claims)};
 	is_checking = true;
 	database_submit(0, &query->query);
 	metrics_add(METRIC_CHECKS, 1);
@@ -155,7 +162,15 @@ room_check_all(void)
 static void
 check_room(Room *room)
 {
-	room->seq_at_check = room->knows_seq ? room->seq : ROOM_UNCHECKED;
+	const Connection *asker = room_reader(room);
+
+	room->seq_at_check = room->knows_seq && asker != NULL ? room->seq : ROOM_UNCHECKED;
+	if (asker == NULL)
+		return;
+	Bytes claims = identity_claims(asker->identity);
+
+	buffer_write_u32(&check->claims, (uint32_t) claims.size);
+	buffer_write(&check->claims, claims);
 	buffer_write_u32(&check->names, room->name_size);
 	buffer_write(&check->names, (Bytes){(const uint8_t *) room->name, room->name_size});
 	check->count++;
@@ -164,11 +179,14 @@ check_room(Room *room)
 static ChangesQuery *
 query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done)
 {
-	ChangesQuery *query = calloc(1, sizeof *query);
+	Connection *asker = connection != NULL ? connection : room_reader(room);
+	ChangesQuery *query = asker != NULL ? calloc(1, sizeof *query) : NULL;
 
 	if (query == NULL)
 		return NULL;
 	query->room = room_retain(room);
+	query->asker = connection_retain(asker);
+	query->identity = identity_retain(asker->identity);
 	if (connection != NULL)
 		query->connection = connection_retain(connection);
 	query->announced = room->announced;
@@ -181,7 +199,8 @@ query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done)
 									{query->since, sizeof query->since},
 									{query->known_epoch, sizeof query->known_epoch},
 									{query->max_bytes, sizeof query->max_bytes}},
-								   NULL};
+								   NULL,
+								   identity_claims(query->identity)};
 	return query;
 }
 
@@ -191,6 +210,8 @@ query_free(ChangesQuery *query)
 	room_release(query->room);
 	if (query->connection != NULL)
 		connection_release(query->connection);
+	connection_release(query->asker);
+	identity_release(query->identity);
 	free(query);
 }
 
@@ -220,7 +241,8 @@ member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 	if (answer->row_count != 1)
 	{
-		if (!room_close_if_gone(room, answer->sqlstate, answer->message))
+		if (!access_is_denied(connection, answer->sqlstate) &&
+			!room_close_if_gone(room, answer->sqlstate, answer->message))
 			connection_close(connection, CLOSE_INTERNAL, "the document cannot be read");
 	}
 	else if (connection->state == CONNECTION_CATCHING_UP)
@@ -282,7 +304,9 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 	room->is_fetching = false;
 	room_list(room); /* if somebody doubts it meanwhile */
-	if (answer->row_count != 1 && !room_close_if_gone(room, answer->sqlstate, answer->message))
+	if (access_is_denied(query->asker, answer->sqlstate))
+		room->is_doubted |= query->is_doubt; /* another is asked for */
+	else if (answer->row_count != 1 && !room_close_if_gone(room, answer->sqlstate, answer->message))
 	{
 		log_event(LEVEL_WARNING, "fetch_failed", "{s:s, s:s?, s:s?}", "document", room->name,
 				  "sqlstate", answer->sqlstate, "reason", answer->message);
@@ -365,7 +389,9 @@ resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 	room->is_resyncing = false;
 	room_list(room);
-	if (answer->row_count != 1)
+	if (access_is_denied(query->asker, answer->sqlstate))
+		resync(room);
+	else if (answer->row_count != 1)
 		(void) room_close_if_gone(room, answer->sqlstate, answer->message);
 	else
 	{
@@ -476,10 +502,19 @@ heads_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	}
 	if (answer->result != NULL)
 		room_each(resync_if_deleted);
-	buffer_free(&query->names);
-	free(query);
+	heads_free(query);
 	if (is_check_due && !loop_is_draining())
 		room_check_all();
+}
+
+static void
+heads_free(HeadsQuery *query)
+{
+	if (query == NULL)
+		return;
+	buffer_free(&query->names);
+	buffer_free(&query->claims);
+	free(query);
 }
 
 /* It was there when we asked, and the answer does not mention it. */

@@ -31,10 +31,13 @@
 #define QUIET_SECONDS 10 /* sent nothing for this long: say something, at the latest after 20 s */
 #define PING_SECONDS 25
 #define SILENT_SECONDS 60 /* received nothing, pongs included: gone */
+#define UNPROVEN_SECONDS 10.0 /* the database does not say what it may do */
 #define CLOSING_SECONDS 5.0 /* a close frame that does not get out */
 
 static int callback(struct lws *, enum lws_callback_reasons, void *, void *, size_t);
 static int open_connection(struct lws *wsi, HttpSlot *slot);
+static void prove(Connection *connection);
+static void expired(struct ev_loop *, ev_periodic *, int);
 static void receive(Connection *connection, Bytes part);
 static bool assemble(Connection *connection, Bytes part);
 static void handle(Connection *connection, Bytes message);
@@ -104,7 +107,29 @@ connection_release(Connection *connection)
 		return;
 	buffer_free(&connection->message);
 	throttle_free(&connection->throttle);
+	identity_release(connection->identity);
+	free(connection->document);
 	free(connection);
+}
+
+const char *
+connection_document(const Connection *connection)
+{
+	return connection->room != NULL ? room_name(connection->room) : connection->document;
+}
+
+void
+connection_admit(Connection *connection)
+{
+	if (!room_join(connection->document, connection))
+	{
+		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+		return;
+	}
+	connection->state = CONNECTION_LIVE;
+	free(connection->document);
+	connection->document = NULL;
+	connection_resume(connection, PAUSE_UNPROVEN);
 }
 
 bool
@@ -164,7 +189,7 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 	metrics_add(METRIC_CONNECTIONS_CLOSED_BY_US, 1);
 	snprintf(connection->close_reason, sizeof connection->close_reason, "%s", reason);
 	log_event(code == CLOSE_GOING_AWAY ? LEVEL_DEBUG : LEVEL_INFO, "connection_closed_by_us",
-			  "{s:s, s:i, s:s}", "document", room_name(connection->room), "code", (int) code,
+			  "{s:s, s:i, s:s}", "document", connection_document(connection), "code", (int) code,
 			  "reason", reason);
 	lws_callback_on_writable(connection->wsi);
 }
@@ -231,7 +256,8 @@ connection_send_away(double share)
 		/* reading again, or the peer's answer to the close would never be seen */
 		if (table[i]->pauses != 0)
 			lws_rx_flow_control(table[i]->wsi, 1);
-		presence_release(table[i]);
+		if (table[i]->room != NULL)
+			presence_release(table[i]);
 		connection_close(table[i], CLOSE_GOING_AWAY, "relay is restarting");
 	}
 }
@@ -240,6 +266,13 @@ int64_t
 connection_count(void)
 {
 	return table_size;
+}
+
+void
+connection_each(void (*visit)(Connection *connection))
+{
+	for (uint32_t i = 0; i < table_size; i++)
+		visit(table[i]);
 }
 
 void
@@ -253,7 +286,7 @@ connection_end_round(void)
 			listed_end = &listed;
 		connection->is_listed = false;
 		connection->next_listed = NULL;
-		if (connection_is_open(connection))
+		if (connection_is_open(connection) && connection->state != CONNECTION_UNPROVEN)
 		{
 			if (connection_is_choked(connection))
 				lws_callback_on_writable(connection->wsi);
@@ -322,7 +355,8 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	}
 	Connection *connection = calloc(1, sizeof *connection);
 
-	if (connection == NULL || loop_is_draining() || !http_document_name(wsi, name))
+	if (connection == NULL || loop_is_draining() || !http_document_name(wsi, name) ||
+		(connection->document = strdup(name)) == NULL)
 	{
 		free(connection);
 		return -1;
@@ -330,18 +364,61 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	connection->wsi = wsi;
 	connection->references = 1;
 	connection->received_at = connection->sent_at = loop_now();
-	if (!room_join(name, connection))
-	{
-		free(connection);
-		return -1;
-	}
 	connection->index = table_size;
+	ev_periodic_init(&connection->expiry, expired, 0.0, 0.0, NULL);
+	connection->expiry.data = connection;
 	table[table_size++] = connection;
 	slot->connection = connection;
 	metrics_add(METRIC_CONNECTIONS_OPENED, 1);
 	metrics_set(METRIC_CONNECTIONS, table_size);
 	log_event(LEVEL_DEBUG, "connection_opened", "{s:s}", "document", name);
+	prove(connection);
 	return 0;
+}
+
+/*
+ * Who it is.  A bad token is answered by a close code and not by an HTTP status: a browser's page
+ * never sees the status, so its provider would try for ever.
+ */
+static void
+prove(Connection *connection)
+{
+	TokenVerdict refusal;
+
+	connection->identity = identity_of_request(connection->wsi, &refusal);
+	if (connection->identity == NULL)
+	{
+		char reason[CLOSE_REASON_MAX];
+
+		metrics_add(METRIC_TOKENS_REFUSED, 1);
+		snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
+		connection_close(connection,
+						 refusal == TOKEN_OUT_OF_MEMORY ? CLOSE_OVERLOAD : CLOSE_UNAUTHORIZED,
+						 reason);
+		return;
+	}
+	if (!identity_is_checked())
+	{
+		connection->level = ACCESS_ADMIN;
+		connection_admit(connection);
+		return;
+	}
+	if (connection->identity->token.expires_at < INT64_MAX)
+	{
+		/* by the clock on the wall, which may be set */
+		ev_periodic_set(&connection->expiry, (double) connection->identity->token.expires_at, 0.0,
+						NULL);
+		ev_periodic_start(loop_ev(), &connection->expiry);
+	}
+	connection_pause(connection, PAUSE_UNPROVEN);
+	access_ask(connection);
+}
+
+static void
+expired(struct ev_loop *loop, ev_periodic *watcher, int events)
+{
+	(void) loop, (void) events;
+	connection_close(watcher->data, CLOSE_UNAUTHORIZED, "token expired");
 }
 
 static void
@@ -350,6 +427,12 @@ receive(Connection *connection, Bytes part)
 	connection->received_at = loop_now();
 	if (!connection_is_open(connection))
 		return;
+	if (connection->state == CONNECTION_UNPROVEN)
+	{
+		/* the library keeps back what it has read already, as long as we do not read on */
+		connection_close(connection, CLOSE_OVERLOAD, "too early");
+		return;
+	}
 	if (lws_is_first_fragment(connection->wsi) && !lws_frame_is_binary(connection->wsi))
 	{
 		connection_close(connection, CLOSE_UNSUPPORTED, "the protocol is binary");
@@ -436,8 +519,10 @@ closed(HttpSlot *slot)
 	slot->connection = NULL;
 	connection->state = CONNECTION_GONE;
 	connection->wsi = NULL;
+	ev_periodic_stop(loop_ev(), &connection->expiry);
 	forget_message(connection);
-	room_leave(connection);
+	if (connection->room != NULL)
+		room_leave(connection);
 	table[connection->index] = table[--table_size];
 	table[connection->index]->index = connection->index;
 	metrics_set(METRIC_CONNECTIONS, table_size);
@@ -478,13 +563,19 @@ look_after(Connection *connection, double now)
 			kill_socket(connection);
 		return;
 	}
+	if (connection->state == CONNECTION_UNPROVEN)
+	{
+		if (now - connection->sent_at > UNPROVEN_SECONDS)
+			connection_close(connection, CLOSE_OVERLOAD, "rights cannot be told now");
+		return;
+	}
 	/* whoever cannot be asked is not silent; while a write waits, TCP_USER_TIMEOUT looks after it */
 	bool can_answer = connection->pauses == 0 && !connection_is_choked(connection);
 
 	if (silent > SILENT_SECONDS && can_answer)
 	{
 		log_event(LEVEL_INFO, "connection_silent", "{s:s}", "document",
-				  room_name(connection->room));
+				  connection_document(connection));
 		kill_socket(connection);
 		return;
 	}

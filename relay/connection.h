@@ -16,6 +16,9 @@
  *                          |                                                         |
  *              sync step 1 +-----------> LOADING slice by slice <--------------------+
  *     any of them -> CLOSING (close frame) -> GONE (memory lives on while somebody holds it)
+ *
+ * In a checked relay (identity.h) it is UNPROVEN before, until the database has said what it may do:
+ * no member of its room yet, and nothing is read from it.
  */
 #ifndef RELAY_CONNECTION_H
 #define RELAY_CONNECTION_H
@@ -23,7 +26,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <ev.h>
+
+#include "access.h"
 #include "frame.h"
+#include "identity.h"
 #include "throttle.h"
 
 struct lws;
@@ -41,6 +48,8 @@ enum
 	CLOSE_OVERLOAD = 1013,
 	CLOSE_MALFORMED = 4400, /* a message that breaks the protocol */
 	CLOSE_REFUSED = 4400, /* an update that the database will never take */
+	CLOSE_UNAUTHORIZED = 4401, /* its token is bad or has expired, or it has none: get a good one */
+	CLOSE_FORBIDDEN = 4403, /* it may not read the document, whatever token of his it shows */
 	CLOSE_DELETED = 4404, /* there is no such document any more */
 	CLOSE_MOVED = 4410, /* it has another name: the reason, if that has room for it */
 	CLOSE_TOO_BIG = 4413 /* a message, a document; after 1009 providers would send it again */
@@ -53,6 +62,7 @@ enum
 
 typedef enum ConnectionState
 {
+	CONNECTION_UNPROVEN, /* what it may do is being asked: it gets nothing, nothing is read from it */
 	CONNECTION_LIVE, /* gets every frame its room publishes */
 	CONNECTION_BEHIND, /* socket full: gets nothing, keeps the seq it has */
 	CONNECTION_CATCHING_UP, /* its fetch is on the way; new frames wait in the room's log */
@@ -66,13 +76,15 @@ typedef enum ConnectionWant
 	WANT_LOG = 1, /* what its room's log has after its position */
 	WANT_SYNC = 2, /* an answer to its sync step 1 (state_vector) */
 	WANT_PRESENCE = 4, /* everybody's awareness state */
-	WANT_ALIVE = 8 /* anything: it was sent nothing for long */
+	WANT_ALIVE = 8, /* anything: it was sent nothing for long */
+	WANT_DENIAL = 16 /* that its updates are refused */
 } ConnectionWant;
 
 typedef enum ConnectionPause
 {
 	PAUSE_DATABASE = 1, /* much waits to be stored */
-	PAUSE_RATE = 2 /* it sends too fast */
+	PAUSE_RATE = 2, /* it sends too fast */
+	PAUSE_UNPROVEN = 4
 } ConnectionPause;
 
 struct Connection
@@ -80,7 +92,9 @@ struct Connection
 	struct lws *wsi; /* NULL once GONE */
 	int references; /* the socket's, and one per batch item or query that names it */
 	ConnectionState state;
-	Room *room; /* NULL once GONE */
+	Room *room; /* NULL while UNPROVEN, and once GONE */
+	Identity *identity;
+	AccessLevel level;
 
 	/* its room's (room.c) */
 	uint32_t member_index;
@@ -99,7 +113,15 @@ struct Connection
 	float introductions; /* that it may still make */
 	double introduced_at;
 
+	/* access.c's */
+	bool waits_for_level; /* is in its list */
+	Connection *next_waiting;
+	bool was_denied; /* it was told that its updates are refused */
+	int doubts; /* how often the database thought otherwise than we */
+
 	/* connection.c's */
+	char *document; /* while UNPROVEN */
+	ev_periodic expiry; /* of its token */
 	unsigned wants;
 	uint32_t index; /* in the table of all */
 	Buffer message; /* fragments so far */
@@ -108,7 +130,7 @@ struct Connection
 	unsigned pauses; /* why we do not read from it (ConnectionPause) */
 	Throttle throttle;
 	bool is_listed; /* has something to do at the round's end */
-	struct Connection *next_listed;
+	Connection *next_listed;
 	uint16_t close_code;
 	char close_reason[CLOSE_REASON_MAX + 1];
 };
@@ -122,6 +144,12 @@ void connection_stop(void);
 
 Connection *connection_retain(Connection *connection);
 void connection_release(Connection *connection);
+
+/* Its document's name. */
+const char *connection_document(const Connection *connection);
+
+/* UNPROVEN until now, it becomes a member of its room. */
+void connection_admit(Connection *connection);
 
 /* Not CLOSING, not GONE. */
 bool connection_is_open(const Connection *connection);
@@ -156,6 +184,9 @@ void connection_resume_all(ConnectionPause reason);
 void connection_send_away(double share);
 
 int64_t connection_count(void);
+
+/* Visits all of them, also those that are closing. */
+void connection_each(void (*visit)(Connection *connection));
 void connection_end_round(void);
 
 #endif

@@ -24,6 +24,7 @@
 #include <sysexits.h>
 
 #include "config.h"
+#include "identity.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -79,6 +80,8 @@ typedef struct StatementInfo
 	Oid types[DATABASE_MAX_PARAMETERS];
 	const char *sql;
 	bool may_fail; /* the relay works without it: its errors are answered, it is not prepared */
+	const char *checked_sql; /* in a checked relay; NULL: the same */
+	Oid claims; /* of one parameter more, which that takes; 0: none */
 } StatementInfo;
 
 enum
@@ -99,7 +102,10 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 						 4,
 						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
 						 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4)"},
+						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4)",
+						 .checked_sql =
+							 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
+							 " FROM ydoc_data.relay_apply($1, $2, $3, $4)"},
 	/* the setting lasts as long as the transaction: it must be made first, and a pooler may stand
 	 * between */
 	[STATEMENT_APPLY_SILENTLY] =
@@ -110,25 +116,46 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 		 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
 		 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s (setting),"
 		 " LATERAL ydoc.apply_batch($1, $2, $3, known_epochs => CASE s.setting WHEN 'off' THEN $4 "
-		 "END)"},
+		 "END)",
+		 .checked_sql =
+			 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
+			 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s "
+			 "(setting),"
+			 " LATERAL ydoc_data.relay_apply($1, $2, $3, CASE s.setting WHEN 'off' THEN $4 END)"},
 	[STATEMENT_SYNC] = {"sync",
 						ROLE_READER,
 						5,
 						{OID_TEXT, OID_BYTEA, OID_INT4, OID_INT4, OID_INT8},
 						"SELECT epoch, seq, update, state_vector, reached"
-						" FROM ydoc.sync_slices($1, $2, $3, $4, known_epoch => $5)"},
+						" FROM ydoc.sync_slices($1, $2, $3, $4, known_epoch => $5)",
+						.checked_sql = "SELECT epoch, seq, update, state_vector, reached"
+									   " FROM ydoc_data.relay_sync_slices($6, $1, $2, $3, $4, $5)",
+						.claims = OID_TEXT},
 	[STATEMENT_CHANGES] = {"changes",
 						   ROLE_READER,
 						   4,
 						   {OID_TEXT, OID_INT8, OID_INT8, OID_INT4},
 						   "SELECT epoch, seq, update, state_vector"
-						   " FROM ydoc.changes($1, $2, known_epoch => $3, max_bytes => $4)"},
+						   " FROM ydoc.changes($1, $2, known_epoch => $3, max_bytes => $4)",
+						   .checked_sql = "SELECT epoch, seq, update, state_vector"
+										  " FROM ydoc_data.relay_changes($5, $1, $2, $3, $4)",
+						   .claims = OID_TEXT},
 	[STATEMENT_HEADS] = {"heads",
 						 ROLE_READER,
 						 1,
 						 {OID_TEXT_ARRAY},
 						 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
-						 " FROM ydoc.heads($1)"},
+						 " FROM ydoc.heads($1)",
+						 .checked_sql =
+							 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
+							 " FROM ydoc_data.relay_heads($1, $2)",
+						 .claims = OID_TEXT_ARRAY},
+	[STATEMENT_LEVELS] = {"levels",
+						  ROLE_READER,
+						  2,
+						  {OID_TEXT_ARRAY, OID_TEXT_ARRAY},
+						  "SELECT ordinal, level FROM ydoc_data.relay_levels($1, $2)",
+						  .may_fail = true},
 	[STATEMENT_REPORT] = {"report",
 						  ROLE_READER,
 						  6,
@@ -181,6 +208,9 @@ static void link_hold(Link *link, PGresult *result);
 static bool link_answer(Link *link);
 static void link_pump(Link *link);
 static void link_flush(Link *link);
+static const char *sql_of(const StatementInfo *statement);
+static int read_types(const StatementInfo *statement, Oid *types);
+static bool prepare(Link *link, const StatementInfo *statement);
 static bool send_query(Link *link, const DatabaseQuery *query);
 static bool outcome_is_unknown(const Link *link, const PGresult *result);
 static bool may_work_later(const char *sqlstate);
@@ -468,11 +498,11 @@ link_set_up(Link *link)
 	link->state = LINK_SETTING_UP;
 	if (link->role == ROLE_LISTENER)
 		ok = PQsendQueryParams(link->pg, "LISTEN ydoc", 0, NULL, NULL, NULL, NULL, 0) &&
-			 PQsendQueryParams(link->pg, "LISTEN ydoc_presence", 0, NULL, NULL, NULL, NULL, 0);
+			 PQsendQueryParams(link->pg, "LISTEN ydoc_presence", 0, NULL, NULL, NULL, NULL, 0) &&
+			 PQsendQueryParams(link->pg, "LISTEN ydoc_access", 0, NULL, NULL, NULL, NULL, 0);
 	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
 		if (statements[i].role == link->role && !statements[i].may_fail)
-			ok = ok && PQsendPrepare(link->pg, statements[i].name, statements[i].sql,
-									 statements[i].parameter_count, statements[i].types);
+			ok = ok && prepare(link, &statements[i]);
 	if (!ok || !PQpipelineSync(link->pg))
 	{
 		link_down(link, PQerrorMessage(link->pg));
@@ -723,24 +753,54 @@ static bool
 send_query(Link *link, const DatabaseQuery *query)
 {
 	const StatementInfo *statement = &statements[query->statement];
-	const char *values[DATABASE_MAX_PARAMETERS];
-	int sizes[DATABASE_MAX_PARAMETERS];
-	int formats[DATABASE_MAX_PARAMETERS];
+	const char *values[DATABASE_MAX_PARAMETERS + 1];
+	int sizes[DATABASE_MAX_PARAMETERS + 1];
+	int formats[DATABASE_MAX_PARAMETERS + 1];
+	Oid types[DATABASE_MAX_PARAMETERS + 1];
+	int count = read_types(statement, types);
 
-	for (int i = 0; i < statement->parameter_count; i++)
+	for (int i = 0; i < count; i++)
 	{
-		values[i] =
-			query->parameters[i].data != NULL ? (const char *) query->parameters[i].data : "";
-		sizes[i] = (int) query->parameters[i].size;
+		Bytes value = i < statement->parameter_count ? query->parameters[i] : query->claims;
+
+		values[i] = value.data != NULL ? (const char *) value.data : "";
+		sizes[i] = (int) value.size;
 		formats[i] = 1;
 	}
-	int sent = link->is_pooled || statement->may_fail
-				   ? PQsendQueryParams(link->pg, statement->sql, statement->parameter_count,
-									   statement->types, values, sizes, formats, 1)
-				   : PQsendQueryPrepared(link->pg, statement->name, statement->parameter_count,
-										 values, sizes, formats, 1);
+	int sent =
+		link->is_pooled || statement->may_fail
+			? PQsendQueryParams(link->pg, sql_of(statement), count, types, values, sizes, formats,
+								1)
+			: PQsendQueryPrepared(link->pg, statement->name, count, values, sizes, formats, 1);
 
 	return sent && PQpipelineSync(link->pg);
+}
+
+static const char *
+sql_of(const StatementInfo *statement)
+{
+	return identity_is_checked() && statement->checked_sql != NULL ? statement->checked_sql
+																   : statement->sql;
+}
+
+/* Returns the number of parameters. */
+static int
+read_types(const StatementInfo *statement, Oid *types)
+{
+	memcpy(types, statement->types, sizeof statement->types);
+	if (statement->claims == 0 || !identity_is_checked())
+		return statement->parameter_count;
+	types[statement->parameter_count] = statement->claims;
+	return statement->parameter_count + 1;
+}
+
+static bool
+prepare(Link *link, const StatementInfo *statement)
+{
+	Oid types[DATABASE_MAX_PARAMETERS + 1];
+	int count = read_types(statement, types);
+
+	return PQsendPrepare(link->pg, statement->name, sql_of(statement), count, types) != 0;
 }
 
 /*
@@ -754,10 +814,14 @@ outcome_is_unknown(const Link *link, const PGresult *result)
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 	const DatabaseQuery *query = link->in_flight.first;
-	bool may_fail = query != NULL && statements[query->statement].may_fail;
+	const StatementInfo *statement = query != NULL ? &statements[query->statement] : NULL;
+	bool may_fail = statement != NULL && statement->may_fail;
+	/* not of us, but of him in whose name we ask */
+	bool is_denied = statement != NULL && statement->claims != 0 && identity_is_checked() &&
+					 sqlstate != NULL && strcmp(sqlstate, "42501") == 0;
 
 	return PQstatus(link->pg) == CONNECTION_BAD || sqlstate == NULL || severity == NULL ||
-		   strcmp(severity, "ERROR") != 0 || (!may_fail && may_work_later(sqlstate));
+		   strcmp(severity, "ERROR") != 0 || (!may_fail && !is_denied && may_work_later(sqlstate));
 }
 
 /* Errors of the moment or of the installation, not of the statement's parameters: the connection

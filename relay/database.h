@@ -32,12 +32,14 @@ enum
 
 typedef enum DatabaseStatement
 {
-	STATEMENT_APPLY, /* on a writer: documents, updates, actors, known epochs (arrays) */
+	STATEMENT_APPLY, /* on a writer: documents, updates, actors or in a checked relay their claims,
+					  * known epochs (arrays) */
 	STATEMENT_APPLY_SILENTLY, /* the same, but nobody is notified */
 	/* on a reader, like all below: document, state vector, bytes of a slice and of all, known epoch */
 	STATEMENT_SYNC,
 	STATEMENT_CHANGES, /* document, since, known epoch, bytes at most */
 	STATEMENT_HEADS, /* documents (array) */
+	STATEMENT_LEVELS, /* documents, claims (arrays) */
 	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
 	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
 	STATEMENT_RELAY_KEY, /* no parameters */
@@ -63,6 +65,8 @@ struct DatabaseQuery
 	Bytes parameters
 		[DATABASE_MAX_PARAMETERS]; /* in PostgreSQL's binary format; the caller keeps them until done */
 	DatabaseQuery *next;
+	Bytes
+		claims; /* in a checked relay, for SYNC, CHANGES and HEADS (array): of who asks; kept likewise */
 };
 
 typedef struct DatabaseEvents

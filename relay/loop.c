@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#include "access.h"
 #include "batch.h"
 #include "board.h"
 #include "bus.h"
@@ -24,6 +25,7 @@
 #include "connection.h"
 #include "database.h"
 #include "http.h"
+#include "identity.h"
 #include "listener.h"
 #include "log.h"
 #include "presence.h"
@@ -52,7 +54,7 @@ static struct ev_loop *ev;
 static struct lws_context *context;
 static struct lws_vhost *vhost;
 static ev_prepare round_end;
-static ev_signal on_term, on_int, on_quit;
+static ev_signal on_term, on_int, on_quit, on_hup;
 static ev_timer drain_tick, beat_timer;
 static DrainPhase drain_phase;
 static double phase_since, away_seconds, watchdog_seconds;
@@ -65,6 +67,7 @@ static void listen_now(void);
 static void raise_file_limit(void);
 static void end_round(struct ev_loop *, ev_prepare *, int);
 static void beat(struct ev_loop *, ev_timer *, int);
+static void reload(struct ev_loop *, ev_signal *, int);
 static void begin_drain(struct ev_loop *, ev_signal *, int);
 static void drain(struct ev_loop *, ev_timer *, int);
 static void enter_phase(DrainPhase phase);
@@ -116,6 +119,9 @@ loop_start(void)
 	/* a worker is told by its supervisor; a terminal or a service manager tells all processes */
 	ev_signal_init(&on_quit, begin_drain, SIGQUIT);
 	ev_signal_start(ev, board_is_joined() ? &on_quit : &on_int);
+	ev_signal_init(&on_hup, reload, SIGHUP);
+	if (identity_is_checked() && !board_is_joined()) /* a worker is replaced instead */
+		ev_signal_start(ev, &on_hup);
 	watchdog_seconds = service_watchdog_seconds();
 	bool is_watched = watchdog_seconds > 0.0 && watchdog_seconds < BEAT_SECONDS;
 	double seconds = is_watched ? watchdog_seconds : BEAT_SECONDS;
@@ -156,6 +162,7 @@ loop_stop(void)
 		ev_signal_stop(ev, &on_term);
 		ev_signal_stop(ev, &on_int);
 		ev_signal_stop(ev, &on_quit);
+		ev_signal_stop(ev, &on_hup);
 		ev_timer_stop(ev, &drain_tick);
 		ev_timer_stop(ev, &beat_timer);
 		ev_loop_destroy(ev);
@@ -234,6 +241,7 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	(void) loop, (void) watcher, (void) events;
 	listener_end_round();
+	access_end_round(); /* who came is asked about */
 	batch_end_round(); /* open batches to idle writers */
 	presence_end_round(); /* what moved, as one message per room, into the room's log */
 	room_end_round(); /* one write per member; empty rooms go */
@@ -257,6 +265,14 @@ beat(struct ev_loop *loop, ev_timer *watcher, int events)
 	board_beat();
 	if (watchdog_seconds > 0.0)
 		service_tell("WATCHDOG=1");
+}
+
+static void
+reload(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void) loop, (void) watcher, (void) events;
+	if (identity_reload())
+		access_keys_changed();
 }
 
 static void

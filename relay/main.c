@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "address.h"
 #include "batch.h"
 #include "board.h"
@@ -16,6 +17,7 @@
 #include "config.h"
 #include "connection.h"
 #include "database.h"
+#include "identity.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
@@ -81,8 +83,11 @@ serve(const int *sockets, int count)
 {
 	int status = EX_OSERR;
 
-	if (loop_start())
+	if (!identity_start())
+		status = EX_CONFIG;
+	else if (loop_start())
 	{
+		access_start();
 		room_start();
 		catch_up_start();
 		presence_start();
@@ -98,6 +103,7 @@ serve(const int *sockets, int count)
 		database_stop();
 		batch_stop();
 		sync_stop();
+		access_stop();
 	}
 	loop_stop(); /* cuts what is still connected */
 	throttle_stop();
@@ -106,6 +112,7 @@ serve(const int *sockets, int count)
 	room_stop();
 	bus_stop();
 	address_stop();
+	identity_stop();
 	log_event(LEVEL_INFO, "stopped", NULL);
 	return status;
 }

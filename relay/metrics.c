@@ -62,6 +62,10 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_LOAD_BYTES] = GAUGE("load_bytes", "Bytes of slices held for clients that load"),
 	[METRIC_UPDATES_RECEIVED] = COUNTER("updates_received", "Updates taken from clients"),
 	[METRIC_UPDATES_REFUSED] = COUNTER("updates_refused", "Updates the database refused"),
+	[METRIC_UPDATES_DENIED] = COUNTER("updates_denied", "Updates of clients that may only read"),
+	[METRIC_TOKENS_REFUSED] = COUNTER("tokens_refused", "Connections closed for a bad token"),
+	[METRIC_ACCESS_QUESTIONS] =
+		COUNTER("access_questions", "Questions to the database about levels of access"),
 	[METRIC_BATCHES] = COUNTER("batches", "Batches committed"),
 	[METRIC_BATCHES_SENT_AGAIN] =
 		COUNTER("batches_sent_again", "Batches sent again after an unknown or transient outcome"),

@@ -239,7 +239,8 @@ finish(ReportQuery *query)
 									buffer_view(&query->documents),
 									buffer_view(&query->clients),
 									buffer_view(&query->names)},
-								   NULL};
+								   NULL,
+								   {0}};
 	begins_anew = is_empty;
 	is_reporting = true;
 	reported_at = loop_now();

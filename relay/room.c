@@ -33,6 +33,7 @@ static Buffer scratch; /* frames under construction; empty between functions */
 static uint32_t hash_name(const char *name, size_t size);
 static Room *room_open(const char *name, size_t name_size);
 static bool grow_table(void);
+static int take(Connection *connection, Bytes update);
 static void leave_table(Room *room);
 static void room_free(Room *room);
 static void close_member(Connection *member, bool is_moved, const char *new_name);
@@ -208,9 +209,28 @@ room_take_sync(Connection *connection, Bytes state_vector)
 int
 room_take_update(Connection *connection, Bytes update)
 {
+	if (connection->level >= ACCESS_WRITE)
+		return take(connection, update);
+	metrics_add(METRIC_UPDATES_DENIED, 1);
+	if (!connection->was_denied)
+		connection_want(connection, WANT_DENIAL);
+	connection->was_denied = true;
+	return 0;
+}
+
+/* Who may only read can have been asked while he might write, and means nothing by his answer. */
+int
+room_take_answer(Connection *connection, Bytes update)
+{
+	return connection->level >= ACCESS_WRITE ? take(connection, update) : 0;
+}
+
+static int
+take(Connection *connection, Bytes update)
+{
 	static const uint8_t nothing[] = {0, 0};
 
-	/* the answer to our step 1 of a client that has nothing we lack: no need to ask anybody */
+	/* of a client that has nothing we lack: no need to ask anybody */
 	if (update.size == sizeof nothing && memcmp(update.data, nothing, sizeof nothing) == 0)
 		return 0;
 	return batch_add(connection, update);
@@ -253,6 +273,11 @@ room_serve(Connection *connection)
 			presence_write_all(connection->room, &scratch);
 		connection->wants &= ~(unsigned) WANT_PRESENCE;
 	}
+	if ((connection->wants & WANT_DENIAL) != 0 && !connection_is_choked(connection))
+	{
+		connection->wants &= ~(unsigned) WANT_DENIAL;
+		ywebsocket_write_denial(&scratch, "no right to write this document");
+	}
 	if ((connection->wants & WANT_ALIVE) != 0 && !connection_is_choked(connection))
 	{
 		static const uint8_t no_entries[] = {0};
@@ -293,6 +318,15 @@ serve_document(Connection *connection)
 		case CONNECTION_BEHIND: catch_up_member(connection); break;
 		default: break;
 	}
+}
+
+Connection *
+room_reader(const Room *room)
+{
+	for (uint32_t i = 0; i < room->member_count; i++)
+		if (connection_is_open(room->members[i]))
+			return room->members[i];
+	return NULL;
 }
 
 void

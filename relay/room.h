@@ -45,6 +45,7 @@ void room_release(Room *room);
 /* Each returns 0, or the code to close with. */
 int room_take_sync(Connection *connection, Bytes state_vector);
 int room_take_update(Connection *connection, Bytes update);
+int room_take_answer(Connection *connection, Bytes update); /* to our sync step 1 */
 
 void room_count_uncommitted(Room *room, int change);
 
@@ -64,6 +65,9 @@ void room_publish(Room *room, Bytes frames);
 
 /* Gives the connection what it wants; its socket is free. */
 void room_serve(Connection *connection);
+
+/* A member in whose name the database may be asked about the document; NULL if there is none. */
+Connection *room_reader(const Room *room);
 
 /* Visits every open room. */
 void room_each(void (*visit)(Room *room));

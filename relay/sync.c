@@ -47,6 +47,8 @@ struct SyncQuestion
 	bool is_forgotten; /* nobody joins any more */
 	SyncQuestion *next; /* of its room */
 	SyncQuestion *next_waiting;
+	Connection *asker; /* held while it is asked: a follower, in whose name it is */
+	Identity *identity; /* held likewise: his */
 	Buffer state_vector;
 	uint8_t slice_bytes[4], max_bytes[4], known_epoch[8]; /* parameters */
 	uint64_t
@@ -76,6 +78,8 @@ static void write_slice(Connection *connection, uint32_t number, bool is_end, Bu
 static void follow(Connection *connection, Bytes state_vector);
 static SyncQuestion *find_question(const Room *room, Bytes state_vector);
 static SyncQuestion *new_question(Room *room, Bytes state_vector);
+static void wait_for_turn(SyncQuestion *question);
+static Connection *find_asker(const SyncQuestion *question);
 static void release(SyncQuestion *question);
 static void ask(SyncQuestion *question);
 static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -107,7 +111,9 @@ sync_begin(Connection *connection, Bytes state_vector, bool is_step2)
 {
 	sync_leave(connection);
 	connection->state = CONNECTION_LOADING;
-	connection->gets_step2 = connection->needs_step1 = is_step2;
+	connection->gets_step2 = is_step2;
+	/* what somebody has who may not write is not asked for */
+	connection->needs_step1 = is_step2 && connection->level >= ACCESS_WRITE;
 	metrics_add(METRIC_SYNCS, 1);
 	follow(connection, state_vector);
 }
@@ -203,8 +209,12 @@ sync_end_round(void)
 			SyncQuestion *question = readers[i].first;
 
 			readers[i].first = question->next_waiting;
-			if (question->references == 1) /* those who wanted to know are gone */
+			if ((question->asker = find_asker(question)) == NULL)
+			{
+				/* those who wanted to know are gone, or on their way */
+				question->is_forgotten = true;
 				release(question);
+			}
 			else
 			{
 				readers[i].asked++;
@@ -267,7 +277,6 @@ static SyncQuestion *
 new_question(Room *room, Bytes state_vector)
 {
 	SyncQuestion *question = calloc(1, sizeof *question);
-	Reader *reader = &readers[room->hash % (uint32_t) config.readers];
 
 	if (question == NULL)
 		return NULL;
@@ -282,12 +291,34 @@ new_question(Room *room, Bytes state_vector)
 	question->room = room_retain(room);
 	question->next = room->questions;
 	room->questions = question;
+	wait_for_turn(question);
+	return question;
+}
+
+static void
+wait_for_turn(SyncQuestion *question)
+{
+	Reader *reader = &readers[question->room->hash % (uint32_t) config.readers];
+
+	question->state = QUESTION_WAITING;
+	question->next_waiting = NULL;
 	if (reader->first != NULL)
 		reader->last->next_waiting = question;
 	else
 		reader->first = question;
 	reader->last = question;
-	return question;
+}
+
+/* All followers may read, so the question of any of them is everybody's.  NULL if none is left. */
+static Connection *
+find_asker(const SyncQuestion *question)
+{
+	const Room *room = question->room;
+
+	for (uint32_t i = 0; i < room->member_count; i++)
+		if (room->members[i]->question == question && connection_is_open(room->members[i]))
+			return room->members[i];
+	return NULL;
 }
 
 static void
@@ -318,6 +349,8 @@ ask(SyncQuestion *question)
 	/* much is held for slow lines: a slice at a time then, which is the least one can hold */
 	int64_t window = held_bytes < config.max_load_memory ? config.load_window : config.slice_bytes;
 
+	connection_retain(question->asker);
+	question->identity = identity_retain(question->asker->identity);
 	database_write_int4(question->slice_bytes, (int32_t) config.slice_bytes);
 	database_write_int4(question->max_bytes, (int32_t) window);
 	database_write_number(question->known_epoch, room->epoch);
@@ -328,7 +361,8 @@ ask(SyncQuestion *question)
 									   {question->slice_bytes, sizeof question->slice_bytes},
 									   {question->max_bytes, sizeof question->max_bytes},
 									   {question->known_epoch, sizeof question->known_epoch}},
-									  NULL};
+									  NULL,
+									  identity_claims(question->identity)};
 	question->state = QUESTION_ASKED;
 	question->position = room->log.end;
 	database_submit(room->hash, &question->query);
@@ -341,7 +375,16 @@ answered(DatabaseQuery *query, const DatabaseAnswer *answer)
 	SyncQuestion *question = (SyncQuestion *) query;
 	Room *room = question->room;
 
+	bool is_denied = access_is_denied(question->asker, answer->sqlstate);
+
 	readers[room->hash % (uint32_t) config.readers].asked--;
+	connection_release(question->asker);
+	identity_release(question->identity);
+	if (is_denied) /* to him alone: in another's name then, if there is another */
+	{
+		wait_for_turn(question);
+		return;
+	}
 	question->state = QUESTION_ANSWERED;
 	if (answer->row_count < 1 || !take_slices(question, answer))
 	{

@@ -6,6 +6,8 @@
  */
 #include "ywebsocket.h"
 
+#include <string.h>
+
 #include "config.h"
 #include "metrics.h"
 #include "presence.h"
@@ -15,11 +17,14 @@ enum
 {
 	MESSAGE_SYNC = 0,
 	MESSAGE_AWARENESS = 1,
+	MESSAGE_AUTH = 2,
 	MESSAGE_QUERY_AWARENESS = 3,
 
 	SYNC_STEP1 = 0,
 	SYNC_STEP2 = 1,
-	SYNC_UPDATE = 2
+	SYNC_UPDATE = 2,
+
+	AUTH_DENIED = 0
 };
 
 static int handle_sync(Connection *connection, Frame *frame);
@@ -83,6 +88,17 @@ ywebsocket_write_awareness(Buffer *out, Bytes entries)
 	buffer_end_message(out, start);
 }
 
+void
+ywebsocket_write_denial(Buffer *out, const char *reason)
+{
+	size_t start = buffer_begin_message(out);
+
+	buffer_write_varuint(out, MESSAGE_AUTH);
+	buffer_write_varuint(out, AUTH_DENIED);
+	buffer_write_varbytes(out, (Bytes){(const uint8_t *) reason, strlen(reason)});
+	buffer_end_message(out, start);
+}
+
 static int
 handle_sync(Connection *connection, Frame *frame)
 {
@@ -99,8 +115,12 @@ handle_sync(Connection *connection, Frame *frame)
 
 	if (frame->failed)
 		return CLOSE_MALFORMED;
-	return kind == SYNC_STEP1 ? room_take_sync(connection, bytes)
-							  : room_take_update(connection, bytes);
+	switch (kind)
+	{
+		case SYNC_STEP1: return room_take_sync(connection, bytes);
+		case SYNC_STEP2: return room_take_answer(connection, bytes);
+		default: return room_take_update(connection, bytes);
+	}
 }
 
 static int

@@ -23,6 +23,7 @@ const char *ywebsocket_reason(int code);
 void ywebsocket_write_step1(Buffer *out, Bytes state_vector);
 void ywebsocket_write_step2(Buffer *out, Bytes update);
 void ywebsocket_write_update(Buffer *out, Bytes update);
+void ywebsocket_write_denial(Buffer *out, const char *reason); /* providers only log it */
 void ywebsocket_write_awareness(Buffer *out, Bytes entries);
 
 #endif

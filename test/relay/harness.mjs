@@ -16,11 +16,11 @@ export * from './servers.mjs'
 
 const opened = new Set()
 
-// A person's document with an unmodified provider.
-export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = true, params = {} } = {}) {
+// A person's document with an unmodified provider.  headers: what a browser (cookies, origin) or a program adds.
+export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = true, params = {}, headers } = {}) {
   const Provider = version === 2 ? WebsocketProvider2 : WebsocketProvider
   const provider = new Provider(relay.url, name, doc, {
-    WebSocketPolyfill: WebSocket, disableBc: true, connect, params, maxBackoffTime: 500
+    WebSocketPolyfill: headers === undefined ? WebSocket : withHeaders(headers), disableBc: true, connect, params, maxBackoffTime: 500
   })
   const client = {
     doc,
@@ -37,13 +37,21 @@ export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = t
   return client
 }
 
+function withHeaders (headers) {
+  return class extends WebSocket {
+    constructor (url) {
+      super(url, { headers })
+    }
+  }
+}
+
 export function closeAll () {
   for (const client of opened) client.close()
 }
 
 // A bare WebSocket for what no provider would send.
-export async function raw (relay, path) {
-  const socket = new WebSocket(relay.url + path)
+export async function raw (relay, path, headers = {}) {
+  const socket = new WebSocket(relay.url + path, { headers })
   socket.binaryType = 'arraybuffer'
   socket.received = []
   socket.on('message', data => socket.received.push(new Uint8Array(data)))

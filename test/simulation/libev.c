@@ -84,6 +84,22 @@ ev_timer_again(struct ev_loop *loop, ev_timer *timer)
 	}
 }
 
+/* Tokens expire by the clock on the wall; the relays here know no users. */
+void
+ev_periodic_start(struct ev_loop *loop, ev_periodic *periodic)
+{
+	(void) loop, (void) periodic;
+	abort();
+}
+
+void
+ev_periodic_stop(struct ev_loop *loop, ev_periodic *periodic)
+{
+	(void) loop;
+	if (periodic->active)
+		abort();
+}
+
 bool
 libev_fire_timer(Relay *relay)
 {

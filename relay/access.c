@@ -1,0 +1,332 @@
+/*
+ * access.c: asking ydoc_data.relay_levels, and what follows from its answers.
+ *
+ * Here: who is asked about and when.  Not here: tokens (identity.c), the rule (the database's), how a
+ * connection is admitted or closed (connection.c).
+ *
+ * Whoever is asked about waits in a list, in the order in which they came; one question is on its way
+ * at a time, so that a storm of them does not keep documents waiting.
+ */
+#include "access.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catch_up.h"
+#include "connection.h"
+#include "database.h"
+#include "identity.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+
+#define MAX_ASKED 200 /* in one question */
+#define CHECK_SECONDS 30.0 /* grants that end at a time tell nobody */
+#define MAX_DOUBTS 3 /* of a connection: then what it writes is refused for good */
+/* a session of the database keeps an answer for a second: ask when that is over */
+#define DOUBT_SECONDS 1.2
+
+typedef struct AccessQuery
+{
+	DatabaseQuery query; /* first */
+	Buffer documents, claims; /* parameters */
+	Connection *connections[MAX_ASKED]; /* held */
+	uint32_t count;
+} AccessQuery;
+
+static Connection *waiting, **waiting_end = &waiting; /* held */
+static uint32_t alone; /* so many of the first in the list are asked about one by one */
+static bool is_asking;
+static ev_timer check_timer, doubt_timer;
+
+static AccessQuery *take_waiting(void);
+static void add(AccessQuery *query, Connection *connection);
+static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
+static bool read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels);
+static int read_level(Bytes name);
+static void ask_one_by_one(const AccessQuery *query);
+static void query_free(AccessQuery *query);
+static void apply(Connection *connection, AccessLevel level);
+static void drop_if_outdated(Connection *connection);
+static void enqueue(Connection *connection);
+static void ask_again(struct ev_loop *, ev_timer *, int);
+
+void
+access_start(void)
+{
+	ev_timer_init(&doubt_timer, ask_again, DOUBT_SECONDS, 0.0);
+	ev_timer_init(&check_timer, ask_again, CHECK_SECONDS, CHECK_SECONDS);
+	if (identity_is_checked())
+		ev_timer_start(loop_ev(), &check_timer);
+}
+
+void
+access_stop(void)
+{
+	for (Connection *connection; (connection = waiting) != NULL;)
+	{
+		waiting = connection->next_waiting;
+		connection_release(connection);
+	}
+	waiting_end = &waiting;
+	ev_timer_stop(loop_ev(), &check_timer);
+	ev_timer_stop(loop_ev(), &doubt_timer);
+}
+
+void
+access_ask(Connection *connection)
+{
+	enqueue(connection);
+}
+
+void
+access_ask_all(void)
+{
+	if (identity_is_checked())
+		connection_each(enqueue);
+}
+
+bool
+access_doubt(Connection *connection)
+{
+	if (connection->level >= ACCESS_WRITE)
+	{
+		if (++connection->doubts > MAX_DOUBTS)
+			return false;
+		apply(connection, ACCESS_READ);
+	}
+	if (!ev_is_active(&doubt_timer))
+	{
+		ev_timer_set(&doubt_timer, DOUBT_SECONDS, 0.0);
+		ev_timer_start(loop_ev(), &doubt_timer);
+	}
+	return true;
+}
+
+bool
+access_is_denied(Connection *connection, const char *sqlstate)
+{
+	if (!identity_is_checked() || sqlstate == NULL || strcmp(sqlstate, "42501") != 0)
+		return false;
+	connection_close(connection, CLOSE_OVERLOAD, "rights have changed");
+	return true;
+}
+
+void
+access_keys_changed(void)
+{
+	connection_each(drop_if_outdated);
+}
+
+void
+access_end_round(void)
+{
+	AccessQuery *query = is_asking || waiting == NULL ? NULL : take_waiting();
+
+	if (query == NULL)
+		return;
+	database_write_array_header(query->documents.data, DATABASE_TEXT, false, query->count);
+	database_write_array_header(query->claims.data, DATABASE_TEXT, false, query->count);
+	query->query = (DatabaseQuery){
+		.statement = STATEMENT_LEVELS,
+		.done = answered,
+		.parameters = {buffer_view(&query->documents), buffer_view(&query->claims)}};
+	is_asking = true;
+	database_submit(0, &query->query);
+	metrics_add(METRIC_ACCESS_QUESTIONS, 1);
+}
+
+/* NULL if nobody is left who wants to know, or out of memory: then they wait. */
+static AccessQuery *
+take_waiting(void)
+{
+	AccessQuery *query = calloc(1, sizeof *query);
+	uint32_t most = alone > 0 ? 1 : MAX_ASKED;
+
+	if (query == NULL || buffer_reserve(&query->documents, DATABASE_ARRAY_HEADER) == NULL ||
+		buffer_reserve(&query->claims, DATABASE_ARRAY_HEADER) == NULL)
+	{
+		query_free(query);
+		return NULL;
+	}
+	while (waiting != NULL && query->count < most)
+	{
+		Connection *connection = waiting;
+
+		waiting = connection->next_waiting;
+		if (waiting == NULL)
+			waiting_end = &waiting;
+		alone -= alone > 0;
+		connection->next_waiting = NULL;
+		connection->waits_for_level = false;
+		if (connection_is_open(connection))
+			add(query, connection);
+		else
+			connection_release(connection);
+	}
+	if (query->count > 0 && !query->documents.failed && !query->claims.failed)
+		return query;
+	for (uint32_t i = 0; i < query->count; i++)
+		connection_close(query->connections[i], CLOSE_OVERLOAD, "out of memory");
+	query_free(query);
+	return NULL;
+}
+
+/* Takes over the list's hold. */
+static void
+add(AccessQuery *query, Connection *connection)
+{
+	const char *document = connection_document(connection);
+	size_t size = strlen(document);
+	Bytes claims = identity_claims(connection->identity);
+
+	buffer_write_u32(&query->documents, (uint32_t) size);
+	buffer_write(&query->documents, (Bytes){(const uint8_t *) document, size});
+	buffer_write_u32(&query->claims, (uint32_t) claims.size);
+	buffer_write(&query->claims, claims);
+	query->connections[query->count++] = connection;
+}
+
+static void
+answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
+{
+	AccessQuery *query = (AccessQuery *) database_query;
+	int levels[MAX_ASKED];
+	bool is_stopping = answer->sqlstate != NULL && strncmp(answer->sqlstate, "57", 2) == 0;
+
+	is_asking = false;
+	if (read_levels(query, answer, levels))
+		for (uint32_t i = 0; i < query->count; i++)
+			apply(query->connections[i], (AccessLevel) levels[i]);
+	else if (!is_stopping && query->count > 1)
+		ask_one_by_one(query);
+	else if (!is_stopping)
+	{
+		Connection *connection = query->connections[0];
+
+		log_event(LEVEL_WARNING, "access_unknown", "{s:s, s:s?, s:s?}", "document",
+				  connection_document(connection), "sqlstate", answer->sqlstate, "reason",
+				  answer->message);
+		connection_close(connection, CLOSE_OVERLOAD, "rights cannot be told now");
+	}
+	query_free(query);
+}
+
+/* False if the answer is none about all of them. */
+static bool
+read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels)
+{
+	if (answer->result == NULL || (uint32_t) answer->row_count != query->count)
+		return false;
+	for (uint32_t i = 0; i < query->count; i++)
+		levels[i] = -1;
+	for (int row = 0; row < answer->row_count; row++)
+	{
+		int64_t ordinal = database_number(answer, row, 0);
+
+		if (ordinal < 1 || ordinal > (int64_t) query->count)
+			return false;
+		levels[ordinal - 1] = read_level(database_bytes(answer, row, 1));
+	}
+	for (uint32_t i = 0; i < query->count; i++)
+		if (levels[i] < 0)
+			return false;
+	return true;
+}
+
+static int
+read_level(Bytes name)
+{
+	static const char *const names[] = {"none", "read", "comment", "write", "admin"};
+
+	for (int i = ACCESS_NONE; i <= ACCESS_ADMIN; i++)
+		if (name.size == strlen(names[i]) && memcmp(name.data, names[i], name.size) == 0)
+			return i;
+	return -1;
+}
+
+/* One of them spoils the question, most likely by what the rule makes of its claims. */
+static void
+ask_one_by_one(const AccessQuery *query)
+{
+	for (uint32_t i = query->count; i-- > 0;)
+	{
+		Connection *connection = query->connections[i];
+
+		if (connection->waits_for_level)
+			continue; /* will be asked about anyway */
+		connection->waits_for_level = true;
+		connection->next_waiting = waiting;
+		if (waiting == NULL)
+			waiting_end = &connection->next_waiting;
+		waiting = connection_retain(connection);
+		alone++;
+	}
+}
+
+static void
+query_free(AccessQuery *query)
+{
+	if (query == NULL)
+		return;
+	for (uint32_t i = 0; i < query->count; i++)
+		connection_release(query->connections[i]);
+	buffer_free(&query->documents);
+	buffer_free(&query->claims);
+	free(query);
+}
+
+static void
+apply(Connection *connection, AccessLevel level)
+{
+	AccessLevel before = connection->level;
+
+	if (!connection_is_open(connection))
+		return;
+	connection->level = level;
+	if (level == ACCESS_NONE && connection->identity->is_stranger)
+		connection_close(connection, CLOSE_UNAUTHORIZED, "log in to read this document");
+	else if (level == ACCESS_NONE)
+		connection_close(connection, CLOSE_FORBIDDEN, "no right to read this document");
+	else if (connection->state == CONNECTION_UNPROVEN)
+		connection_admit(connection);
+	else if (before >= ACCESS_WRITE && level < ACCESS_WRITE)
+	{
+		connection->was_denied = true;
+		connection_want(connection, WANT_DENIAL);
+	}
+	else if (before < ACCESS_WRITE && level >= ACCESS_WRITE)
+	{
+		connection->was_denied = false;
+		catch_up_anew(connection); /* asks for what it was not allowed to send */
+	}
+}
+
+/* It has expired, or its key is one that is trusted no more. */
+static void
+drop_if_outdated(Connection *connection)
+{
+	if (!connection_is_open(connection) || connection->identity == NULL)
+		return;
+	if (!identity_is_current(connection->identity))
+		connection_close(connection, CLOSE_UNAUTHORIZED, "token is not valid any more");
+}
+
+static void
+enqueue(Connection *connection)
+{
+	if (connection->waits_for_level || !connection_is_open(connection))
+		return;
+	connection->waits_for_level = true;
+	connection->next_waiting = NULL;
+	*waiting_end = connection_retain(connection);
+	waiting_end = &connection->next_waiting;
+}
+
+static void
+ask_again(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void) loop, (void) watcher, (void) events;
+	access_ask_all();
+}

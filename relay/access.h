@@ -1,0 +1,51 @@
+/*
+ * Access: what a connection may do with its document, as the database says of its claims.
+ *
+ *     access_ask(connection);        upgraded: UNPROVEN, until it is admitted or closed
+ *     access_ask_all();              rights have changed, or may have: everybody is asked about again
+ *     access_doubt(connection);      the database has refused what we thought it may do
+ *
+ *     none                4403, of a stranger 4401: he may log in
+ *     read, comment       a member that gets everything and whose presence is shown; its updates are
+ *                         refused, and it is told so once (ywebsocket_write_denial)
+ *     write, admin        a member
+ *
+ * This is for manners and for reading: what is written, the database checks itself, with the claims
+ * of each update.  Only in a checked relay (identity.h); in another everybody may do everything.
+ */
+#ifndef RELAY_ACCESS_H
+#define RELAY_ACCESS_H
+
+#include <stdbool.h>
+
+typedef struct Connection Connection;
+
+typedef enum AccessLevel /* ydoc.level */
+{
+	ACCESS_NONE,
+	ACCESS_READ,
+	ACCESS_COMMENT,
+	ACCESS_WRITE,
+	ACCESS_ADMIN
+} AccessLevel;
+
+void access_start(void);
+void access_stop(void);
+
+void access_ask(Connection *connection);
+void access_ask_all(void);
+
+/* It may only read until the database was asked again.  False: that has happened too often. */
+bool access_doubt(Connection *connection);
+
+/* The database has refused, with this SQLSTATE, what was asked in the connection's name: it has lost its
+ * right, and is closed to come back and be told.  False: that is not what the database says. */
+bool access_is_denied(Connection *connection, const char *sqlstate);
+
+/* Tokens may be valid no more: whose is not is closed (4401). */
+void access_keys_changed(void);
+
+/* Questions leave here: one at a time, of some hundred connections each. */
+void access_end_round(void);
+
+#endif
