@@ -139,6 +139,37 @@ const scenarios = {
     target('one writer, 1,500 readers, presence of all: undelivered', rows[0].lost, 0, 'updates')
   },
 
+  // one floods a document with 10,000 updates a second while others write elsewhere
+  async flood () {
+    const others = { documents: 20, editors: 2, rate: 10, seconds: 5, warmup: 1 }
+    const flood = { documents: 1, editors: 1, rate: 10000, seconds: 7, warmup: 0 }
+    const rows = []
+    for (const start of [servers.startOurs, () => servers.startOurs(1, ['--max-message-rate', '0', '--max-byte-rate', '0'])]) {
+      rows.push(...await each([start], async server => {
+        const turns = { quiet: [], flooded: [], flood: [] }
+        for (let turn = 0; turn < 5; turn++) {
+          turns.quiet.push(await servers.load(server, others))
+          const flooding = servers.load(server, flood)
+          turns.flooded.push(await servers.load(server, others))
+          turns.flood.push(await flooding)
+        }
+        const median = (which, what) => turns[which].map(result => result[what]).sort((a, b) => a - b)[2]
+        return {
+          'rate limits': rows.length === 0 ? 'default' : 'none',
+          'quiet p50 ms': median('quiet', 'p50_ms'),
+          'quiet p99 ms': median('quiet', 'p99_ms'),
+          'flooded p50 ms': median('flooded', 'p50_ms'),
+          'flooded p99 ms': median('flooded', 'p99_ms'),
+          'flood, updates/s': median('flood', 'sent') / flood.seconds,
+          'times p99': median('flooded', 'p99_ms') / median('quiet', 'p99_ms'),
+          lost: turns.flooded.reduce((sum, result) => sum + result.undelivered, 0)
+        }
+      }))
+    }
+    table('20 documents x 2 editors x 10 updates/s, while one client sends 10,000 updates/s to another document', rows)
+    target('flood of another document, p99 as a multiple of that without', rows[0]['times p99'], 1.5, 'x')
+  },
+
   // connections that do nothing
   async idle () {
     const rows = []
@@ -164,6 +195,34 @@ const scenarios = {
     const ours = rows[4]
     target('10,000 idle connections, memory of each', ours['KiB each'], 4, 'KiB')
     target('connect and sync, CPU of the relay', ours['CPU ms/connect'], 0.15, 'ms')
+  },
+
+  // an unmodified provider loads 1 MB at 4 kB/s; it reconnects after 30 s without a message
+  async slow () {
+    const { open, sleep, startSlowLine } = await import('../../test/relay/harness.mjs')
+    const rows = []
+    for (const [how, flags, most] of [['64 kB', [], 400], ['none', ['--slice', '16M', '--load-window', '16M'], 100]]) {
+      rows.push(...await each([() => servers.startOurs(1, flags)], async server => {
+        await server.database.psql("SELECT ydoc.\"create\"('slow', ydoc_from_text(repeat('lorem ipsum ', 1000000 / 12), 'content'))")
+        const line = await startSlowLine({ http: `http://${server.urls[0]}` }, 4000)
+        const reader = open(line, 'slow')
+        let reconnections = 0
+        reader.provider.on('connection-close', () => reconnections++)
+        const start = performance.now()
+        const seconds = () => (performance.now() - start) / 1000
+        let first
+        while (!reader.provider.synced && seconds() < most) {
+          await sleep(100)
+          if (reader.text.length > 0) first ??= seconds()
+        }
+        const result = { slices: how, 'first text s': first ?? '-', 'whole s': reader.provider.synced ? seconds() : `not in ${most}`, reconnections }
+        reader.close()
+        await line.stop()
+        return result
+      }))
+    }
+    table('an unmodified provider loads a document of 1 MB at 4 kB/s', rows)
+    target('1 MB at 4 kB/s, reconnections', rows[0].reconnections, 0, '')
   },
 
   // a large document that nobody has open
