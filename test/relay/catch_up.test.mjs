@@ -78,7 +78,7 @@ test('checks do not fall into step', { timeout: 60000 }, () =>
     }
     const pauses = times.slice(1).map((time, i) => time - times[i])
     assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, `pauses of ${pauses.map(Math.round)} ms`)
-    assert.ok(pauses.every(pause => pause > 700 && pause < 1700), `pauses of ${pauses.map(Math.round)} ms`)
+    assert.ok(pauses.every(pause => pause > 500 && pause < 5000), `pauses of ${pauses.map(Math.round)} ms`)
   }))
 
 for (const [which, pattern] of [['listens', '^LISTEN|pg_notify|queue_usage|presence_key'], ['writes', 'apply_batch'], ['reads', 'sync_slices|changes|heads']]) {
