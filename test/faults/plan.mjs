@@ -18,7 +18,8 @@ function signal (pid, name) {
 // Everybody of some documents goes away while nothing works, and others come afterwards: so nobody is left who could
 // send again what the servers have lost.
 const exodus = {
-  draw: random => random.once(2) ? { exodus: [1, 2].map(() => random.below(8)) } : {},
+  draw: random => random.once(2) ? exodus.always(random) : {},
+  always: random => ({ exodus: [1, 2].map(() => random.below(8)) }),
   apply (world, { exodus = [] }) {
     for (const index of exodus) for (const person of world.peopleOf(world.documents[index])) world.dismiss(person)
   },
@@ -27,13 +28,25 @@ const exodus = {
   }
 }
 
+async function killRelaysAndGoOn (world, drawn) {
+  await Promise.all(world.relays.map(each => world.killRelay(each)))
+  exodus.apply(world, drawn)
+  for (const { toDatabase } of world.relays) {
+    toDatabase.cut()
+    toDatabase.heal()
+  }
+  await world.startDatabase()
+  for (const each of world.relays) await world.launchRelay(each)
+  exodus.heal(world, drawn)
+}
+
 const processes = [
   {
     name: 'kill -9 of a relay',
     lasts: [0, 2],
-    draw: random => ({ ...someRelay(random), ...exodus.draw(random) }),
+    draw: random => ({ ...someRelay(random), all: random.once(2), ...exodus.draw(random) }),
     async apply (world, drawn) {
-      await world.endRelay(relayOf(world, drawn), 'SIGKILL')
+      await world.killRelay(relayOf(world, drawn), drawn.all)
       exodus.apply(world, drawn)
     },
     async heal (world, drawn) {
@@ -46,7 +59,7 @@ const processes = [
     lasts: [0, 1],
     draw: exodus.draw,
     async apply (world, drawn) {
-      await Promise.all(world.relays.map(each => world.endRelay(each, 'SIGKILL')))
+      await Promise.all(world.relays.map(each => world.killRelay(each)))
       exodus.apply(world, drawn)
     },
     async heal (world, drawn) {
@@ -110,6 +123,21 @@ const processes = [
       await world.startDatabase()
       exodus.heal(world, drawn)
     }
+  },
+  // Whatever was shown while nothing could be committed is lost now: nothing may have been.
+  {
+    name: 'kill -9 of the relays while PostgreSQL is away',
+    lasts: [0.5, 2],
+    draw: exodus.always,
+    apply: world => world.database.kill9(),
+    heal: killRelaysAndGoOn
+  },
+  {
+    name: 'kill -9 of the relays while they do not reach PostgreSQL',
+    lasts: [0.5, 2],
+    draw: random => ({ ...exodus.always(random), how: random.pick(['refuse', 'hold', 'swallow']) }),
+    async apply (world, { how }) { for (const { toDatabase } of world.relays) toDatabase[how]() },
+    heal: killRelaysAndGoOn
   },
   {
     name: 'kill -9 of a backend',

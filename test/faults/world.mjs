@@ -124,6 +124,14 @@ class World {
     await each.relay.ended
   }
 
+  // All of its processes at once; of a supervisor alone, the workers would go on for a while.
+  async killRelay (each, all = true) {
+    each.isExpectedToEnd = true
+    if (all) await this.signalRelay(each, 'SIGKILL')
+    else each.relay.child.kill('SIGKILL')
+    await each.relay.ended
+  }
+
   async launchRelay (each) {
     if (each.relay.child.exitCode === null && each.relay.child.signalCode === null) return
     each.isExpectedToEnd = false
