@@ -96,6 +96,9 @@ room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Byte
 
 	if (logged.size > 0 && !is_large)
 		publish_update(room, logged);
+	/* no answer has told it yet, but this is what members have seen some of */
+	if (!room->knows_seq && room->epoch == 0)
+		room->epoch = epoch;
 	if (!learn_epoch(room, epoch))
 		return;
 	if (room->knows_seq && logged.size > 0 && !is_large && logged_from <= room->seq + 1 &&
@@ -398,10 +401,10 @@ resync_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 		int64_t epoch = database_number(answer, 0, COLUMN_EPOCH);
 		int64_t seq = database_number(answer, 0, COLUMN_SEQ);
 
-		if (epoch == room->epoch && seq >= room->seq)
-			catch_up_learn(room, epoch, seq); /* a false alarm */
-		else
+		if (epoch != room->epoch || seq < room->seq)
 			begin_anew(room, epoch, seq);
+		else if (room->knows_seq) /* a false alarm */
+			catch_up_learn(room, epoch, seq);
 	}
 	query_free(query);
 }
@@ -437,7 +440,7 @@ catch_up_anew(Connection *member)
 static bool
 learn_epoch(Room *room, int64_t epoch)
 {
-	if (!room->knows_seq)
+	if (!room->knows_seq && room->epoch == 0)
 		return true; /* nothing to compare with: the first answer to a sync will tell */
 	if (room->epoch == 0)
 		room->epoch = epoch; /* the document has come into being */
@@ -450,10 +453,12 @@ learn_epoch(Room *room, int64_t epoch)
 void
 catch_up_learn(Room *room, int64_t epoch, int64_t seq)
 {
-	if (!room->knows_seq)
+	if (!room->knows_seq && (room->epoch == 0 || epoch == 0 || room->epoch == epoch))
 	{
+		/* before the document came into being, or after it went? */
+		room->is_doubted |= epoch == 0 && room->epoch != 0;
 		room->knows_seq = true;
-		room->epoch = epoch;
+		room->epoch = epoch != 0 ? epoch : room->epoch;
 		room->seq = seq;
 	}
 	else if (learn_epoch(room, epoch) && seq > room->announced)
