@@ -58,6 +58,7 @@ static PGresult *answer_slices(const Columns *columns, const Parameter *paramete
 static void set_who_lacks(PGresult *, const Columns *, const Document *document, int64_t since);
 static PGresult *answer_changes(const Columns *columns, const Parameter *parameters);
 static PGresult *answer_heads(const Columns *columns, const Parameter *parameters);
+static void trace(const char *function, const Parameter *parameters, const PGresult *result);
 static PGresult *notify_all(const Parameter *parameters);
 static PGresult *one_value(Bytes value);
 static bool is_gone(const Document *document, int64_t known_epoch);
@@ -124,7 +125,11 @@ store_execute(const char *sql, const Parameter *parameters)
 		if (strstr(sql, functions[i].function) != NULL)
 		{
 			is_to_be_silent = strstr(sql, "'ydoc.notify', 'off'") != NULL;
-			return functions[i].answer(&columns, parameters);
+			PGresult *result = functions[i].answer(&columns, parameters);
+
+			if (world_traces)
+				trace(functions[i].function, parameters, result);
+			return result;
 		}
 	if (strstr(sql, "pg_notify('ydoc_presence'") != NULL)
 		return notify_all(parameters);
@@ -141,6 +146,33 @@ store_execute(const char *sql, const Parameter *parameters)
 	}
 	fprintf(stderr, "not ok: the simulation does not know the statement: %s\n", sql);
 	_Exit(1);
+}
+
+/* For people: what was asked of which document, and the numbers of the answer. */
+static void
+trace(const char *function, const Parameter *parameters, const PGresult *result)
+{
+	bool is_array = strstr(function, "sync") == NULL && strstr(function, "changes") == NULL;
+
+	fprintf(stderr, "%s", strstr(function, "ydoc."));
+	if (!is_array)
+		fprintf(stderr, "%.*s", (int) parameters[0].size, (const char *) parameters[0].data);
+	fprintf(stderr, ") %s", result->sqlstate);
+	for (uint32_t row = 0; row < result->row_count; row++)
+	{
+		fprintf(stderr, " (");
+		for (uint32_t column = 0; column < result->column_count; column++)
+		{
+			const Cell *cell = &result->cells[row * result->column_count + column];
+
+			if (cell->size == sizeof(int64_t))
+				fprintf(stderr, " %" PRId64, number_at((const uint8_t *) cell->data));
+			else
+				fprintf(stderr, " [%zu]", cell->size);
+		}
+		fprintf(stderr, ")");
+	}
+	fprintf(stderr, "\n");
 }
 
 Document *
