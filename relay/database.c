@@ -64,6 +64,7 @@ typedef struct Link /* one database connection */
 	ev_io io;
 	ev_timer timer; /* reconnection while DOWN, else the limit for coming up */
 	double backoff;
+	bool is_failing; /* its last statement failed for now: connecting again is no success yet */
 	bool is_pooled; /* each statement may meet another backend */
 	bool was_up;
 	int syncs_expected; /* a pipeline sync ends each query and the set-up */
@@ -516,7 +517,8 @@ static void
 link_up(Link *link)
 {
 	link->state = LINK_UP;
-	link->backoff = BACKOFF_LEAST;
+	if (!link->is_failing)
+		link->backoff = BACKOFF_LEAST;
 	ev_timer_stop(loop_ev(), &link->timer);
 	metrics_add(METRIC_DATABASE_UP, 1);
 	metrics_add(METRIC_DATABASE_CONNECTS, 1);
@@ -668,7 +670,9 @@ link_take_result(Link *link, PGresult *result)
 			 (link->state != LINK_UP || outcome_is_unknown(link, result)))
 	{
 		const char *message = PQresultErrorMessage(result);
+		const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
+		link->is_failing |= severity != NULL && strcmp(severity, "ERROR") == 0;
 		link_down(link, message[0] != '\0' ? message : "connection lost");
 		is_up = false;
 	}
@@ -699,6 +703,8 @@ link_answer(Link *link)
 		return false;
 	}
 	link->in_flight_count--;
+	link->is_failing = false;
+	link->backoff = BACKOFF_LEAST;
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 	{
 		answer.result = result;

@@ -176,6 +176,33 @@ test('what is committed while the relay cannot listen arrives afterwards', { tim
   }
 })
 
+test('what cannot be stored for now is tried less and less often, and stored when it can be', { timeout: 60000 }, async () => {
+  const relay = await startRelay(database)
+  const connects = async () => Number(/^ydoc_relay_database_connects_total (\d+)$/m.exec(await (await fetch(`${relay.http}/metrics`)).text())[1])
+  try {
+    const ann = open(relay, 'disk-full')
+    const ben = open(relay, 'disk-full')
+    await Promise.all([ann.synced(), ben.synced()])
+    await database.psql(`
+      CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no space' USING ERRCODE = 'disk_full'; END $$;
+      CREATE TRIGGER no_space BEFORE INSERT ON ydoc_data.log EXECUTE FUNCTION no_space()`)
+    const before = await connects()
+    ann.text.insert(0, 'kept')
+    await sleep(3000)
+    const tries = await connects() - before
+    assert.ok(tries >= 3 && tries <= 12, `${tries} database connections in 3 s`)
+    assert.equal(ben.text.toString(), '')
+    await database.psql('DROP TRIGGER no_space ON ydoc_data.log; DROP FUNCTION no_space')
+    await until(() => ben.text.toString() === 'kept', 10000)
+    // an error of the moment does not make the next one slow
+    ann.text.insert(4, '!')
+    await until(() => ben.text.toString() === 'kept!', 1000)
+  } finally {
+    closeAll()
+    await relay.stop()
+  }
+})
+
 test('SIGTERM ends the relay in order: what was read is stored, exit code 0', { timeout: 20000 }, async () => {
   const relay = await startRelay(database)
   let ended, ben
