@@ -38,7 +38,7 @@ typedef struct ChangesQuery
 	Connection *asker; /* held: in whose name it is asked */
 	Identity *identity; /* held: his when it was */
 	int64_t announced; /* the room's when it was asked */
-	bool is_doubt; /* somebody has said that the document is gone */
+	bool is_doubt; /* somebody has said that the document of the epoch known then is gone */
 	uint8_t since[8], known_epoch[8], max_bytes[4]; /* parameters */
 } ChangesQuery;
 
@@ -292,7 +292,7 @@ catch_up_room(Room *room)
 
 	if (query == NULL)
 		return; /* the next check finds the gap again */
-	query->is_doubt = room->is_doubted;
+	query->is_doubt = room->is_doubted && room->epoch != 0;
 	room->is_fetching = true;
 	room->is_doubted = false;
 	database_submit(room->hash, &query->query);
@@ -315,7 +315,7 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 				  "sqlstate", answer->sqlstate, "reason", answer->message);
 		room->announced = room->seq; /* not again until somebody announces more */
 	}
-	else if (answer->row_count == 1 && query->is_doubt && room->epoch != 0 &&
+	else if (answer->row_count == 1 && query->is_doubt &&
 			 database_number(answer, 0, COLUMN_EPOCH) == 0)
 		(void) room_close_if_gone(room, "YD001", "the document was deleted and is forgotten");
 	else if (answer->row_count == 1 && learn_epoch(room, database_number(answer, 0, COLUMN_EPOCH)))
