@@ -1,25 +1,17 @@
 // The demo page in headless Chromium, twice: what one types the other reads.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
 
+import { launchChromium, openPage } from './chromium.mjs'
 import { startDatabase, startRelay, until } from '../relay/harness.mjs'
 
 const pages = new URL('../../demo/dist', import.meta.url).pathname
-const chromiumArguments = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'
-]
-
 let database, relay, browser
 
 before(async () => {
   database = await startDatabase()
   relay = await startRelay(database, { static: pages })
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: chromiumArguments
-  })
+  browser = await launchChromium()
 })
 
 after(async () => {
@@ -28,19 +20,10 @@ after(async () => {
   await database?.stop()
 })
 
-// A person: a browser profile of his own that knows his name, with the document open and live.
+// A person with the document open and live.
 async function person (document, name) {
-  const context = await browser.newContext()
-  await context.addInitScript(mine => localStorage.setItem('pg_ydoc name', mine), name)
-  const page = await context.newPage()
-  const complaints = []
-  page.on('pageerror', error => complaints.push(String(error)))
-  page.on('console', message => {
-    if (message.type() === 'error') complaints.push(message.text())
-  })
-  await page.goto(`${relay.http}/#${encodeURIComponent(document)}`)
-  await page.waitForSelector('body[data-connection=live]')
-  return { context, page, complaints, editor: page.locator('.cm-content') }
+  const open = await openPage(browser, `${relay.http}/#${encodeURIComponent(document)}`, name)
+  return { ...open, editor: open.page.locator('.cm-content') }
 }
 
 // Waits until the editor shows text.  (The page's policy forbids the evaluation that

@@ -13,6 +13,7 @@ import * as Y from 'yjs'
 import { until } from './servers.mjs'
 
 export * from './servers.mjs'
+export * as Y from 'yjs' // documents of two copies do not understand each other
 
 const opened = new Set()
 

@@ -94,6 +94,35 @@ async function startServer (make, before = () => () => {}) {
     return stdout.replace(/\n$/, '')
   }
 
+  // psql that stays: `await session.ask('SELECT 1')`; an error ends it, and is thrown.
+  const startSession = () => {
+    const child = spawn(join(bin, 'psql'), ['-h', socket, '-U', 'postgres', '-d', 'test', '-XAtq', '-v', 'ON_ERROR_STOP=1'])
+    const end = '-- answered --\n'
+    let output = ''
+    let complaints = ''
+    let answer = () => {}
+    const ended = new Promise(resolve => child.on('close', resolve))
+    child.stdin.on('error', () => {}) // it has ended, which the answer says
+    child.stderr.on('data', data => { complaints += data })
+    child.stdout.setEncoding('utf8').on('data', data => {
+      output += data
+      if (output.endsWith(end)) answer()
+    })
+    return {
+      async ask (sql) {
+        output = ''
+        const answered = new Promise(resolve => { answer = () => resolve(true) })
+        child.stdin.write(`${sql};\n\\echo ${end}`)
+        if (await Promise.race([answered, ended]) !== true) throw new Error(`${sql}: ${complaints}`)
+        return output.slice(0, -end.length).trimEnd()
+      },
+      async stop () {
+        child.stdin.end()
+        await ended
+      }
+    }
+  }
+
   return {
     conninfo: `host=${socket} user=postgres dbname=test`,
     socket,
@@ -101,6 +130,7 @@ async function startServer (make, before = () => () => {}) {
     postmaster,
     log: () => readFileSync(join(socket, 'log'), 'utf8'),
     psql,
+    startSession,
     text: (document, root = 'content') => psql(`SELECT ydoc.text('${document}', '${root}')`),
     start,
     promote: () => run(join(bin, 'pg_ctl'), ['-D', data, '-w', 'promote'], options),

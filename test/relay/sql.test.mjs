@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import * as Y from 'yjs'
 
+import { chance } from './chance.mjs'
 import { closeAll, open, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1000000)
@@ -27,19 +28,6 @@ after(async () => {
   await relay?.stop()
   await database?.stop()
 })
-
-// mulberry32
-function chance (start) {
-  let state = start
-  const next = () => {
-    state = (state + 0x6D2B79F5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-  const below = n => Math.floor(next() * n)
-  return { below, pick: list => list[below(list.length)] }
-}
 
 const literal = text => `'${text.replaceAll("'", "''")}'`
 const json = value => literal(JSON.stringify(value))
