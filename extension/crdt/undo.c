@@ -54,6 +54,7 @@ struct CrdtUndo
 	bool undoing;
 	bool redoing;
 	bool tracks_updates;
+	bool chooses_updates; /* has tracked some */
 	bool lost_steps;
 };
 
@@ -287,6 +288,7 @@ void
 crdt_undo_track_updates(CrdtUndo *undo, bool tracked)
 {
 	undo->tracks_updates = tracked;
+	undo->chooses_updates |= tracked;
 }
 
 bool
@@ -881,12 +883,18 @@ add_ref(Popping *popping, CrdtRef **list, size_t *count, size_t *capacity, CrdtR
 }
 
 /* The newest item that holds what is at ref, cut there.  Those between are not cut: with a
- * successor they could not be joined again. */
+ * successor they could not be joined again.
+ *
+ * Nor is its end, as in Yjs, where one client is one person: what was made anew in one piece was
+ * inserted in steps that are taken back one after the other.  In updates that somebody chose, the
+ * same client may have gone on for somebody else, and he keeps what is behind the end. */
 static CrdtRef
-newest(CrdtEditing *edit, CrdtRef ref)
+newest(Popping *popping, CrdtRef ref)
 {
+	CrdtEditing *edit = popping->edit;
 	CrdtDoc *doc = edit->doc;
 	CrdtPackedId redone = crdt_redone_find(doc, ref);
+	uint64_t length = crdt_item_length(crdt_item(doc, ref));
 	CrdtPlace place = {0, 0};
 	uint64_t inside = 0;
 
@@ -899,7 +907,11 @@ newest(CrdtEditing *edit, CrdtRef ref)
 		ref = crdt_structs_get(doc, place);
 		inside = place.clock - crdt_unpack(doc, crdt_item(doc, ref)->id).clock;
 	}
-	return clean_start(edit, place);
+	ref = clean_start(edit, place);
+	place.clock += length;
+	if (popping->undo->chooses_updates && ref != 0 && end_of(doc, ref) > place.clock)
+		(void) clean_start(edit, place);
+	return ref;
 }
 
 static void
@@ -914,7 +926,7 @@ collect(Popping *popping)
 	{
 		if (crdt_item(doc, ref)->kind == CRDT_GC)
 			continue;
-		ref = newest(popping->edit, ref);
+		ref = newest(popping, ref);
 		if (ref != 0 && !crdt_item(doc, ref)->deleted &&
 			item_in_scope(popping->undo, crdt_item(doc, ref)) &&
 			!add_ref(popping, &popping->to_delete, &popping->delete_count,

@@ -85,6 +85,38 @@ what_an_update_brought_can_be_taken_back_and_what_came_later_stays(void **state)
 	replica_close(&ann);
 }
 
+/* As in a stored document, where SQL writes for everybody with one client id. */
+static void
+what_two_wrote_in_one_item_is_taken_back_of_one_of_them_only(void **state)
+{
+	Replica server = replica_new();
+	Replica history = replica_new_with((CrdtDocOptions){.keep_deleted = true});
+	const CrdtType *text = open_text(&server);
+	CrdtUndo *undo = crdt_undo_new(history.doc, NULL);
+	CrdtError error;
+	bool done = true;
+
+	(void) state;
+	crdt_doc_set_client(server.doc, 7);
+	type(&server, text, 0, NAME("b"));
+	crdt_undo_track_updates(undo, true);
+	send_missing(&server, &history);
+	type(&server, text, 1, NAME("m"));
+	crdt_undo_track_updates(undo, false);
+	send_missing(&server, &history);
+	assert_int_equal(crdt_text_delete(server.doc, text, 0, 2, &error), CRDT_OK);
+	crdt_undo_track_updates(undo, true);
+	send_missing(&server, &history);
+	crdt_undo_track_updates(undo, false);
+	crdt_doc_set_client(history.doc, 99);
+	while (done)
+		assert_int_equal(crdt_undo(undo, &done, &error), CRDT_OK);
+	assert_text(&history, "t", "m");
+	crdt_undo_free(undo);
+	replica_close(&history);
+	replica_close(&server);
+}
+
 /* Runs as text: CLIENT@CLOCK+UNITS=TEXT, types in brackets. */
 static bool
 write_run(void *context, const CrdtRun *run)
@@ -254,6 +286,7 @@ run_lookback_tests(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(undoing_takes_back_ones_own_and_leaves_what_others_wrote),
 		cmocka_unit_test(what_an_update_brought_can_be_taken_back_and_what_came_later_stays),
+		cmocka_unit_test(what_two_wrote_in_one_item_is_taken_back_of_one_of_them_only),
 		cmocka_unit_test(visible_units_tell_their_clients_and_clocks),
 		cmocka_unit_test(an_undo_for_which_there_is_no_memory_can_be_tried_again),
 		cmocka_unit_test(a_snapshot_brings_back_what_was_deleted_since),
