@@ -8,7 +8,8 @@
  *                                        │      malformed  -> refused, the others go on
  *                                        │      no news    -> nothing to log
  *                                        │      news       -> seq + 1, joins its actor's log row
- *                                        └─ one UPDATE of all rows, one INSERT of all log rows
+ *                                        └─ all rows changed, all log rows appended: without
+ *                                           statements where that is right (store_rows.h)
  *
  * A document's row stays locked until commit, so its updates become visible in the order of their
  * seq.  Rows are locked in the order of their names by everyone, so batches never deadlock.
@@ -33,6 +34,7 @@
 #include "store.h"
 #include "store_edit.h"
 #include "store_gone.h"
+#include "store_rows.h"
 #include "waiting.h"
 
 /* One update of a batch, and what became of it. */
@@ -58,21 +60,12 @@ typedef struct BatchDocument
 	BatchItem **items;
 	int item_count;
 	StoreHead head;
-	int64 seq_before;
+	ItemPointerData place; /* the next two: of batch.rows */
+	HeapTuple row;
 	int64 log_rows;
 	int64 log_bytes;
 	WaitingClients *waiting; /* NULL: the same as before */
 } BatchDocument;
-
-/* A log row to be written. */
-typedef struct LogRow
-{
-	const char *document;
-	int64 seq_from;
-	int64 seq;
-	bytea *update;
-	text *actor;
-} LogRow;
 
 typedef struct Batch
 {
@@ -82,8 +75,9 @@ typedef struct Batch
 	int sorted_count;
 	BatchDocument *documents;
 	int document_count;
-	LogRow *rows;
-	int row_count;
+	StoreLogRow *log_rows;
+	int log_row_count;
+	StoreRows *rows; /* NULL: statements are to change them */
 } Batch;
 
 /* ---- sorting items into documents ---- */
@@ -103,7 +97,7 @@ group_items(Batch *batch)
 {
 	batch->sorted = palloc(sizeof(BatchItem *) * batch->item_count);
 	batch->documents = palloc0(sizeof(BatchDocument) * batch->item_count);
-	batch->rows = palloc(sizeof(LogRow) * batch->item_count);
+	batch->log_rows = palloc(sizeof(StoreLogRow) * batch->item_count);
 	for (int i = 0; i < batch->item_count; i++)
 		if (batch->items[i].message == NULL)
 			batch->sorted[batch->sorted_count++] = &batch->items[i];
@@ -211,19 +205,27 @@ array_of_names(const Batch *batch)
 
 /* ---- the documents' rows ---- */
 
-/* Are there rows to be made?  Who may write documents, but not make them, needs none. */
-static bool
-some_row_is_missing(const Batch *batch, ArrayType *names)
+/* How many rows there are, of those that others, or statements of ours, have made so far. */
+static int
+find_rows(Batch *batch, ArrayType *names)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
 	Datum values[] = {PointerGetDatum(names)};
+	int found = 0;
 
+	if (batch->rows != NULL)
+		store_rows_close(batch->rows);
+	batch->rows = store_rows_open();
+	for (int i = 0; batch->rows != NULL && i < batch->document_count; i++)
+		found += store_rows_find(batch->rows, batch->documents[i].name, &batch->documents[i].place);
+	if (batch->rows != NULL)
+		return found;
 	store_prepare(&plan, "SELECT FROM ydoc_data.document d WHERE d.name = ANY ($1)", 1, types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for the documents' rows");
 	SPI_freetuptable(SPI_tuptable);
-	return SPI_processed != (uint64) batch->document_count;
+	return (int) SPI_processed;
 }
 
 /* Makes the rows that are missing, in the order of names, before any is locked: whoever waits here
@@ -245,13 +247,14 @@ create_rows(ArrayType *names)
 		elog(ERROR, "could not create the documents' rows");
 }
 
-/* False: not all of them are there any more. */
-static bool
-lock_rows(Batch *batch, ArrayType *names)
+/* By a statement; how many there were. */
+static int
+lock_by_statement(Batch *batch, ArrayType *names)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
 	Datum values[] = {PointerGetDatum(names)};
+	int found;
 
 	store_prepare(&plan,
 				  "SELECT " STORE_HEAD_COLUMNS " FROM ydoc_data.document d"
@@ -259,29 +262,52 @@ lock_rows(Batch *batch, ArrayType *names)
 				  1, types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock the documents' rows");
-	if (SPI_processed != (uint64) batch->document_count)
-		return false;
+	found = (int) SPI_processed;
+	for (int i = 0; found == batch->document_count && i < found; i++)
+		store_head_of_row(batch->documents[i].name, i, &batch->documents[i].head);
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+static int
+lock_rows(Batch *batch, ArrayType *names)
+{
+	int found = 0;
+
+	if (batch->rows == NULL)
+		return lock_by_statement(batch, names);
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		BatchDocument *document = &batch->documents[i];
 
-		store_head_of_row(document->name, i, &document->head);
-		document->seq_before = document->head.seq;
+		found += store_rows_lock(batch->rows, document->name, &document->place, &document->head,
+								 &document->row);
 	}
-	SPI_freetuptable(SPI_tuptable);
-	return true;
+	return found;
 }
 
-/* More than once, for those that are being renamed (store.h). */
+/* More than once, for those that are being renamed (store.h).  Who may write documents, but not make
+ * them, needs all of them to be there. */
 static void
-lock_all_rows(Batch *batch, ArrayType *names)
+lock_all_rows(Batch *batch)
 {
+	ArrayType *names = array_of_names(batch);
+	int found = find_rows(batch, names);
+
+	if (found < batch->document_count)
+		create_rows(names);
 	for (int attempt = 0; attempt < STORE_LOCK_ATTEMPTS; attempt++)
-		if (lock_rows(batch, names))
+	{
+		if (found < batch->document_count)
+			found = find_rows(batch, names);
+		if (found == batch->document_count)
+			found = lock_rows(batch, names);
+		if (found == batch->document_count)
 			return;
+	}
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("%d of %d documents may not be written",
-						   batch->document_count - (int) SPI_processed, batch->document_count),
+					errmsg("%d of %d documents may not be written", batch->document_count - found,
+						   batch->document_count),
 					errdetail("A policy of table ydoc_data.document hides their rows, or they were "
 							  "deleted just now.")));
 }
@@ -327,11 +353,11 @@ close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int
 		bridge_report(&error, "update");
 	last->logged = bridge_bytea(crdt_buffer_view(&merged));
 	last->logged_from = seq_from;
-	batch->rows[batch->row_count++] = (LogRow){.document = document->name,
-											   .seq_from = seq_from,
-											   .seq = last->seq,
-											   .update = last->logged,
-											   .actor = last->actor};
+	batch->log_rows[batch->log_row_count++] = (StoreLogRow){.document = document->name,
+															.seq_from = seq_from,
+															.seq = last->seq,
+															.update = last->logged,
+															.actor = last->actor};
 	document->log_rows++;
 	document->log_bytes += merged.size;
 	stat_count(STAT_LOG_ROWS, 1);
@@ -456,7 +482,7 @@ apply_document(Batch *batch, BatchDocument *document)
 /* ---- writing ---- */
 
 static void
-update_rows(const Batch *batch)
+update_by_statement(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
@@ -501,20 +527,20 @@ update_rows(const Batch *batch)
 }
 
 static void
-append_log(const Batch *batch)
+append_by_statement(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTOID};
 	Oid element_types[] = {TEXTOID, INT8OID, INT8OID, BYTEAOID, TEXTOID};
 	Datum *columns[5];
-	bool *no_actor = palloc(sizeof(bool) * batch->row_count);
+	bool *no_actor = palloc(sizeof(bool) * batch->log_row_count);
 	Datum values[6];
 
 	for (int column = 0; column < 5; column++)
-		columns[column] = palloc(sizeof(Datum) * batch->row_count);
-	for (int i = 0; i < batch->row_count; i++)
+		columns[column] = palloc(sizeof(Datum) * batch->log_row_count);
+	for (int i = 0; i < batch->log_row_count; i++)
 	{
-		const LogRow *row = &batch->rows[i];
+		const StoreLogRow *row = &batch->log_rows[i];
 
 		columns[0][i] = CStringGetTextDatum(row->document);
 		columns[1][i] = Int64GetDatum(row->seq_from);
@@ -531,11 +557,32 @@ append_log(const Batch *batch)
 				  6, types);
 	for (int column = 0; column < 5; column++)
 		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
-												  batch->row_count, element_types[column]));
+												  batch->log_row_count, element_types[column]));
 	values[5] = CStringGetTextDatum(ydoc_source);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT ||
-		SPI_processed != (uint64) batch->row_count)
-		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed, batch->row_count);
+		SPI_processed != (uint64) batch->log_row_count)
+		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed,
+			 batch->log_row_count);
+}
+
+static void
+write_rows(const Batch *batch)
+{
+	if (batch->rows == NULL)
+	{
+		update_by_statement(batch);
+		append_by_statement(batch);
+		return;
+	}
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		const BatchDocument *document = &batch->documents[i];
+
+		if (document->log_rows > 0)
+			store_rows_update(batch->rows, document->row, &document->head, document->log_rows,
+							  document->log_bytes);
+	}
+	store_rows_append(batch->rows, batch->log_rows, batch->log_row_count);
 }
 
 /* What is known of documents beside their content: which of them wait, which are due for compaction. */
@@ -563,26 +610,23 @@ keep_books(const Batch *batch)
 static void
 run_batch(Batch *batch)
 {
-	ArrayType *names;
-
 	store_edit_flush(); /* log rows stand in the order in which they were made */
 	group_items(batch);
 	answer_empty_updates(batch);
 	if (batch->document_count == 0)
 		return;
-	names = array_of_names(batch);
-	if (some_row_is_missing(batch, names))
-		create_rows(names);
-	lock_all_rows(batch, names);
+	lock_all_rows(batch);
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		apply_document(batch, &batch->documents[i]);
 	}
-	if (batch->row_count == 0)
+	if (batch->log_row_count > 0)
+		write_rows(batch);
+	if (batch->rows != NULL)
+		store_rows_close(batch->rows);
+	if (batch->log_row_count == 0)
 		return;
-	update_rows(batch);
-	append_log(batch);
 	keep_books(batch);
 	for (int i = 0; i < batch->document_count; i++)
 		if (batch->documents[i].log_rows > 0)

@@ -94,3 +94,28 @@ SELECT ydoc.edit(NULL, '[]');
 SELECT ydoc.edit('b/null', NULL);
 SELECT ydoc_edit(ydoc(), NULL);
 SELECT ydoc_edit(NULL, '[]') IS NULL AS "null";
+
+-- what somebody has put onto the tables is asked, though batches go past statements without it
+CREATE TABLE heard (document text, seq bigint);
+CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.heard VALUES (NEW.document, NEW.seq); RETURN NEW; END';
+CREATE TRIGGER hear AFTER INSERT ON ydoc_data.log FOR EACH ROW EXECUTE FUNCTION hear();
+SELECT seq FROM ydoc.apply_batch(ARRAY['b/plain'], ARRAY['\x01010100040101740568656c6c6f00'::bytea], NULL);
+DROP TRIGGER hear ON ydoc_data.log;
+SELECT seq FROM ydoc.apply_batch(ARRAY['b/plain'], ARRAY['\x01010200040101740568656c6c6f00'::bytea], NULL);
+SELECT * FROM heard;
+\set VERBOSITY terse
+ALTER TABLE ydoc_data.log ADD CHECK (actor <> 'mallory');
+SELECT seq FROM ydoc.apply_batch(ARRAY['b/plain'], ARRAY['\x01010300040101740568656c6c6f00'::bytea], ARRAY['mallory']);
+\set VERBOSITY default
+ALTER TABLE ydoc_data.log DROP CONSTRAINT log_actor_check;
+ALTER TABLE ydoc_data.log ADD COLUMN noted integer DEFAULT 7;
+SELECT seq FROM ydoc.apply_batch(ARRAY['b/plain'], ARRAY['\x01010300040101740568656c6c6f00'::bytea], ARRAY['mallory']);
+SELECT actor, noted FROM ydoc_data.log WHERE document = 'b/plain' ORDER BY seq;
+ALTER TABLE ydoc_data.log DROP COLUMN noted;
+-- more than a page of rows, more than once
+SELECT count(*), min(seq), max(seq) FROM ydoc.apply_batch(array_fill('b/page'::text, ARRAY[100]),
+    ARRAY(SELECT ('\x0101' || to_hex(i + 15) || '00040101740161' || '00')::bytea FROM generate_series(1, 100) i), ARRAY(SELECT 'actor ' || i FROM generate_series(1, 100) i));
+SELECT count(*), count(DISTINCT actor), max(seq) FROM ydoc_data.log WHERE document = 'b/page';
+SELECT length(ydoc.text('b/page', 't'));
+DROP FUNCTION hear CASCADE;
+DROP TABLE heard;

@@ -1,0 +1,414 @@
+/*
+ * store_rows.c: tables of the store, by PostgreSQL's table and index access (store_rows.h).
+ *
+ * Here: whether that is right for the tables as they are, looking up, locking, changing and appending
+ * rows.  Not here: in which order (batch.c); statements that do the same (batch.c).
+ */
+#include "store_rows.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation_d.h"
+#include "catalog/pg_type_d.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "pg_ydoc.h"
+
+#define LOG_COLUMNS 7 /* and no others, but for some that were dropped */
+#define SLOTS_MAX 64 /* log rows that are handed over at once */
+
+/* Columns of ydoc_data.document that are read, in the order of StoreHead's. */
+static const char *const head_columns[] = {"epoch",     "seq",        "state_seq", "segment_seq",
+										   "tail_rows", "tail_bytes", "buried",    "deleted_at"};
+static const char *const log_columns[LOG_COLUMNS] = {"document", "seq",   "seq_from", "update",
+													 "at",       "actor", "source"};
+
+enum
+{
+	HEAD_EPOCH,
+	HEAD_SEQ,
+	HEAD_STATE_SEQ,
+	HEAD_SEGMENT_SEQ,
+	HEAD_TAIL_ROWS,
+	HEAD_TAIL_BYTES,
+	HEAD_BURIED,
+	HEAD_DELETED_AT,
+	HEAD_COLUMNS
+};
+
+struct StoreRows
+{
+	Relation documents;
+	Relation by_name; /* its primary key */
+	Relation log;
+	AttrNumber name_column;
+	AttrNumber head_columns[HEAD_COLUMNS];
+	IndexScanDesc scan;
+	TupleTableSlot *slot; /* of documents */
+	EState *estate; /* NULL until something is written */
+};
+
+/* ---- are the tables as we made them? ---- */
+
+static bool
+user_may(Oid table, AclMode right)
+{
+	return pg_class_aclcheck(table, GetUserId(), right) == ACLCHECK_OK;
+}
+
+static bool
+is_table_for_all(Relation table)
+{
+	TupleConstr *constraints = RelationGetDescr(table)->constr;
+
+	return table->rd_rel->relkind == RELKIND_RELATION && table->rd_rules == NULL &&
+		   (constraints == NULL || !constraints->has_generated_stored) &&
+		   check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED;
+}
+
+/* All triggers are those of foreign keys: of others to this table, or, if one is given, of this table to
+ * that one. */
+static bool
+has_only_keys(Relation table, Oid referenced)
+{
+	TriggerDesc *triggers = table->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!trigger->tgisinternal || !OidIsValid(trigger->tgconstrrelid) ||
+			(OidIsValid(referenced) && trigger->tgconstrrelid != referenced))
+			return false;
+	}
+	return true;
+}
+
+static AttrNumber
+column_called(Relation table, const char *name)
+{
+	TupleDesc columns = RelationGetDescr(table);
+
+	for (int i = 0; i < columns->natts; i++)
+		if (!TupleDescAttr(columns, i)->attisdropped &&
+			strcmp(NameStr(TupleDescAttr(columns, i)->attname), name) == 0)
+			return i + 1;
+	return InvalidAttrNumber;
+}
+
+static bool
+is_log_plain(const StoreRows *rows)
+{
+	TupleDesc columns = RelationGetDescr(rows->log);
+
+	if (!is_table_for_all(rows->log) || columns->natts < LOG_COLUMNS ||
+		columns->constr->num_check > 0 || !user_may(RelationGetRelid(rows->log), ACL_INSERT) ||
+		!has_only_keys(rows->log, RelationGetRelid(rows->documents)))
+		return false;
+	for (int i = 0; i < columns->natts; i++)
+		if (i < LOG_COLUMNS ? column_called(rows->log, log_columns[i]) != i + 1
+							: !TupleDescAttr(columns, i)->attisdropped)
+			return false;
+	return true;
+}
+
+static bool
+are_documents_plain(StoreRows *rows)
+{
+	Oid table = RelationGetRelid(rows->documents);
+
+	if (!is_table_for_all(rows->documents) || !user_may(table, ACL_SELECT) ||
+		!user_may(table, ACL_UPDATE) || !has_only_keys(rows->documents, InvalidOid) ||
+		RelationGetDescr(rows->documents)->constr->num_check != 1) /* of its name */
+		return false;
+	rows->name_column = column_called(rows->documents, "name");
+	for (int i = 0; i < HEAD_COLUMNS; i++)
+	{
+		rows->head_columns[i] = column_called(rows->documents, head_columns[i]);
+		if (rows->head_columns[i] == InvalidAttrNumber)
+			return false;
+	}
+	/* finds the primary key, too */
+	list_free(RelationGetIndexList(rows->documents));
+	return OidIsValid(rows->documents->rd_pkindex);
+}
+
+static IndexScanDesc
+begin_scan(const StoreRows *rows)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(rows->documents, rows->by_name, GetActiveSnapshot(), NULL, 1, 0);
+#else
+	return index_beginscan(rows->documents, rows->by_name, GetActiveSnapshot(), 1, 0);
+#endif
+}
+
+StoreRows *
+store_rows_open(void)
+{
+	StoreRows *rows;
+
+	if (XactReadOnly || !OidIsValid(store_table("log")))
+		return NULL;
+	rows = palloc0(sizeof(StoreRows));
+	rows->documents = table_open(store_oid(), RowExclusiveLock);
+	rows->log = table_open(store_table("log"), RowExclusiveLock);
+	if (!are_documents_plain(rows) || !is_log_plain(rows))
+	{
+		table_close(rows->log, NoLock);
+		table_close(rows->documents, NoLock);
+		pfree(rows);
+		return NULL;
+	}
+	rows->by_name = index_open(rows->documents->rd_pkindex, RowExclusiveLock);
+	rows->slot = table_slot_create(rows->documents, NULL);
+	/* as at the beginning of a statement */
+	CommandCounterIncrement();
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	rows->scan = begin_scan(rows);
+	return rows;
+}
+
+void
+store_rows_close(StoreRows *rows)
+{
+	index_endscan(rows->scan);
+	PopActiveSnapshot();
+	if (rows->estate != NULL)
+		FreeExecutorState(rows->estate);
+	ExecDropSingleTupleTableSlot(rows->slot);
+	index_close(rows->by_name, NoLock);
+	table_close(rows->log, NoLock);
+	table_close(rows->documents, NoLock);
+	pfree(rows);
+	CommandCounterIncrement();
+}
+
+/* ---- documents ---- */
+
+bool
+store_rows_find(StoreRows *rows, const char *name, ItemPointer place)
+{
+	ScanKeyData key;
+	bool found;
+
+	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
+						   CStringGetTextDatum(name));
+	index_rescan(rows->scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(rows->scan, ForwardScanDirection, rows->slot);
+	if (found)
+		*place = rows->slot->tts_tid;
+	ExecClearTuple(rows->slot);
+	return found;
+}
+
+static void
+report_serialization(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("could not serialize access due to concurrent update")));
+}
+
+/* The newest version of the row, locked, into the slot; false: it is gone. */
+static bool
+lock_newest(StoreRows *rows, ItemPointer place)
+{
+	TM_FailureData failure;
+	TM_Result result = table_tuple_lock(
+		rows->documents, place, GetActiveSnapshot(), rows->slot, GetCurrentCommandId(false),
+		LockTupleNoKeyExclusive, LockWaitBlock,
+		IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+
+	switch (result)
+	{
+		case TM_Ok: return true;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				report_serialization();
+			return false;
+		default: elog(ERROR, "could not lock a document's row: %d", (int) result);
+	}
+}
+
+static int64
+head_value(const StoreRows *rows, int column)
+{
+	bool null;
+	Datum value = slot_getattr(rows->slot, rows->head_columns[column], &null);
+
+	return null ? 0 : DatumGetInt64(value);
+}
+
+static void
+read_head(const StoreRows *rows, const char *name, StoreHead *head)
+{
+	int64 epoch = head_value(rows, HEAD_EPOCH);
+
+	*head =
+		(StoreHead){.name = name,
+					.store = RelationGetRelid(rows->documents),
+					.epoch = store_epoch(epoch),
+					.row_epoch = epoch,
+					.seq = head_value(rows, HEAD_SEQ),
+					.state_seq = head_value(rows, HEAD_STATE_SEQ),
+					.segment_seq = head_value(rows, HEAD_SEGMENT_SEQ),
+					.tail_rows = head_value(rows, HEAD_TAIL_ROWS),
+					.tail_bytes = head_value(rows, HEAD_TAIL_BYTES),
+					.buried = head_value(rows, HEAD_BURIED),
+					.is_deleted = !slot_attisnull(rows->slot, rows->head_columns[HEAD_DELETED_AT]),
+					.for_writing = true};
+}
+
+/* Whoever was waited for may have renamed it. */
+static bool
+is_called(const StoreRows *rows, const char *name)
+{
+	bool null;
+	Datum found = slot_getattr(rows->slot, rows->name_column, &null);
+
+	return strcmp(TextDatumGetCString(found), name) == 0;
+}
+
+bool
+store_rows_lock(StoreRows *rows, const char *name, ItemPointer place, StoreHead *head,
+				HeapTuple *row)
+{
+	bool found = lock_newest(rows, place) && is_called(rows, name);
+
+	if (found)
+	{
+		read_head(rows, name, head);
+		*row = ExecCopySlotHeapTuple(rows->slot);
+	}
+	ExecClearTuple(rows->slot);
+	return found;
+}
+
+/* ---- writing ---- */
+
+static ResultRelInfo *
+open_indexes(StoreRows *rows, Relation table)
+{
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+
+	if (rows->estate == NULL)
+		rows->estate = CreateExecutorState();
+	InitResultRelInfo(result, table, 0, NULL, 0);
+	ExecOpenIndices(result, false);
+	return result;
+}
+
+static void
+insert_into_indexes(StoreRows *rows, ResultRelInfo *indexes, TupleTableSlot *slot, bool is_update)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) ExecInsertIndexTuples(indexes, slot, rows->estate, is_update, false, NULL, NIL, false);
+#else
+	(void) ExecInsertIndexTuples(indexes, slot, rows->estate, is_update, false, NULL, NIL);
+#endif
+	ResetPerTupleExprContext(rows->estate);
+}
+
+void
+store_rows_update(StoreRows *rows, HeapTuple row, const StoreHead *head, int64 log_rows,
+				  int64 log_bytes)
+{
+	TupleDesc columns = RelationGetDescr(rows->documents);
+	Datum *values = palloc0(sizeof(Datum) * columns->natts);
+	bool *nulls = palloc0(sizeof(bool) * columns->natts);
+	bool *changes = palloc0(sizeof(bool) * columns->natts);
+	const int changed[] = {HEAD_SEQ, HEAD_TAIL_ROWS, HEAD_TAIL_BYTES};
+	const int64 numbers[] = {head->seq, head->tail_rows + log_rows, head->tail_bytes + log_bytes};
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes in_indexes;
+#else
+	bool in_indexes;
+#endif
+
+	for (int i = 0; i < lengthof(changed); i++)
+	{
+		int column = rows->head_columns[changed[i]] - 1;
+
+		values[column] = Int64GetDatum(numbers[i]);
+		changes[column] = true;
+	}
+	CheckCmdReplicaIdentity(rows->documents, CMD_UPDATE);
+	ExecForceStoreHeapTuple(heap_modify_tuple(row, columns, values, nulls, changes), rows->slot,
+							true);
+	simple_table_tuple_update(rows->documents, &row->t_self, rows->slot, GetActiveSnapshot(),
+							  &in_indexes);
+	if (in_indexes)
+	{
+		ResultRelInfo *indexes = open_indexes(rows, rows->documents);
+
+		insert_into_indexes(rows, indexes, rows->slot, true);
+		ExecCloseIndices(indexes);
+	}
+	ExecClearTuple(rows->slot);
+	pfree(values);
+	pfree(nulls);
+	pfree(changes);
+}
+
+static void
+fill_slot(TupleTableSlot *slot, const StoreLogRow *row)
+{
+	Datum values[LOG_COLUMNS] = {CStringGetTextDatum(row->document),
+								 Int64GetDatum(row->seq),
+								 Int64GetDatum(row->seq_from),
+								 PointerGetDatum(row->update),
+								 TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+								 PointerGetDatum(row->actor),
+								 ydoc_source[0] != '\0' ? CStringGetTextDatum(ydoc_source)
+														: (Datum) 0};
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, sizeof(values));
+	memset(slot->tts_isnull, false, LOG_COLUMNS * sizeof(bool));
+	for (int i = LOG_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true;
+	slot->tts_isnull[5] = row->actor == NULL;
+	slot->tts_isnull[6] = ydoc_source[0] == '\0';
+	ExecStoreVirtualTuple(slot);
+}
+
+void
+store_rows_append(StoreRows *rows, const StoreLogRow *log_rows, int count)
+{
+	ResultRelInfo *indexes = open_indexes(rows, rows->log);
+	TupleTableSlot *slots[SLOTS_MAX];
+	int slot_count = Min(count, SLOTS_MAX);
+	CommandId command = GetCurrentCommandId(true);
+
+	for (int i = 0; i < slot_count; i++)
+		slots[i] = table_slot_create(rows->log, NULL);
+	for (int done = 0; done < count; done += slot_count)
+	{
+		slot_count = Min(slot_count, count - done);
+		for (int i = 0; i < slot_count; i++)
+			fill_slot(slots[i], &log_rows[done + i]);
+		if (slot_count == 1)
+			table_tuple_insert(rows->log, slots[0], command, 0, NULL);
+		else
+			table_multi_insert(rows->log, slots, slot_count, command, 0, NULL);
+		for (int i = 0; i < slot_count; i++)
+			insert_into_indexes(rows, indexes, slots[i], false);
+	}
+	for (int i = 0; i < Min(count, SLOTS_MAX); i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	ExecCloseIndices(indexes);
+}

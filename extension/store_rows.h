@@ -1,0 +1,52 @@
+/*
+ * store_rows.h: the rows that batches change, without SQL statements.
+ *
+ * A statement costs several times what the rows of a small batch do.  While the store's tables are as we
+ * made them, and the user may see and write all of them, nothing that a statement would do is missed:
+ *
+ *     rows = store_rows_open();                     NULL: somebody's trigger, policy, partition ... wants
+ *     store_rows_find(rows, name, &place)
+ *     store_rows_lock(rows, name, &place, &head, &row)    to be asked, so let statements do it
+ *     store_rows_update(rows, row, ...);
+ *     store_rows_append(rows, log_rows, count);     WAL: one record for all that one page takes
+ *     store_rows_close(rows);
+ *
+ * Indexes are kept by the executor's own functions.  The log's foreign key need not be checked: the
+ * document's row is locked, so it is there.
+ */
+#ifndef YDOC_STORE_ROWS_H
+#define YDOC_STORE_ROWS_H
+
+#include "store.h"
+
+typedef struct StoreRows StoreRows;
+
+/* A log row to be written. */
+typedef struct StoreLogRow
+{
+	const char *document;
+	int64 seq_from;
+	int64 seq;
+	bytea *update;
+	text *actor; /* NULL: nobody named */
+} StoreLogRow;
+
+/* Between store_open and store_close.  NULL: statements are to be used. */
+StoreRows *store_rows_open(void);
+void store_rows_close(StoreRows *rows);
+
+/* Where the row of that name is; false: there is none to be seen. */
+bool store_rows_find(StoreRows *rows, const char *name, ItemPointer place);
+
+/* Locks the latest row until the transaction ends, as FOR NO KEY UPDATE does; false: there is none any
+ * more.  The row is for store_rows_update. */
+bool store_rows_lock(StoreRows *rows, const char *name, ItemPointer place, StoreHead *head,
+					 HeapTuple *row);
+
+/* What the row is to say after log rows of that many bytes were appended. */
+void store_rows_update(StoreRows *rows, HeapTuple row, const StoreHead *head, int64 log_rows,
+					   int64 log_bytes);
+
+void store_rows_append(StoreRows *rows, const StoreLogRow *log_rows, int count);
+
+#endif
