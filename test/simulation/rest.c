@@ -294,7 +294,8 @@ rest_check_memory(void)
 	for (uint32_t i = 0; i < nature.relay_count; i++)
 	{
 		if (world_flaw == FLAW_MEMORY_GROWS)
-			relays[i].bytes += bound / 2; /* beyond it before the world ends, however large that is */
+			relays[i].bytes +=
+				bound / 2; /* beyond it before the world ends, however large that is */
 		if (relays[i].bytes > bound)
 			relay_print_blocks(&relays[i]);
 		invariant_check(MEMORY_IS_BOUNDED, relays[i].bytes <= bound,
