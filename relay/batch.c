@@ -22,6 +22,8 @@
 #include "room.h"
 
 #define MAX_ITEMS 1000
+#define PROMPT_SECONDS 0.01
+#define ENOUGH_ITEMS 100 /* that wait for no more */
 #define ITEM_BYTES (sizeof(BatchItem) + 24) /* and what stands around it in the parameters */
 #define LOOK_SECONDS 0.25
 #define MAX_BYTES (4 << 20) /* a batch takes one update more when it is below */
@@ -55,6 +57,7 @@ typedef struct Writer
 {
 	Batch *in_flight;
 	Batch *first, *last; /* waiting */
+	double sent_at; /* its last batch */
 } Writer;
 
 /* Columns of ydoc.apply_batch() */
@@ -72,7 +75,7 @@ enum
 static Writer writers[MAX_DATABASE_WRITERS];
 static int64_t pending_bytes;
 static bool somebody_is_paused;
-static ev_timer look_timer;
+static ev_timer look_timer, interval_timer;
 
 static Batch *open_batch(uint32_t writer);
 static Batch *batch_new(uint32_t writer);
@@ -87,6 +90,10 @@ static void refuse(BatchItem *item, const char *sqlstate, const char *message);
 static void batch_free(Batch *batch);
 static size_t item_cost(const Room *room, Bytes update);
 static void count_pending(int64_t bytes);
+static uint32_t choose_writer(uint32_t hash);
+static bool is_prompt(uint32_t writer);
+static bool gathers_more(const Writer *writer);
+static void interval_over(struct ev_loop *, ev_timer *, int);
 static void look(struct ev_loop *, ev_timer *, int);
 
 void
@@ -94,16 +101,17 @@ batch_start(void)
 {
 	ev_timer_init(&look_timer, look, LOOK_SECONDS, LOOK_SECONDS);
 	ev_timer_start(loop_ev(), &look_timer);
+	ev_init(&interval_timer, interval_over);
 }
 
 int
 batch_add(Connection *connection, Bytes update)
 {
 	Room *room = connection->room;
-	uint32_t hash = room_hash(room);
+	uint32_t writer = room_writer(room);
 
-	uint32_t writer = hash % (uint32_t) config.writers;
-
+	if (room_is_committed(room))
+		writer = choose_writer(room_hash(room));
 	if (!breaker_takes(writer) ||
 		(pending_bytes > 0 &&
 		 pending_bytes + (int64_t) item_cost(room, update) > config.max_pending_bytes))
@@ -117,16 +125,40 @@ batch_add(Connection *connection, Bytes update)
 
 	if (batch == NULL || !batch_append(batch, &item, update))
 		return CLOSE_OVERLOAD;
+	room_set_writer(room, writer);
 	metrics_add(METRIC_UPDATES_RECEIVED, 1);
 
 	/* Too fast for the database: stop reading, the peer's TCP does the rest.  When the database is
 	 * away nothing would drain, so then the bound alone counts. */
-	if (pending_bytes > config.max_pending_bytes / 2 && database_writer_is_up(hash))
+	if (pending_bytes > config.max_pending_bytes / 2 && database_writer_is_up(writer))
 	{
 		connection_pause(connection, PAUSE_DATABASE);
 		somebody_is_paused = true;
 	}
 	return 0;
+}
+
+/*
+ * For a room of which nothing is under way.  The first writer that answers promptly: what many people type
+ * shares few large transactions, and the others have what comes while one of these takes long.
+ */
+static uint32_t
+choose_writer(uint32_t hash)
+{
+	for (uint32_t i = 0; i < (uint32_t) config.writers; i++)
+		if (is_prompt(i))
+			return i;
+	return hash % (uint32_t) config.writers;
+}
+
+static bool
+is_prompt(uint32_t number)
+{
+	const Writer *writer = &writers[number];
+	bool is_late = writer->in_flight != NULL && loop_now() - writer->sent_at > PROMPT_SECONDS;
+	bool is_behind = writer->first != NULL && writer->first->next != NULL;
+
+	return !is_late && !is_behind && breaker_takes(number) && database_writer_is_up(number);
 }
 
 void
@@ -136,14 +168,42 @@ batch_end_round(void)
 	{
 		Batch *batch = writers[i].first;
 
-		if (batch == NULL || writers[i].in_flight != NULL)
+		if (batch == NULL || writers[i].in_flight != NULL || gathers_more(&writers[i]))
 			continue;
 		writers[i].first = batch->next;
 		if (writers[i].first == NULL)
 			writers[i].last = NULL;
 		writers[i].in_flight = batch;
+		writers[i].sent_at = loop_now();
 		batch_send(batch);
 	}
+}
+
+/*
+ * While updates keep coming, a transaction for a few of them costs more than they do: a writer's batches are
+ * an interval apart.  Whoever types alone finds the last one long ago, and does not wait.
+ */
+static bool
+gathers_more(const Writer *writer)
+{
+	double rest = writer->sent_at + (double) config.batch_interval / 1000.0 - loop_now();
+
+	if (rest <= 0.0 || rest > 1.0 || writer->first->next != NULL ||
+		writer->first->count >= ENOUGH_ITEMS || loop_is_draining())
+		return false;
+	if (!ev_is_active(&interval_timer))
+	{
+		ev_timer_set(&interval_timer, rest, 0.0);
+		ev_timer_start(loop_ev(), &interval_timer);
+	}
+	return true;
+}
+
+/* Another round, at whose end it is looked again. */
+static void
+interval_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void) loop, (void) timer, (void) events;
 }
 
 bool

@@ -40,6 +40,7 @@ typedef struct Config
 	bool check; /* only judge the configuration */
 	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */
 	int64_t writers; /* database connections that commit batches */
+	int64_t batch_interval; /* milliseconds between the batches of a writer */
 	int64_t readers; /* database connections that fetch */
 	int64_t check_seconds; /* between two looks for what nobody announced */
 	int64_t max_connections; /* sockets, HTTP included */

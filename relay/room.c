@@ -247,6 +247,24 @@ room_count_uncommitted(Room *room, int change)
 	}
 }
 
+bool
+room_is_committed(const Room *room)
+{
+	return room->uncommitted == 0;
+}
+
+uint32_t
+room_writer(const Room *room)
+{
+	return room->writer;
+}
+
+void
+room_set_writer(Room *room, uint32_t writer)
+{
+	room->writer = writer;
+}
+
 void
 room_publish(Room *room, Bytes frames)
 {

@@ -49,6 +49,13 @@ int room_take_answer(Connection *connection, Bytes update); /* to our sync step 
 
 void room_count_uncommitted(Room *room, int change);
 
+/* Nothing of it is on the way to the database. */
+bool room_is_committed(const Room *room);
+
+/* Which writer has what is (batch.c): the order of a room's updates is that of its writer. */
+uint32_t room_writer(const Room *room);
+void room_set_writer(Room *room, uint32_t writer);
+
 /*
  * The database has answered with this SQLSTATE and message.  If they say that the document is gone
  * (YD001: deleted, YD002: renamed), closes all members, for good: what they hold of it must not come

@@ -20,6 +20,7 @@ struct Room
 	Room *next; /* in its bucket, or of those that are closed */
 	int references; /* batch items and queries that name it */
 	int uncommitted; /* updates in batches */
+	uint32_t writer; /* of these */
 	bool batch_came_back; /* in this round */
 	struct SyncQuestion *questions; /* of members that load (sync.c) */
 	Connection **members;

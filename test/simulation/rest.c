@@ -21,6 +21,7 @@ static Editor *editor_now;
 
 static void heal(void);
 static void let_pass(double seconds);
+static bool somebody_gathers(void);
 static bool drain_once(void);
 static void check_equal(void);
 static void check_presence(void);
@@ -97,9 +98,20 @@ let_pass(double seconds)
 {
 	for (double end = world_now + seconds; world_now < end;)
 	{
-		let_time_pass(0.5);
+		/* batches that gather more go one after the other, not one in each of our long steps */
+		let_time_pass(somebody_gathers() ? 0.002 : 0.5);
 		rest_drain();
 	}
+}
+
+static bool
+somebody_gathers(void)
+{
+	bool gathers = false;
+
+	for (uint32_t i = 0; i < nature.relay_count; i++)
+		gathers |= relay_metric(&relays[i], "pending_bytes") > 0;
+	return gathers;
 }
 
 void

@@ -67,6 +67,7 @@ draw_nature(void)
 	nature.errors = chance_in(3) ? 100 : 0;
 	snprintf(nature.writers, ARGUMENT_SIZE, "%u", chance_between(1, 3));
 	snprintf(nature.readers, ARGUMENT_SIZE, "%u", chance_between(1, 3));
+	snprintf(nature.batch_interval, ARGUMENT_SIZE, "%u", chance_in(2) ? 0 : chance_between(1, 5));
 	nature.room_log = chance_in(2) ? 16384 : 1 << 20;
 	nature.message = nature.most_weight > 60 ? 256 << 10 : 64 << 10;
 	nature.pending = chance_in(2) ? nature.message : 64 << 20;
@@ -105,6 +106,8 @@ launch(Relay *relay)
 								nature.writers,
 								"--readers",
 								nature.readers,
+								"--batch-interval",
+								nature.batch_interval,
 								"--max-room-log",
 								nature.room_log_text,
 								"--max-message",

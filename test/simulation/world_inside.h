@@ -26,7 +26,7 @@ typedef struct Nature /* of a world */
 	bool has_forks, has_deletions, has_raving, has_spoiling, has_broken_document;
 	uint32_t errors, lost_hints, lost_memory; /* one in so many; 0: none */
 	bool is_pooled; /* a pooler stands before the store */
-	char writers[ARGUMENT_SIZE], readers[ARGUMENT_SIZE];
+	char writers[ARGUMENT_SIZE], readers[ARGUMENT_SIZE], batch_interval[ARGUMENT_SIZE]; /* ms */
 	size_t room_log, message, pending; /* bytes */
 	char room_log_text[ARGUMENT_SIZE], message_text[ARGUMENT_SIZE], pending_text[ARGUMENT_SIZE];
 } Nature;
