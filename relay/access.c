@@ -2,7 +2,7 @@
  * access.c: asking ydoc_data.relay_levels, and what follows from its answers.
  *
  * Here: who is asked about and when.  Not here: tokens (identity.c), the rule (the database's), how a
- * connection is admitted or closed (connection.c).
+ * member is admitted or closed (member.c).
  *
  * Whoever is asked about waits in a list, in the order in which they came; one question is on its way
  * at a time, so that a storm of them does not keep documents waiting.
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "catch_up.h"
-#include "connection.h"
+#include "member.h"
 #include "database.h"
 #include "identity.h"
 #include "log.h"
@@ -23,7 +23,7 @@
 
 #define MAX_ASKED 200 /* in one question */
 #define CHECK_SECONDS 30.0 /* grants that end at a time tell nobody */
-#define MAX_DOUBTS 3 /* of a connection: then what it writes is refused for good */
+#define MAX_DOUBTS 3 /* of a member: then what it writes is refused for good */
 /* a session of the database keeps an answer for a second: ask when that is over */
 #define DOUBT_SECONDS 1.2
 
@@ -31,25 +31,25 @@ typedef struct AccessQuery
 {
 	DatabaseQuery query; /* first */
 	Buffer documents, claims; /* parameters */
-	Connection *connections[MAX_ASKED]; /* held */
+	Member *members[MAX_ASKED]; /* held */
 	uint32_t count;
 } AccessQuery;
 
-static Connection *waiting, **waiting_end = &waiting; /* held */
+static Member *waiting, **waiting_end = &waiting; /* held */
 static uint32_t alone; /* so many of the first in the list are asked about one by one */
 static bool is_asking;
 static ev_timer check_timer, doubt_timer;
 
 static AccessQuery *take_waiting(void);
-static void add(AccessQuery *query, Connection *connection);
+static void add(AccessQuery *query, Member *member);
 static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels);
 static int read_level(Bytes name);
 static void ask_one_by_one(const AccessQuery *query);
 static void query_free(AccessQuery *query);
-static void apply(Connection *connection, AccessLevel level);
-static void drop_if_outdated(Connection *connection);
-static void enqueue(Connection *connection);
+static void apply(Member *member, AccessLevel level);
+static void drop_if_outdated(Member *member);
+static void enqueue(Member *member);
 static void ask_again(struct ev_loop *, ev_timer *, int);
 
 void
@@ -64,10 +64,10 @@ access_start(void)
 void
 access_stop(void)
 {
-	for (Connection *connection; (connection = waiting) != NULL;)
+	for (Member *member; (member = waiting) != NULL;)
 	{
-		waiting = connection->next_waiting;
-		connection_release(connection);
+		waiting = member->next_waiting;
+		member_release(member);
 	}
 	waiting_end = &waiting;
 	ev_timer_stop(loop_ev(), &check_timer);
@@ -75,26 +75,26 @@ access_stop(void)
 }
 
 void
-access_ask(Connection *connection)
+access_ask(Member *member)
 {
-	enqueue(connection);
+	enqueue(member);
 }
 
 void
 access_ask_all(void)
 {
 	if (identity_is_checked())
-		connection_each(enqueue);
+		member_each(enqueue);
 }
 
 bool
-access_doubt(Connection *connection)
+access_doubt(Member *member)
 {
-	if (connection->level >= ACCESS_WRITE)
+	if (member->level >= ACCESS_WRITE)
 	{
-		if (++connection->doubts > MAX_DOUBTS)
+		if (++member->doubts > MAX_DOUBTS)
 			return false;
-		apply(connection, ACCESS_READ);
+		apply(member, ACCESS_READ);
 	}
 	if (!ev_is_active(&doubt_timer))
 	{
@@ -105,18 +105,18 @@ access_doubt(Connection *connection)
 }
 
 bool
-access_is_denied(Connection *connection, const char *sqlstate)
+access_is_denied(Member *member, const char *sqlstate)
 {
 	if (!identity_is_checked() || sqlstate == NULL || strcmp(sqlstate, "42501") != 0)
 		return false;
-	connection_close(connection, CLOSE_OVERLOAD, "rights have changed");
+	member_close(member, CLOSE_OVERLOAD, "rights have changed");
 	return true;
 }
 
 void
 access_keys_changed(void)
 {
-	connection_each(drop_if_outdated);
+	member_each(drop_if_outdated);
 }
 
 void
@@ -152,40 +152,40 @@ take_waiting(void)
 	}
 	while (waiting != NULL && query->count < most)
 	{
-		Connection *connection = waiting;
+		Member *member = waiting;
 
-		waiting = connection->next_waiting;
+		waiting = member->next_waiting;
 		if (waiting == NULL)
 			waiting_end = &waiting;
 		alone -= alone > 0;
-		connection->next_waiting = NULL;
-		connection->waits_for_level = false;
-		if (connection_is_open(connection))
-			add(query, connection);
+		member->next_waiting = NULL;
+		member->waits_for_level = false;
+		if (member_is_open(member))
+			add(query, member);
 		else
-			connection_release(connection);
+			member_release(member);
 	}
 	if (query->count > 0 && !query->documents.failed && !query->claims.failed)
 		return query;
 	for (uint32_t i = 0; i < query->count; i++)
-		connection_close(query->connections[i], CLOSE_OVERLOAD, "out of memory");
+		member_close(query->members[i], CLOSE_OVERLOAD, "out of memory");
 	query_free(query);
 	return NULL;
 }
 
 /* Takes over the list's hold. */
 static void
-add(AccessQuery *query, Connection *connection)
+add(AccessQuery *query, Member *member)
 {
-	const char *document = connection_document(connection);
+	const char *document = member_document(member);
 	size_t size = strlen(document);
-	Bytes claims = identity_claims(connection->identity);
+	Bytes claims = identity_claims(member->identity);
 
 	buffer_write_u32(&query->documents, (uint32_t) size);
 	buffer_write(&query->documents, (Bytes){(const uint8_t *) document, size});
 	buffer_write_u32(&query->claims, (uint32_t) claims.size);
 	buffer_write(&query->claims, claims);
-	query->connections[query->count++] = connection;
+	query->members[query->count++] = member;
 }
 
 static void
@@ -198,17 +198,16 @@ answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	is_asking = false;
 	if (read_levels(query, answer, levels))
 		for (uint32_t i = 0; i < query->count; i++)
-			apply(query->connections[i], (AccessLevel) levels[i]);
+			apply(query->members[i], (AccessLevel) levels[i]);
 	else if (!is_stopping && query->count > 1)
 		ask_one_by_one(query);
 	else if (!is_stopping)
 	{
-		Connection *connection = query->connections[0];
+		Member *member = query->members[0];
 
 		log_event(LEVEL_WARNING, "access_unknown", "{s:s, s:s?, s:s?}", "document",
-				  connection_document(connection), "sqlstate", answer->sqlstate, "reason",
-				  answer->message);
-		connection_close(connection, CLOSE_OVERLOAD, "rights cannot be told now");
+				  member_document(member), "sqlstate", answer->sqlstate, "reason", answer->message);
+		member_close(member, CLOSE_OVERLOAD, "rights cannot be told now");
 	}
 	query_free(query);
 }
@@ -252,15 +251,15 @@ ask_one_by_one(const AccessQuery *query)
 {
 	for (uint32_t i = query->count; i-- > 0;)
 	{
-		Connection *connection = query->connections[i];
+		Member *member = query->members[i];
 
-		if (connection->waits_for_level)
+		if (member->waits_for_level)
 			continue; /* will be asked about anyway */
-		connection->waits_for_level = true;
-		connection->next_waiting = waiting;
+		member->waits_for_level = true;
+		member->next_waiting = waiting;
 		if (waiting == NULL)
-			waiting_end = &connection->next_waiting;
-		waiting = connection_retain(connection);
+			waiting_end = &member->next_waiting;
+		waiting = member_retain(member);
 		alone++;
 	}
 }
@@ -271,57 +270,57 @@ query_free(AccessQuery *query)
 	if (query == NULL)
 		return;
 	for (uint32_t i = 0; i < query->count; i++)
-		connection_release(query->connections[i]);
+		member_release(query->members[i]);
 	buffer_free(&query->documents);
 	buffer_free(&query->claims);
 	free(query);
 }
 
 static void
-apply(Connection *connection, AccessLevel level)
+apply(Member *member, AccessLevel level)
 {
-	AccessLevel before = connection->level;
+	AccessLevel before = member->level;
 
-	if (!connection_is_open(connection))
+	if (!member_is_open(member))
 		return;
-	connection->level = level;
-	if (level == ACCESS_NONE && connection->identity->is_stranger)
-		connection_close(connection, CLOSE_UNAUTHORIZED, "log in to read this document");
+	member->level = level;
+	if (level == ACCESS_NONE && member->identity->is_stranger)
+		member_close(member, CLOSE_UNAUTHORIZED, "log in to read this document");
 	else if (level == ACCESS_NONE)
-		connection_close(connection, CLOSE_FORBIDDEN, "no right to read this document");
-	else if (connection->state == CONNECTION_UNPROVEN)
-		connection_admit(connection);
+		member_close(member, CLOSE_FORBIDDEN, "no right to read this document");
+	else if (member->state == MEMBER_UNPROVEN)
+		member_admit(member);
 	else if (before >= ACCESS_WRITE && level < ACCESS_WRITE)
 	{
-		connection->was_denied = true;
-		connection_want(connection, WANT_DENIAL);
+		member->was_denied = true;
+		member_want(member, WANT_DENIAL);
 	}
 	else if (before < ACCESS_WRITE && level >= ACCESS_WRITE)
 	{
-		connection->was_denied = false;
-		catch_up_anew(connection); /* asks for what it was not allowed to send */
+		member->was_denied = false;
+		catch_up_anew(member); /* asks for what it was not allowed to send */
 	}
 }
 
 /* It has expired, or its key is one that is trusted no more. */
 static void
-drop_if_outdated(Connection *connection)
+drop_if_outdated(Member *member)
 {
-	if (!connection_is_open(connection) || connection->identity == NULL)
+	if (!member_is_open(member) || member->identity == NULL)
 		return;
-	if (!identity_is_current(connection->identity))
-		connection_close(connection, CLOSE_UNAUTHORIZED, "token is not valid any more");
+	if (!identity_is_current(member->identity))
+		member_close(member, CLOSE_UNAUTHORIZED, "token is not valid any more");
 }
 
 static void
-enqueue(Connection *connection)
+enqueue(Member *member)
 {
-	if (connection->waits_for_level || !connection_is_open(connection))
+	if (member->waits_for_level || !member_is_open(member))
 		return;
-	connection->waits_for_level = true;
-	connection->next_waiting = NULL;
-	*waiting_end = connection_retain(connection);
-	waiting_end = &connection->next_waiting;
+	member->waits_for_level = true;
+	member->next_waiting = NULL;
+	*waiting_end = member_retain(member);
+	waiting_end = &member->next_waiting;
 }
 
 static void

@@ -1,9 +1,9 @@
 /*
- * Access: what a connection may do with its document, as the database says of its claims.
+ * Access: what a member may do with its document, as the database says of its claims.
  *
- *     access_ask(connection);        upgraded: UNPROVEN, until it is admitted or closed
+ *     access_ask(member);        upgraded: UNPROVEN, until it is admitted or closed
  *     access_ask_all();              rights have changed, or may have: everybody is asked about again
- *     access_doubt(connection);      the database has refused what we thought it may do
+ *     access_doubt(member);      the database has refused what we thought it may do
  *
  *     none                4403, of a stranger 4401: he may log in
  *     read, comment       a member that gets everything and whose presence is shown; its updates are
@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 
-typedef struct Connection Connection;
+typedef struct Member Member;
 
 typedef enum AccessLevel /* ydoc.level */
 {
@@ -32,20 +32,20 @@ typedef enum AccessLevel /* ydoc.level */
 void access_start(void);
 void access_stop(void);
 
-void access_ask(Connection *connection);
+void access_ask(Member *member);
 void access_ask_all(void);
 
 /* It may only read until the database was asked again.  False: that has happened too often. */
-bool access_doubt(Connection *connection);
+bool access_doubt(Member *member);
 
-/* The database has refused, with this SQLSTATE, what was asked in the connection's name: it has lost its
+/* The database has refused, with this SQLSTATE, what was asked in the member's name: it has lost its
  * right, and is closed to come back and be told.  False: that is not what the database says. */
-bool access_is_denied(Connection *connection, const char *sqlstate);
+bool access_is_denied(Member *member, const char *sqlstate);
 
 /* Tokens may be valid no more: whose is not is closed (4401). */
 void access_keys_changed(void);
 
-/* Questions leave here: one at a time, of some hundred connections each. */
+/* Questions leave here: one at a time, of some hundred members each. */
 void access_end_round(void);
 
 #endif

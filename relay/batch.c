@@ -32,9 +32,9 @@
 typedef struct BatchItem
 {
 	Room *room; /* held */
-	Connection *connection; /* held */
+	Member *member; /* held */
 	size_t size; /* of the update */
-	int64_t known_epoch; /* at which the connection knew the document when it sent this */
+	int64_t known_epoch; /* at which the member knew the document when it sent this */
 	double received_at;
 	size_t cost; /* in memory */
 } BatchItem;
@@ -105,9 +105,9 @@ batch_start(void)
 }
 
 int
-batch_add(Connection *connection, Bytes update)
+batch_add(Member *member, Bytes update)
 {
-	Room *room = connection->room;
+	Room *room = member->room;
 	uint32_t writer = room_writer(room);
 
 	if (room_is_committed(room))
@@ -121,7 +121,7 @@ batch_add(Connection *connection, Bytes update)
 	}
 	Batch *batch = open_batch(writer);
 	BatchItem item = {
-		room, connection, update.size, room_epoch(room), metrics_clock(), item_cost(room, update)};
+		room, member, update.size, room_epoch(room), metrics_clock(), item_cost(room, update)};
 
 	if (batch == NULL || !batch_append(batch, &item, update))
 		return CLOSE_OVERLOAD;
@@ -132,7 +132,7 @@ batch_add(Connection *connection, Bytes update)
 	 * away nothing would drain, so then the bound alone counts. */
 	if (pending_bytes > config.max_pending_bytes / 2 && database_writer_is_up(writer))
 	{
-		connection_pause(connection, PAUSE_DATABASE);
+		connection_pause(member->connection, PAUSE_DATABASE);
 		somebody_is_paused = true;
 	}
 	return 0;
@@ -297,7 +297,7 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	buffer_write(&batch->updates, update);
 	if (identity_is_checked())
 	{
-		Bytes claims = identity_claims(item->connection->identity);
+		Bytes claims = identity_claims(item->member->identity);
 
 		buffer_write_u32(&batch->actors, (uint32_t) claims.size);
 		buffer_write(&batch->actors, claims);
@@ -321,7 +321,7 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	batch->items[batch->count++] = *item;
 	count_pending((int64_t) item->cost);
 	room_retain(item->room);
-	connection_retain(item->connection);
+	member_retain(item->member);
 	room_count_uncommitted(item->room, 1);
 	return true;
 }
@@ -367,7 +367,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 			refuse(&batch->items[i], "XX000", "the database lost count of the batch");
 	else if (is_stopping)
 		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
-			connection_close(batch->items[i].connection, CLOSE_GOING_AWAY, "relay is restarting");
+			member_close(batch->items[i].member, CLOSE_GOING_AWAY, "relay is restarting");
 	else if (may_work_silently(batch, answer))
 	{
 		put_first(&writers[batch->writer], batch, batch);
@@ -448,7 +448,7 @@ split(Batch *batch)
 		{
 			if (single != NULL)
 				batch_free(single);
-			connection_close(item->connection, CLOSE_OVERLOAD, "out of memory");
+			member_close(item->member, CLOSE_OVERLOAD, "out of memory");
 		}
 		else
 		{
@@ -491,14 +491,14 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 	metrics_add(METRIC_UPDATES_REFUSED, 1);
 	if (room_close_if_gone(item->room, sqlstate, message))
 		return;
-	if (identity_is_checked() && strcmp(sqlstate, "42501") == 0 && access_doubt(item->connection))
+	if (identity_is_checked() && strcmp(sqlstate, "42501") == 0 && access_doubt(item->member))
 		return; /* it reads on, and has been told */
 	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",
 			  room_name(item->room), "bytes", (json_int_t) item->size, "sqlstate", sqlstate,
 			  "reason", message);
 	/* 54000: it, or the document with it, is larger than the database allows */
-	connection_close(item->connection,
-					 strcmp(sqlstate, "54000") == 0 ? CLOSE_TOO_BIG : CLOSE_REFUSED, reason);
+	member_close(item->member, strcmp(sqlstate, "54000") == 0 ? CLOSE_TOO_BIG : CLOSE_REFUSED,
+				 reason);
 }
 
 static void
@@ -510,7 +510,7 @@ batch_free(Batch *batch)
 
 		count_pending(-(int64_t) item->cost);
 		room_count_uncommitted(item->room, -1);
-		connection_release(item->connection);
+		member_release(item->member);
 		room_release(item->room);
 	}
 	free(batch->items);

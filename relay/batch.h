@@ -1,8 +1,8 @@
 /*
  * Batches: updates on their way into the database, each batch one transaction.
  *
- *     code = batch_add(connection, update);      copied; committed some time after the round
- *     ...                                        room_committed() or connection_close() follows
+ *     code = batch_add(member, update);      copied; committed some time after the round
+ *     ...                                        room_committed() or member_close() follows
  *
  * Each writer has one batch in flight at most; while it is, the next ones fill.  So an idle relay
  * stores at once and a busy one groups by itself: no timer, no knob.  Documents are hashed over
@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "connection.h"
+#include "member.h"
 #include "frame.h"
 
 void batch_start(void);
 
 /* Returns 0, or the code to close with when too much waits already, or for too long. */
-int batch_add(Connection *connection, Bytes update);
+int batch_add(Member *member, Bytes update);
 
 /* Sends a batch to each writer that has none in flight. */
 void batch_end_round(void);

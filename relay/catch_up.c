@@ -34,8 +34,8 @@ typedef struct ChangesQuery
 {
 	DatabaseQuery query; /* first */
 	Room *room; /* held */
-	Connection *connection; /* held; NULL if it is for all members */
-	Connection *asker; /* held: in whose name it is asked */
+	Member *member; /* held; NULL if it is for all members */
+	Member *asker; /* held: in whose name it is asked */
 	Identity *identity; /* held: his when it was */
 	int64_t announced; /* the room's when it was asked */
 	bool is_doubt; /* somebody has said that the document of the epoch known then is gone */
@@ -53,8 +53,7 @@ static ev_timer check_timer;
 static HeadsQuery *check; /* being filled */
 static bool is_checking, is_check_due;
 
-static ChangesQuery *
-query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done);
+static ChangesQuery *query_new(Room *room, Member *member, int64_t since, DatabaseDone done);
 static void query_free(ChangesQuery *query);
 static void member_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void fetch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -165,7 +164,7 @@ room_check_all(void)
 static void
 check_room(Room *room)
 {
-	const Connection *asker = room_reader(room);
+	const Member *asker = room_reader(room);
 
 	room->seq_at_check = room->knows_seq && asker != NULL ? room->seq : ROOM_UNCHECKED;
 	if (asker == NULL)
@@ -180,18 +179,18 @@ check_room(Room *room)
 }
 
 static ChangesQuery *
-query_new(Room *room, Connection *connection, int64_t since, DatabaseDone done)
+query_new(Room *room, Member *member, int64_t since, DatabaseDone done)
 {
-	Connection *asker = connection != NULL ? connection : room_reader(room);
+	Member *asker = member != NULL ? member : room_reader(room);
 	ChangesQuery *query = asker != NULL ? calloc(1, sizeof *query) : NULL;
 
 	if (query == NULL)
 		return NULL;
 	query->room = room_retain(room);
-	query->asker = connection_retain(asker);
+	query->asker = member_retain(asker);
 	query->identity = identity_retain(asker->identity);
-	if (connection != NULL)
-		query->connection = connection_retain(connection);
+	if (member != NULL)
+		query->member = member_retain(member);
 	query->announced = room->announced;
 	database_write_number(query->since, since);
 	database_write_number(query->known_epoch, room->epoch);
@@ -211,27 +210,27 @@ static void
 query_free(ChangesQuery *query)
 {
 	room_release(query->room);
-	if (query->connection != NULL)
-		connection_release(query->connection);
-	connection_release(query->asker);
+	if (query->member != NULL)
+		member_release(query->member);
+	member_release(query->asker);
 	identity_release(query->identity);
 	free(query);
 }
 
 /* From here on new frames wait for it in the log; all before is in the answer. */
 void
-catch_up_member(Connection *connection)
+catch_up_member(Member *member)
 {
-	Room *room = connection->room;
-	ChangesQuery *query = query_new(room, connection, connection->seq, member_done);
+	Room *room = member->room;
+	ChangesQuery *query = query_new(room, member, member->seq, member_done);
 
 	if (query == NULL)
 	{
-		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+		member_close(member, CLOSE_OVERLOAD, "out of memory");
 		return;
 	}
-	connection->state = CONNECTION_CATCHING_UP;
-	connection->position = room->log.end;
+	member->state = MEMBER_CATCHING_UP;
+	member->position = room->log.end;
 	database_submit(room->hash, &query->query);
 }
 
@@ -239,37 +238,37 @@ static void
 member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 {
 	ChangesQuery *query = (ChangesQuery *) database_query;
-	Connection *connection = query->connection;
+	Member *member = query->member;
 	Room *room = query->room;
 
 	if (answer->row_count != 1)
 	{
-		if (!access_is_denied(connection, answer->sqlstate) &&
+		if (!access_is_denied(member, answer->sqlstate) &&
 			!room_close_if_gone(room, answer->sqlstate, answer->message))
-			connection_close(connection, CLOSE_INTERNAL, "the document cannot be read");
+			member_close(member, CLOSE_INTERNAL, "the document cannot be read");
 	}
-	else if (connection->state == CONNECTION_CATCHING_UP)
+	else if (member->state == MEMBER_CATCHING_UP)
 	{
-		bool is_in_log = connection->position >= room->log.begin;
+		bool is_in_log = member->position >= room->log.begin;
 
 		metrics_add(METRIC_CAUGHT_UP, 1);
-		connection->state = is_in_log ? CONNECTION_LIVE : CONNECTION_BEHIND;
-		connection->seq = database_number(answer, 0, COLUMN_EPOCH) == room->epoch
-							  ? database_number(answer, 0, COLUMN_SEQ)
-							  : 0;
+		member->state = is_in_log ? MEMBER_LIVE : MEMBER_BEHIND;
+		member->seq = database_number(answer, 0, COLUMN_EPOCH) == room->epoch
+						  ? database_number(answer, 0, COLUMN_SEQ)
+						  : 0;
 		if (!database_is_null(answer, 0, COLUMN_STATE_VECTOR))
-			sync_begin(connection, database_bytes(answer, 0, COLUMN_STATE_VECTOR), false);
+			sync_begin(member, database_bytes(answer, 0, COLUMN_STATE_VECTOR), false);
 		else if (!database_is_null(answer, 0, COLUMN_UPDATE))
 		{
 			Buffer frame = {0};
 
 			ywebsocket_write_update(&frame, database_bytes(answer, 0, COLUMN_UPDATE));
 			if (frame.failed)
-				connection_close(connection, CLOSE_OVERLOAD, "out of memory");
-			connection_write(connection, buffer_view(&frame));
+				member_close(member, CLOSE_OVERLOAD, "out of memory");
+			member_write(member, buffer_view(&frame));
 			buffer_free(&frame);
 		}
-		connection_want(connection, WANT_LOG | WANT_PRESENCE);
+		member_want(member, WANT_LOG | WANT_PRESENCE);
 	}
 	query_free(query);
 }
@@ -354,9 +353,9 @@ load_by_all(Room *room, int64_t seq, Bytes state_vector)
 			  (json_int_t) seq);
 	for (uint32_t i = 0; i < room->member_count; i++)
 	{
-		Connection *member = room->members[i];
+		Member *member = room->members[i];
 
-		if (member->state != CONNECTION_LIVE)
+		if (member->state != MEMBER_LIVE)
 			continue;
 		if (member->position == room->log.end)
 			sync_begin(member, state_vector, false);
@@ -428,11 +427,11 @@ begin_anew(Room *room, int64_t epoch, int64_t seq)
 
 /* Whatever it was at before, the answers to that are not for it any more. */
 void
-catch_up_anew(Connection *member)
+catch_up_anew(Member *member)
 {
 	static const uint8_t empty_state_vector[] = {0};
 
-	if (connection_is_open(member))
+	if (member_is_open(member))
 		sync_begin(member, (Bytes){empty_state_vector, sizeof empty_state_vector}, true);
 }
 

@@ -3,7 +3,7 @@
  *
  *     room_committed(room, epoch, seq, from, logged);   <- the batch's row: into the room's log
  *     room_announced("notes/7", epoch, seq);            <- NOTIFY: fetched unless it is known
- *     catch_up_member(connection);                      too slow: one merged update from its seq
+ *     catch_up_member(member);                      too slow: one merged update from its seq
  *
  * (epoch, seq) is what the room has published completely.  Own commits that follow on it
  * move it; whatever leaves a gap is fetched from there with ydoc.changes.  Publishing an update
@@ -18,10 +18,10 @@
 #include "room.h"
 
 /* A member that is BEHIND: what it lacks. */
-void catch_up_member(Connection *connection);
+void catch_up_member(Member *member);
 
 /* It cannot follow the log: it loads the whole document, and is asked for what it has. */
-void catch_up_anew(Connection *member);
+void catch_up_anew(Member *member);
 
 /* Fetches what was announced, if it is not about to arrive anyway. */
 void catch_up_room(Room *room);

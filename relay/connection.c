@@ -2,7 +2,8 @@
  * connection.c: the switchboard between libwebsockets and the rest.
  *
  * Here: callbacks, putting fragments together, liveness, flow control, closing.  Not here: what a
- * message means (ywebsocket.c), who gets what (room.c), plain HTTP (http.c).
+ * message means (ywebsocket.c), whose turn it is (member.c), who gets what (room.c), plain HTTP
+ * (http.c).
  *
  * Frames are written with LWS_WRITE_RAW outside the WRITEABLE callback.  The library's rule says
  * otherwise; it is safe in 4.1 on HTTP/1 without extensions, on this thread, as long as nobody
@@ -21,6 +22,7 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "member.h"
 #include "metrics.h"
 #include "presence.h"
 #include "room.h"
@@ -36,15 +38,15 @@
 
 static int callback(struct lws *, enum lws_callback_reasons, void *, void *, size_t);
 static int open_connection(struct lws *wsi, HttpSlot *slot);
-static void prove(Connection *connection);
-static void expired(struct ev_loop *, ev_periodic *, int);
+static void open_member(Connection *connection, const char *document);
 static void receive(Connection *connection, Bytes part);
 static bool assemble(Connection *connection, Bytes part);
 static void handle(Connection *connection, Bytes message);
 static void forget_message(Connection *connection);
 static int write_close(Connection *connection);
 static void closed(HttpSlot *slot);
-static void list(Connection *connection);
+static void begin_closing(Connection *connection);
+static const char *some_document(const Connection *connection);
 static void sweep(struct ev_loop *, ev_timer *, int);
 static void look_after(Connection *connection, double now);
 static void kill_socket(Connection *connection);
@@ -54,8 +56,6 @@ static uint32_t table_size, table_capacity;
 static uint32_t sweep_at;
 static int64_t count_at_goodbye = -1;
 static int64_t reassembly_bytes;
-static Connection *listed,
-	**listed_end = &listed; /* served in the order in which they were listed */
 static ev_timer sweep_timer;
 
 const struct lws_protocols *
@@ -83,11 +83,6 @@ connection_start(void)
 void
 connection_stop(void)
 {
-	for (Connection *connection; (connection = listed) != NULL;)
-	{
-		listed = connection->next_listed;
-		connection_release(connection);
-	}
 	free(table);
 	table = NULL;
 	table_size = table_capacity = 0;
@@ -106,30 +101,8 @@ connection_release(Connection *connection)
 	if (--connection->references > 0)
 		return;
 	buffer_free(&connection->message);
-	throttle_free(&connection->throttle);
-	identity_release(connection->identity);
-	free(connection->document);
+	free(connection->close_reason);
 	free(connection);
-}
-
-const char *
-connection_document(const Connection *connection)
-{
-	return connection->room != NULL ? room_name(connection->room) : connection->document;
-}
-
-void
-connection_admit(Connection *connection)
-{
-	if (!room_join(connection->document, connection))
-	{
-		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
-		return;
-	}
-	connection->state = CONNECTION_LIVE;
-	free(connection->document);
-	connection->document = NULL;
-	connection_resume(connection, PAUSE_UNPROVEN);
 }
 
 bool
@@ -161,16 +134,7 @@ connection_write(Connection *connection, Bytes frames)
 }
 
 void
-connection_want(Connection *connection, unsigned wants)
-{
-	if (!connection_is_open(connection))
-		return;
-	connection->wants |= wants;
-	list(connection);
-}
-
-void
-connection_yield(Connection *connection)
+connection_ask_writable(Connection *connection)
 {
 	if (connection_is_open(connection))
 		lws_callback_on_writable(connection->wsi);
@@ -183,13 +147,12 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 		return;
 	/* reading again, or the peer's answer to the close would never be seen */
 	connection_resume(connection, connection->pauses);
-	connection->state = CONNECTION_CLOSING;
-	connection->closing_since = loop_now();
+	begin_closing(connection);
 	connection->close_code = code;
+	connection->close_reason = strndup(reason, CLOSE_REASON_MAX);
 	metrics_add(METRIC_CONNECTIONS_CLOSED_BY_US, 1);
-	snprintf(connection->close_reason, sizeof connection->close_reason, "%s", reason);
 	log_event(code == CLOSE_GOING_AWAY ? LEVEL_DEBUG : LEVEL_INFO, "connection_closed_by_us",
-			  "{s:s, s:i, s:s}", "document", connection_document(connection), "code", (int) code,
+			  "{s:s?, s:i, s:s}", "document", some_document(connection), "code", (int) code,
 			  "reason", reason);
 	lws_callback_on_writable(connection->wsi);
 }
@@ -213,6 +176,8 @@ connection_pause(Connection *connection, ConnectionPause reason)
 		return;
 	if (connection->pauses == 0)
 		lws_rx_flow_control(connection->wsi, 0);
+	if (reason == PAUSE_UNPROVEN)
+		connection->proving_since = loop_now();
 	connection->pauses |= reason;
 }
 
@@ -256,8 +221,9 @@ connection_send_away(double share)
 		/* reading again, or the peer's answer to the close would never be seen */
 		if (table[i]->pauses != 0)
 			lws_rx_flow_control(table[i]->wsi, 1);
-		if (table[i]->room != NULL)
-			presence_release(table[i]);
+		for (Member *member = table[i]->members; member != NULL; member = member->next)
+			if (member->room != NULL)
+				presence_release(member);
 		connection_close(table[i], CLOSE_GOING_AWAY, "relay is restarting");
 	}
 }
@@ -273,28 +239,6 @@ connection_each(void (*visit)(Connection *connection))
 {
 	for (uint32_t i = 0; i < table_size; i++)
 		visit(table[i]);
-}
-
-void
-connection_end_round(void)
-{
-	/* serving one may list it again, choked now: it then waits for its callback */
-	for (Connection *connection; (connection = listed) != NULL;)
-	{
-		listed = connection->next_listed;
-		if (listed == NULL)
-			listed_end = &listed;
-		connection->is_listed = false;
-		connection->next_listed = NULL;
-		if (connection_is_open(connection) && connection->state != CONNECTION_UNPROVEN)
-		{
-			if (connection_is_choked(connection))
-				lws_callback_on_writable(connection->wsi);
-			else
-				room_serve(connection);
-		}
-		connection_release(connection);
-	}
 }
 
 static int
@@ -322,14 +266,11 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 				return -1;
 			if (connection->state == CONNECTION_CLOSING)
 				return write_close(connection);
-			list(connection);
+			member_serve_all(connection);
 			return 0;
 		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 			if (connection != NULL && connection_is_open(connection))
-			{
-				connection->state = CONNECTION_CLOSING;
-				connection->closing_since = loop_now();
-			}
+				begin_closing(connection);
 			return 0;
 		case LWS_CALLBACK_CLOSED: closed(slot); return 0;
 		case LWS_CALLBACK_WSI_DESTROY: listener_socket_gone(wsi); return 0;
@@ -355,8 +296,7 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	}
 	Connection *connection = calloc(1, sizeof *connection);
 
-	if (connection == NULL || loop_is_draining() || !http_document_name(wsi, name) ||
-		(connection->document = strdup(name)) == NULL)
+	if (connection == NULL || loop_is_draining() || !http_document_name(wsi, name))
 	{
 		free(connection);
 		return -1;
@@ -365,14 +305,12 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	connection->references = 1;
 	connection->received_at = connection->sent_at = loop_now();
 	connection->index = table_size;
-	ev_periodic_init(&connection->expiry, expired, 0.0, 0.0, NULL);
-	connection->expiry.data = connection;
 	table[table_size++] = connection;
 	slot->connection = connection;
 	metrics_add(METRIC_CONNECTIONS_OPENED, 1);
 	metrics_set(METRIC_CONNECTIONS, table_size);
 	log_event(LEVEL_DEBUG, "connection_opened", "{s:s}", "document", name);
-	prove(connection);
+	open_member(connection, name);
 	return 0;
 }
 
@@ -381,44 +319,24 @@ open_connection(struct lws *wsi, HttpSlot *slot)
  * never sees the status, so its provider would try for ever.
  */
 static void
-prove(Connection *connection)
+open_member(Connection *connection, const char *document)
 {
 	TokenVerdict refusal;
+	Identity *identity = identity_of_request(connection->wsi, &refusal);
+	Member *member = identity != NULL ? member_new(connection, document, identity) : NULL;
 
-	connection->identity = identity_of_request(connection->wsi, &refusal);
-	if (connection->identity == NULL)
+	if (member != NULL)
+		member_prove(member);
+	else if (identity != NULL || refusal == TOKEN_OUT_OF_MEMORY)
+		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+	else
 	{
 		char reason[CLOSE_REASON_MAX];
 
 		metrics_add(METRIC_TOKENS_REFUSED, 1);
 		snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
-		connection_close(connection,
-						 refusal == TOKEN_OUT_OF_MEMORY ? CLOSE_OVERLOAD : CLOSE_UNAUTHORIZED,
-						 reason);
-		return;
+		connection_close(connection, CLOSE_UNAUTHORIZED, reason);
 	}
-	if (!identity_is_checked())
-	{
-		connection->level = ACCESS_ADMIN;
-		connection_admit(connection);
-		return;
-	}
-	if (connection->identity->token.expires_at < INT64_MAX)
-	{
-		/* by the clock on the wall, which may be set */
-		ev_periodic_set(&connection->expiry, (double) connection->identity->token.expires_at, 0.0,
-						NULL);
-		ev_periodic_start(loop_ev(), &connection->expiry);
-	}
-	connection_pause(connection, PAUSE_UNPROVEN);
-	access_ask(connection);
-}
-
-static void
-expired(struct ev_loop *loop, ev_periodic *watcher, int events)
-{
-	(void) loop, (void) events;
-	connection_close(watcher->data, CLOSE_UNAUTHORIZED, "token expired");
 }
 
 static void
@@ -427,7 +345,7 @@ receive(Connection *connection, Bytes part)
 	connection->received_at = loop_now();
 	if (!connection_is_open(connection))
 		return;
-	if (connection->state == CONNECTION_UNPROVEN)
+	if ((connection->pauses & PAUSE_UNPROVEN) != 0)
 	{
 		/* the library keeps back what it has read already, as long as we do not read on */
 		connection_close(connection, CLOSE_OVERLOAD, "too early");
@@ -480,7 +398,7 @@ handle(Connection *connection, Bytes message)
 {
 	metrics_add(METRIC_MESSAGES_RECEIVED, 1);
 	metrics_add(METRIC_BYTES_RECEIVED, (int64_t) message.size);
-	int code = ywebsocket_handle(connection, message);
+	int code = ywebsocket_handle(connection->members, message);
 
 	throttle_message(connection, message.size);
 	if (code == CLOSE_MALFORMED)
@@ -503,8 +421,10 @@ write_close(Connection *connection)
 {
 	if (connection->close_code == 0) /* the peer's close, or a second callback */
 		return 0;
+	size_t size = connection->close_reason != NULL ? strlen(connection->close_reason) : 0;
+
 	lws_close_reason(connection->wsi, (enum lws_close_status) connection->close_code,
-					 (unsigned char *) connection->close_reason, strlen(connection->close_reason));
+					 (unsigned char *) connection->close_reason, size);
 	connection->close_code = 0;
 	return -1;
 }
@@ -519,25 +439,28 @@ closed(HttpSlot *slot)
 	slot->connection = NULL;
 	connection->state = CONNECTION_GONE;
 	connection->wsi = NULL;
-	ev_periodic_stop(loop_ev(), &connection->expiry);
 	forget_message(connection);
-	if (connection->room != NULL)
-		room_leave(connection);
+	member_forget_all(connection);
 	table[connection->index] = table[--table_size];
 	table[connection->index]->index = connection->index;
 	metrics_set(METRIC_CONNECTIONS, table_size);
 	connection_release(connection);
 }
 
+/* Nobody writes to it any more. */
 static void
-list(Connection *connection)
+begin_closing(Connection *connection)
 {
-	if (connection->is_listed)
-		return;
-	connection->is_listed = true;
-	connection->next_listed = NULL;
-	*listed_end = connection_retain(connection);
-	listed_end = &connection->next_listed;
+	connection->state = CONNECTION_CLOSING;
+	connection->closing_since = loop_now();
+	member_leave_all(connection);
+}
+
+/* For the log; NULL if it has none. */
+static const char *
+some_document(const Connection *connection)
+{
+	return connection->members != NULL ? member_document(connection->members) : NULL;
 }
 
 /* A share of all connections each second, so that 10,000 of them are no jolt. */
@@ -563,9 +486,9 @@ look_after(Connection *connection, double now)
 			kill_socket(connection);
 		return;
 	}
-	if (connection->state == CONNECTION_UNPROVEN)
+	if ((connection->pauses & PAUSE_UNPROVEN) != 0)
 	{
-		if (now - connection->sent_at > UNPROVEN_SECONDS)
+		if (now - connection->proving_since > UNPROVEN_SECONDS)
 			connection_close(connection, CLOSE_OVERLOAD, "rights cannot be told now");
 		return;
 	}
@@ -574,8 +497,7 @@ look_after(Connection *connection, double now)
 
 	if (silent > SILENT_SECONDS && can_answer)
 	{
-		log_event(LEVEL_INFO, "connection_silent", "{s:s}", "document",
-				  connection_document(connection));
+		log_event(LEVEL_INFO, "connection_silent", "{s:s?}", "document", some_document(connection));
 		kill_socket(connection);
 		return;
 	}
@@ -585,18 +507,15 @@ look_after(Connection *connection, double now)
 		connection_ping(connection);
 	/* browsers cannot see pings: y-websocket reconnects after 30 s without a message */
 	if (now - connection->sent_at >= QUIET_SECONDS)
-		connection_want(connection, WANT_ALIVE);
+		member_keep_alive(connection);
 }
 
 /* Without a close frame: it could not be sent or would not be read. */
 static void
 kill_socket(Connection *connection)
 {
-	if (connection->state < CONNECTION_CLOSING)
-	{
-		connection->state = CONNECTION_CLOSING;
-		connection->closing_since = loop_now();
-	}
+	if (connection_is_open(connection))
+		begin_closing(connection);
 	lws_set_timeout(connection->wsi, (enum pending_timeout) 1, LWS_TO_KILL_ASYNC);
 	/* the library looks at its timers after an event of its own: make one */
 	lws_cancel_service(lws_get_context(connection->wsi));

@@ -28,6 +28,7 @@
 #include "identity.h"
 #include "listener.h"
 #include "log.h"
+#include "member.h"
 #include "presence.h"
 #include "presence_report.h"
 #include "room.h"
@@ -245,7 +246,7 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	batch_end_round(); /* open batches to idle writers */
 	presence_end_round(); /* what moved, as one message per room, into the room's log */
 	room_end_round(); /* one write per member; empty rooms go */
-	connection_end_round(); /* answers, closes */
+	member_end_round(); /* answers, closes */
 	sync_end_round(); /* who is next to load */
 	database_end_round(); /* queries leave */
 	if (!was_ready && database_is_ready())

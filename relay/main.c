@@ -21,6 +21,7 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "member.h"
 #include "metrics.h"
 #include "notify_queue.h"
 #include "presence.h"
@@ -108,6 +109,7 @@ serve(const int *sockets, int count)
 	loop_stop(); /* cuts what is still connected */
 	throttle_stop();
 	presence_stop();
+	member_stop();
 	connection_stop();
 	room_stop();
 	bus_stop();

@@ -21,7 +21,7 @@
 #include "ywebsocket.h"
 
 #define FIRST_SLOTS 8
-#define MAX_IDS 32 /* a connection may speak for; tabs of one browser share theirs */
+#define MAX_IDS 32 /* a member may speak for; tabs of one browser share theirs */
 #define INTRODUCTIONS_PER_SECOND 0.5 /* MAX_IDS at once, then so many */
 #define MAX_TAKEN 1000 /* entries of a message: nobody has so many clients */
 #define MAX_CLOCK (UINT64_C(1) << 52) /* numbers beyond 2^53 stop JavaScript's readers */
@@ -49,7 +49,7 @@ typedef enum Verdict
 
 typedef struct Challenge
 {
-	Connection *connection; /* held */
+	Member *member; /* held */
 	double at;
 	struct Challenge *next;
 } Challenge;
@@ -59,19 +59,19 @@ static Challenge *challenges;
 static int64_t held_bytes, present_count;
 static ev_timer sweep_timer, tick_timer;
 
-static PresenceNews read_news(Frame *frame, Connection *connection);
+static PresenceNews read_news(Frame *frame, Member *member);
 static bool take(Room *room, const PresenceNews *news);
 static Verdict judge(const PresenceEntry *entry, const PresenceNews *news);
 static Verdict judge_claim(const PresenceEntry *entry, const PresenceNews *news);
 static bool is_first_words(const PresenceNews *news);
 static bool is_free(const PresenceEntry *entry);
-static bool may_introduce(const Presence *presence, Connection *connection);
+static bool may_introduce(const Presence *presence, Member *member);
 static bool is_judgeable(Bytes state, char **user_name);
 static char *user_name_of(const json_t *state);
 static bool is_same_name(const char *a, const char *b);
 static PresenceEntry *insert(Presence *presence, uint64_t client);
 static void insert_slot(PresenceEntry **slots, uint32_t capacity, PresenceEntry *entry);
-static void set_owner(PresenceEntry *entry, Connection *owner);
+static void set_owner(PresenceEntry *entry, Member *owner);
 static void count_held(int64_t bytes, int present);
 static void write_entry(Buffer *out, const PresenceEntry *entry);
 static double tick_of(const Room *room);
@@ -99,35 +99,35 @@ presence_stop(void)
 	{
 		Challenge *next = challenges->next;
 
-		connection_release(challenges->connection);
+		member_release(challenges->member);
 		free(challenges);
 		challenges = next;
 	}
 }
 
 bool
-presence_is_echo(Connection *connection, Bytes entries)
+presence_is_echo(Member *member, Bytes entries)
 {
-	const Presence *presence = room_presence(connection->room);
+	const Presence *presence = room_presence(member->room);
 	Frame frame = frame_begin(entries);
 	uint64_t count = frame_read_varuint(&frame);
 
 	for (uint64_t i = 0; i < count && !frame.failed; i++)
 	{
-		PresenceNews news = read_news(&frame, connection);
+		PresenceNews news = read_news(&frame, member);
 
 		if (!frame.failed && judge(presence_find(presence, news.client), &news) != VERDICT_IGNORE)
 			return false;
 	}
 	if (frame.failed) /* whoever takes it says so */
 		return false;
-	connection->has_spoken = true;
+	member->has_spoken = true;
 	metrics_add(METRIC_PRESENCE_IGNORED, (int64_t) count);
 	return true;
 }
 
 int
-presence_take(Connection *connection, Bytes entries)
+presence_take(Member *member, Bytes entries)
 {
 	Frame frame = frame_begin(entries);
 	uint64_t count = frame_read_varuint(&frame);
@@ -135,35 +135,35 @@ presence_take(Connection *connection, Bytes entries)
 
 	for (uint64_t i = 0; i < count && !frame.failed && taken < MAX_TAKEN; i++)
 	{
-		PresenceNews news = read_news(&frame, connection);
+		PresenceNews news = read_news(&frame, member);
 
 		if (!frame.failed)
-			taken += take(connection->room, &news);
+			taken += take(member->room, &news);
 	}
-	connection->has_spoken = true;
+	member->has_spoken = true;
 	return frame.failed ? CLOSE_MALFORMED : 0;
 }
 
 void
-presence_leave(Connection *connection)
+presence_leave(Member *member)
 {
-	Presence *presence = room_presence(connection->room);
+	Presence *presence = room_presence(member->room);
 
-	for (uint32_t i = 0; i < presence->capacity && connection->presence_count > 0; i++)
-		if (presence->slots[i] != NULL && presence->slots[i]->owner == connection)
+	for (uint32_t i = 0; i < presence->capacity && member->presence_count > 0; i++)
+		if (presence->slots[i] != NULL && presence->slots[i]->owner == member)
 			presence_remove(presence, presence->slots[i]);
 }
 
 void
-presence_release(Connection *connection)
+presence_release(Member *member)
 {
-	Presence *presence = room_presence(connection->room);
+	Presence *presence = room_presence(member->room);
 
-	for (uint32_t i = 0; i < presence->capacity && connection->presence_count > 0; i++)
+	for (uint32_t i = 0; i < presence->capacity && member->presence_count > 0; i++)
 	{
 		PresenceEntry *entry = presence->slots[i];
 
-		if (entry == NULL || entry->owner != connection)
+		if (entry == NULL || entry->owner != member)
 			continue;
 		set_owner(entry, NULL);
 		entry->is_released = true;
@@ -261,9 +261,9 @@ presence_end_round(void)
 }
 
 static PresenceNews
-read_news(Frame *frame, Connection *connection)
+read_news(Frame *frame, Member *member)
 {
-	PresenceNews news = {.owner = connection};
+	PresenceNews news = {.owner = member};
 
 	news.client = frame_read_varuint(frame);
 	news.clock = frame_read_varuint(frame);
@@ -320,7 +320,7 @@ take(Room *room, const PresenceNews *news)
 	return false;
 }
 
-/* What a connection says of a client. */
+/* What a member says of a client. */
 static Verdict
 judge(const PresenceEntry *entry, const PresenceNews *news)
 {
@@ -342,8 +342,8 @@ judge(const PresenceEntry *entry, const PresenceNews *news)
 }
 
 /*
- * A connection says that a client is here that it has not spoken for yet.  A clock that we know
- * already is most likely an echo of what we told, unless the connection just came.
+ * A member says that a client is here that it has not spoken for yet.  A clock that we know
+ * already is most likely an echo of what we told, unless the member just came.
  */
 static Verdict
 judge_claim(const PresenceEntry *entry, const PresenceNews *news)
@@ -374,25 +374,24 @@ is_free(const PresenceEntry *entry)
 
 /* A bucket of introductions; ids lately gone are kept for a while, so they count, too. */
 static bool
-may_introduce(const Presence *presence, Connection *connection)
+may_introduce(const Presence *presence, Member *member)
 {
 	double now = loop_now();
 
-	if (connection->introduced_at == 0.0)
-		connection->introductions = MAX_IDS;
+	if (member->introduced_at == 0.0)
+		member->introductions = MAX_IDS;
 	else
-		connection->introductions +=
-			(float) ((now - connection->introduced_at) * INTRODUCTIONS_PER_SECOND);
-	if (connection->introductions > MAX_IDS)
-		connection->introductions = MAX_IDS;
-	connection->introduced_at = now;
-	if (connection->introductions < 1.0f || connection->presence_count >= MAX_IDS ||
+		member->introductions += (float) ((now - member->introduced_at) * INTRODUCTIONS_PER_SECOND);
+	if (member->introductions > MAX_IDS)
+		member->introductions = MAX_IDS;
+	member->introduced_at = now;
+	if (member->introductions < 1.0f || member->presence_count >= MAX_IDS ||
 		presence->count >= MAX_ENTRIES)
 	{
 		metrics_add(METRIC_PRESENCE_REFUSED, 1);
 		return false;
 	}
-	connection->introductions -= 1.0f;
+	member->introductions -= 1.0f;
 	return true;
 }
 
@@ -568,7 +567,7 @@ insert_slot(PresenceEntry **slots, uint32_t capacity, PresenceEntry *entry)
 }
 
 static void
-set_owner(PresenceEntry *entry, Connection *owner)
+set_owner(PresenceEntry *entry, Member *owner)
 {
 	if (entry->owner != NULL)
 		entry->owner->presence_count--;
@@ -630,20 +629,20 @@ publish_changes(Presence *presence)
 void
 presence_contest(PresenceEntry *entry)
 {
-	Connection *owner = entry->owner;
+	Member *owner = entry->owner;
 	Challenge *challenge = owner->is_challenged ? NULL : calloc(1, sizeof *challenge);
 
 	if (challenge == NULL)
 		return;
-	*challenge = (Challenge){connection_retain(owner), loop_now(), challenges};
+	*challenge = (Challenge){member_retain(owner), loop_now(), challenges};
 	challenges = challenge;
 	owner->is_challenged = true;
-	connection_ping(owner);
+	connection_ping(owner->connection);
 }
 
 /* To the client itself "gone" means "you have been forgotten": it answers with the next clock. */
 void
-presence_remind(Connection *owner, uint64_t client, uint64_t clock)
+presence_remind(Member *owner, uint64_t client, uint64_t clock)
 {
 	PresenceEntry gone = {.client = client, .clock = clock};
 	Buffer entries = {0}, frame = {0};
@@ -651,9 +650,8 @@ presence_remind(Connection *owner, uint64_t client, uint64_t clock)
 	buffer_write_varuint(&entries, 1);
 	write_entry(&entries, &gone);
 	ywebsocket_write_awareness(&frame, buffer_view(&entries));
-	if (!entries.failed && !frame.failed && owner->state == CONNECTION_LIVE &&
-		!connection_is_choked(owner))
-		connection_write(owner, buffer_view(&frame));
+	if (!entries.failed && !frame.failed && owner->state == MEMBER_LIVE && !member_is_choked(owner))
+		member_write(owner, buffer_view(&frame));
 	buffer_free(&entries);
 	buffer_free(&frame);
 }
@@ -718,22 +716,22 @@ judge_challenges(void)
 	while (*place != NULL)
 	{
 		Challenge *challenge = *place;
-		Connection *connection = challenge->connection;
+		Member *member = challenge->member;
 
 		if (loop_now() - challenge->at < ANSWER_SECONDS)
 		{
 			place = &challenge->next;
 			continue;
 		}
-		if (connection_is_open(connection) && connection->received_at < challenge->at &&
-			connection->pauses == 0)
+		if (member_is_open(member) && member->connection->received_at < challenge->at &&
+			member->connection->pauses == 0)
 		{
-			presence_leave(connection);
-			bus_ask_presence(room_name(connection->room)); /* it may be at another relay by now */
+			presence_leave(member);
+			bus_ask_presence(room_name(member->room)); /* it may be at another relay by now */
 		}
-		connection->is_challenged = false;
+		member->is_challenged = false;
 		*place = challenge->next;
-		connection_release(connection);
+		member_release(member);
 		free(challenge);
 	}
 }

@@ -18,7 +18,7 @@ struct PresenceEntry
 	uint8_t *state; /* JSON; NULL: gone */
 	size_t size;
 	char *user_name; /* in the state; NULL: none */
-	Connection *owner; /* borrowed, it calls presence_leave(); NULL: another relay's, or nobody's */
+	Member *owner; /* borrowed, it calls presence_leave(); NULL: another relay's, or nobody's */
 	uint64_t relay; /* of another relay; 0: ours */
 	double updated_at;
 	double contested_at; /* somebody else claimed the client */
@@ -32,7 +32,7 @@ typedef struct PresenceNews /* an entry of a message */
 {
 	uint64_t client, clock;
 	Bytes state; /* size 0: gone */
-	Connection *owner;
+	Member *owner;
 	uint64_t relay;
 	bool is_released;
 } PresenceNews;
@@ -60,6 +60,6 @@ void presence_forget_unreported(Presence *presence);
 void presence_contest(PresenceEntry *entry);
 
 /* The owner is asked to say again that its client is here, with a newer clock. */
-void presence_remind(Connection *owner, uint64_t client, uint64_t clock);
+void presence_remind(Member *owner, uint64_t client, uint64_t clock);
 
 #endif

@@ -3,7 +3,7 @@
  *
  *     entries := count, { client, clock, 0 (gone) | 1, state (here) | 2 (released) }
  *
- * Each relay is answerable for the clients that its connections introduced: nobody else's word
+ * Each relay is answerable for the clients that its members introduced: nobody else's word
  * counts for them until it has gone silent or has released them.
  */
 #ifndef RELAY_PRESENCE_SHARE_H

@@ -33,16 +33,16 @@ static Buffer scratch; /* frames under construction; empty between functions */
 static uint32_t hash_name(const char *name, size_t size);
 static Room *room_open(const char *name, size_t name_size);
 static bool grow_table(void);
-static int take(Connection *connection, Bytes update);
+static int take(Member *member, Bytes update);
 static void leave_table(Room *room);
 static void room_free(Room *room);
-static void close_member(Connection *member, bool is_moved, const char *new_name);
+static void close_member(Member *member, bool is_moved, const char *new_name);
 static bool read_new_name(const Room *room, const char *message, char *name, size_t size);
 static void flush(Room *room);
-static uint64_t needed_position(const Connection *member);
-static void flush_member(Connection *member);
+static uint64_t needed_position(const Member *member);
+static void flush_member(Member *member);
 static void leave_behind(Room *room);
-static void serve_document(Connection *connection);
+static void serve_document(Member *member);
 
 void
 room_start(void)
@@ -70,7 +70,7 @@ room_stop(void)
 }
 
 bool
-room_join(const char *name, Connection *connection)
+room_join(const char *name, Member *member)
 {
 	size_t name_size = strlen(name);
 	Room *room = room_find(name, name_size);
@@ -82,7 +82,7 @@ room_join(const char *name, Connection *connection)
 	if (room->member_count == room->member_capacity)
 	{
 		uint32_t capacity = room->member_capacity == 0 ? 4 : room->member_capacity * 2;
-		Connection **members = realloc(room->members, capacity * sizeof *members);
+		Member **members = realloc(room->members, capacity * sizeof *members);
 
 		if (members == NULL)
 		{
@@ -92,24 +92,24 @@ room_join(const char *name, Connection *connection)
 		room->members = members;
 		room->member_capacity = capacity;
 	}
-	connection->room = room;
-	connection->member_index = room->member_count;
-	connection->position = room->log.end;
-	room->members[room->member_count++] = connection;
+	member->room = room;
+	member->member_index = room->member_count;
+	member->position = room->log.end;
+	room->members[room->member_count++] = member;
 	return true;
 }
 
 void
-room_leave(Connection *connection)
+room_leave(Member *member)
 {
-	Room *room = connection->room;
+	Room *room = member->room;
 
-	presence_leave(connection);
-	sync_leave(connection);
-	sync_drop_vector(connection);
-	connection->room = NULL;
-	room->members[connection->member_index] = room->members[--room->member_count];
-	room->members[connection->member_index]->member_index = connection->member_index;
+	presence_leave(member);
+	sync_leave(member);
+	sync_drop_vector(member);
+	member->room = NULL;
+	room->members[member->member_index] = room->members[--room->member_count];
+	room->members[member->member_index]->member_index = member->member_index;
 	room_list(room);
 }
 
@@ -197,43 +197,43 @@ room_close_if_gone(Room *room, const char *sqlstate, const char *message)
 }
 
 int
-room_take_sync(Connection *connection, Bytes state_vector)
+room_take_sync(Member *member, Bytes state_vector)
 {
 	/* one question at a time; of those that wait only the newest counts */
-	if (!sync_keep_vector(connection, state_vector))
+	if (!sync_keep_vector(member, state_vector))
 		return CLOSE_OVERLOAD;
-	connection_want(connection, WANT_SYNC);
+	member_want(member, WANT_SYNC);
 	return 0;
 }
 
 int
-room_take_update(Connection *connection, Bytes update)
+room_take_update(Member *member, Bytes update)
 {
-	if (connection->level >= ACCESS_WRITE)
-		return take(connection, update);
+	if (member->level >= ACCESS_WRITE)
+		return take(member, update);
 	metrics_add(METRIC_UPDATES_DENIED, 1);
-	if (!connection->was_denied)
-		connection_want(connection, WANT_DENIAL);
-	connection->was_denied = true;
+	if (!member->was_denied)
+		member_want(member, WANT_DENIAL);
+	member->was_denied = true;
 	return 0;
 }
 
 /* Who may only read can have been asked while he might write, and means nothing by his answer. */
 int
-room_take_answer(Connection *connection, Bytes update)
+room_take_answer(Member *member, Bytes update)
 {
-	return connection->level >= ACCESS_WRITE ? take(connection, update) : 0;
+	return member->level >= ACCESS_WRITE ? take(member, update) : 0;
 }
 
 static int
-take(Connection *connection, Bytes update)
+take(Member *member, Bytes update)
 {
 	static const uint8_t nothing[] = {0, 0};
 
 	/* of a client that has nothing we lack: no need to ask anybody */
 	if (update.size == sizeof nothing && memcmp(update.data, nothing, sizeof nothing) == 0)
 		return 0;
-	return batch_add(connection, update);
+	return batch_add(member, update);
 }
 
 void
@@ -282,67 +282,67 @@ room_publish(Room *room, Bytes frames)
 }
 
 void
-room_serve(Connection *connection)
+room_serve(Member *member)
 {
-	serve_document(connection);
-	if (connection->state == CONNECTION_LIVE && !connection_is_choked(connection))
+	serve_document(member);
+	if (member->state == MEMBER_LIVE && !member_is_choked(member))
 	{
-		if ((connection->wants & WANT_PRESENCE) != 0)
-			presence_write_all(connection->room, &scratch);
-		connection->wants &= ~(unsigned) WANT_PRESENCE;
+		if ((member->wants & WANT_PRESENCE) != 0)
+			presence_write_all(member->room, &scratch);
+		member->wants &= ~(unsigned) WANT_PRESENCE;
 	}
-	if ((connection->wants & WANT_DENIAL) != 0 && !connection_is_choked(connection))
+	if ((member->wants & WANT_DENIAL) != 0 && !member_is_choked(member))
 	{
-		connection->wants &= ~(unsigned) WANT_DENIAL;
+		member->wants &= ~(unsigned) WANT_DENIAL;
 		ywebsocket_write_denial(&scratch, "no right to write this document");
 	}
-	if ((connection->wants & WANT_ALIVE) != 0 && !connection_is_choked(connection))
+	if ((member->wants & WANT_ALIVE) != 0 && !member_is_choked(member))
 	{
 		static const uint8_t no_entries[] = {0};
 
-		connection->wants &= ~(unsigned) WANT_ALIVE;
+		member->wants &= ~(unsigned) WANT_ALIVE;
 		if (scratch.size == 0) /* harmless to every client, and it is a message */
 			ywebsocket_write_awareness(&scratch, (Bytes){no_entries, sizeof no_entries});
 	}
 	if (scratch.failed)
-		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
-	connection_write(connection, buffer_view(&scratch));
+		member_close(member, CLOSE_OVERLOAD, "out of memory");
+	member_write(member, buffer_view(&scratch));
 	if (scratch.capacity > SCRATCH_KEPT)
 		buffer_free(&scratch);
 	buffer_reset(&scratch);
-	if (connection->wants != 0 && connection_is_choked(connection))
-		connection_yield(connection);
+	if (member->wants != 0 && member_is_choked(member))
+		member_yield(member);
 }
 
 /* What it lacks of the document, as its state says; what is to be written may go to scratch. */
 static void
-serve_document(Connection *connection)
+serve_document(Member *member)
 {
-	bool can_load = connection->state == CONNECTION_LIVE || connection->state == CONNECTION_BEHIND;
+	bool can_load = member->state == MEMBER_LIVE || member->state == MEMBER_BEHIND;
 
-	if (can_load && (connection->wants & WANT_SYNC) != 0)
+	if (can_load && (member->wants & WANT_SYNC) != 0)
 	{
-		connection->wants &= ~(unsigned) WANT_SYNC;
-		sync_begin(connection, buffer_view(&connection->state_vector), true);
-		sync_drop_vector(connection);
+		member->wants &= ~(unsigned) WANT_SYNC;
+		sync_begin(member, buffer_view(&member->state_vector), true);
+		sync_drop_vector(member);
 	}
-	switch (connection->state)
+	switch (member->state)
 	{
-		case CONNECTION_LIVE:
-			connection->wants &= ~(unsigned) WANT_LOG;
-			flush_member(connection);
+		case MEMBER_LIVE:
+			member->wants &= ~(unsigned) WANT_LOG;
+			flush_member(member);
 			break;
-		case CONNECTION_LOADING: sync_serve(connection, &scratch); break;
-		case CONNECTION_BEHIND: catch_up_member(connection); break;
+		case MEMBER_LOADING: sync_serve(member, &scratch); break;
+		case MEMBER_BEHIND: catch_up_member(member); break;
 		default: break;
 	}
 }
 
-Connection *
+Member *
 room_reader(const Room *room)
 {
 	for (uint32_t i = 0; i < room->member_count; i++)
-		if (connection_is_open(room->members[i]))
+		if (member_is_open(room->members[i]))
 			return room->members[i];
 	return NULL;
 }
@@ -478,9 +478,9 @@ flush(Room *room)
 		return;
 	for (uint32_t i = 0; i < room->member_count; i++)
 	{
-		Connection *member = room->members[i];
+		Member *member = room->members[i];
 
-		if (member->state == CONNECTION_LIVE)
+		if (member->state == MEMBER_LIVE)
 			flush_member(member);
 		uint64_t position = needed_position(member);
 
@@ -497,14 +497,14 @@ flush(Room *room)
  * that is gone yet: he is let back in, and finds what is there.
  */
 static void
-close_member(Connection *member, bool is_moved, const char *new_name)
+close_member(Member *member, bool is_moved, const char *new_name)
 {
 	if (member->room->epoch != 0 && !member->was_given_some)
-		connection_close(member, CLOSE_RESTART, "come back");
+		member_close(member, CLOSE_RESTART, "come back");
 	else if (is_moved)
-		connection_close(member, CLOSE_MOVED, new_name);
+		member_close(member, CLOSE_MOVED, new_name);
 	else
-		connection_close(member, CLOSE_DELETED, "document deleted");
+		member_close(member, CLOSE_DELETED, "document deleted");
 }
 
 /* The message is: document "NAME" has moved to "NEW NAME".  False: it is not, or the new name does not
@@ -527,33 +527,32 @@ read_new_name(const Room *room, const char *message, char *name, size_t size)
 
 /* What it is going to be given of the log begins here. */
 static uint64_t
-needed_position(const Connection *member)
+needed_position(const Member *member)
 {
 	switch (member->state)
 	{
-		case CONNECTION_LIVE:
-		case CONNECTION_CATCHING_UP: return member->position;
-		case CONNECTION_LOADING: return sync_position(member);
+		case MEMBER_LIVE:
+		case MEMBER_CATCHING_UP: return member->position;
+		case MEMBER_LOADING: return sync_position(member);
 		default: return UINT64_MAX;
 	}
 }
 
 static void
-flush_member(Connection *member)
+flush_member(Member *member)
 {
 	const RoomLog *log = &member->room->log;
 
-	while (member->position < log->end && connection_is_open(member) &&
-		   !connection_is_choked(member))
+	while (member->position < log->end && member_is_open(member) && !member_is_choked(member))
 	{
 		Bytes frames = room_log_read(log, member->position);
 
-		connection_write(member, frames);
+		member_write(member, frames);
 		member->was_given_some = true;
 		member->position += frames.size;
 	}
 	if (member->position < log->end)
-		connection_want(member, WANT_LOG);
+		member_want(member, WANT_LOG);
 }
 
 /* The log is full: who lacks its older half will fetch, so that the half can go. */
@@ -563,21 +562,21 @@ leave_behind(Room *room)
 	uint64_t keep = room->log.end - (uint64_t) config.max_room_log_bytes / 2;
 
 	for (uint32_t i = 0; i < room->member_count; i++)
-		if (room->members[i]->state == CONNECTION_LIVE && room->members[i]->position < keep)
+		if (room->members[i]->state == MEMBER_LIVE && room->members[i]->position < keep)
 			room_leave_behind(room->members[i]);
 	room_log_trim(&room->log, keep);
 }
 
 void
-room_leave_behind(Connection *member)
+room_leave_behind(Member *member)
 {
 	member->seq = room_log_seq_at(&member->room->log, member->position);
 	if (member->seq == ROOM_LOG_NO_SEQ)
 		catch_up_anew(member);
 	else
 	{
-		member->state = CONNECTION_BEHIND;
-		connection_want(member, WANT_LOG);
+		member->state = MEMBER_BEHIND;
+		member_want(member, WANT_LOG);
 	}
 	metrics_add(METRIC_FELL_BEHIND, 1);
 	log_event(LEVEL_DEBUG, "fell_behind", "{s:s, s:I}", "document", member->room->name, "seq",

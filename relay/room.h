@@ -1,9 +1,9 @@
 /*
- * A room: the connections of this relay to one document, and what they have been given.
+ * A room: the members of this relay's connections that one document has, and what they have been given.
  *
- *     room_join("notes/7", connection);             upgraded
- *     room_take_sync(connection, state_vector);     -> WANT_SYNC -> sync.h
- *     room_take_update(connection, update);         -> batch -> ydoc.apply_batch
+ *     room_join("notes/7", member);             upgraded
+ *     room_take_sync(member, state_vector);     -> WANT_SYNC -> sync.h
+ *     room_take_update(member, update);         -> batch -> ydoc.apply_batch
  *     room_publish(room, frames);                   <- commits (catch_up.h), presence
  *
  * Why a member that joins misses nothing: its position is the log's end from the upgrade on, and
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "connection.h"
+#include "member.h"
 #include "frame.h"
 #include "presence.h"
 #include "room_log.h"
@@ -26,9 +26,9 @@ enum
 	ROOM_NAME_MAX = 1024 /* bytes */
 };
 
-/* Makes the connection a member; false when out of memory. */
-bool room_join(const char *name, Connection *connection);
-void room_leave(Connection *connection);
+/* Makes it a member; false when out of memory. */
+bool room_join(const char *name, Member *member);
+void room_leave(Member *member);
 
 const char *room_name(const Room *room);
 uint32_t room_hash(const Room *room);
@@ -43,9 +43,9 @@ Room *room_retain(Room *room);
 void room_release(Room *room);
 
 /* Each returns 0, or the code to close with. */
-int room_take_sync(Connection *connection, Bytes state_vector);
-int room_take_update(Connection *connection, Bytes update);
-int room_take_answer(Connection *connection, Bytes update); /* to our sync step 1 */
+int room_take_sync(Member *member, Bytes state_vector);
+int room_take_update(Member *member, Bytes update);
+int room_take_answer(Member *member, Bytes update); /* to our sync step 1 */
 
 void room_count_uncommitted(Room *room, int change);
 
@@ -70,11 +70,11 @@ int64_t room_epoch(const Room *room);
 /* Appends whole frames to the log of the room. */
 void room_publish(Room *room, Bytes frames);
 
-/* Gives the connection what it wants; its socket is free. */
-void room_serve(Connection *connection);
+/* Gives the member what it wants; its socket is free. */
+void room_serve(Member *member);
 
 /* A member in whose name the database may be asked about the document; NULL if there is none. */
-Connection *room_reader(const Room *room);
+Member *room_reader(const Room *room);
 
 /* Visits every open room. */
 void room_each(void (*visit)(Room *room));

@@ -23,7 +23,7 @@ struct Room
 	uint32_t writer; /* of these */
 	bool batch_came_back; /* in this round */
 	struct SyncQuestion *questions; /* of members that load (sync.c) */
-	Connection **members;
+	Member **members;
 	uint32_t member_count, member_capacity;
 	RoomLog log;
 
@@ -42,7 +42,7 @@ struct Room
 };
 
 /* It gets no more of the log: what it lacks from its seq on, when its socket is free. */
-void room_leave_behind(Connection *member);
+void room_leave_behind(Member *member);
 
 /* Is visited at the round's end. */
 void room_list(Room *room);

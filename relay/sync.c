@@ -1,7 +1,7 @@
 /*
  * sync.c: questions to ydoc.sync_slices, who shares them, and their order.
  *
- * Here: asking, the slices of an answer, when a connection has them all.  Not here: cutting (the
+ * Here: asking, the slices of an answer, when a member has them all.  Not here: cutting (the
  * database does), what is committed meanwhile (room.c: it waits in the log).
  */
 #include "sync.h"
@@ -47,7 +47,7 @@ struct SyncQuestion
 	bool is_forgotten; /* nobody joins any more */
 	SyncQuestion *next; /* of its room */
 	SyncQuestion *next_waiting;
-	Connection *asker; /* held while it is asked: a follower, in whose name it is */
+	Member *asker; /* held while it is asked: a follower, in whose name it is */
 	Identity *identity; /* held likewise: his */
 	Buffer state_vector;
 	uint8_t slice_bytes[4], max_bytes[4], known_epoch[8]; /* parameters */
@@ -74,118 +74,118 @@ static int64_t held_bytes; /* of slices */
 static int64_t vector_bytes; /* of state vectors */
 static int64_t round_bytes;
 
-static void write_slice(Connection *connection, uint32_t number, bool is_end, Buffer *out);
-static void follow(Connection *connection, Bytes state_vector);
+static void write_slice(Member *member, uint32_t number, bool is_end, Buffer *out);
+static void follow(Member *member, Bytes state_vector);
 static SyncQuestion *find_question(const Room *room, Bytes state_vector);
 static SyncQuestion *new_question(Room *room, Bytes state_vector);
 static void wait_for_turn(SyncQuestion *question);
-static Connection *find_asker(const SyncQuestion *question);
+static Member *find_asker(const SyncQuestion *question);
 static void release(SyncQuestion *question);
 static void ask(SyncQuestion *question);
 static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool take_slices(SyncQuestion *question, const DatabaseAnswer *answer);
 static void refuse_followers(SyncQuestion *question, const DatabaseAnswer *answer);
-static void finish(Connection *connection);
+static void finish(Member *member);
 static void count_held(int64_t bytes);
 
 bool
-sync_keep_vector(Connection *connection, Bytes state_vector)
+sync_keep_vector(Member *member, Bytes state_vector)
 {
-	sync_drop_vector(connection);
+	sync_drop_vector(member);
 	if (vector_bytes + (int64_t) state_vector.size > config.max_load_memory)
 		return false;
-	buffer_write(&connection->state_vector, state_vector);
-	vector_bytes += (int64_t) connection->state_vector.capacity;
-	return !connection->state_vector.failed;
+	buffer_write(&member->state_vector, state_vector);
+	vector_bytes += (int64_t) member->state_vector.capacity;
+	return !member->state_vector.failed;
 }
 
 void
-sync_drop_vector(Connection *connection)
+sync_drop_vector(Member *member)
 {
-	vector_bytes -= (int64_t) connection->state_vector.capacity;
-	buffer_free(&connection->state_vector);
+	vector_bytes -= (int64_t) member->state_vector.capacity;
+	buffer_free(&member->state_vector);
 }
 
 void
-sync_begin(Connection *connection, Bytes state_vector, bool is_step2)
+sync_begin(Member *member, Bytes state_vector, bool is_step2)
 {
-	sync_leave(connection);
-	connection->state = CONNECTION_LOADING;
-	connection->gets_step2 = is_step2;
+	sync_leave(member);
+	member->state = MEMBER_LOADING;
+	member->gets_step2 = is_step2;
 	/* what somebody has who may not write is not asked for */
-	connection->needs_step1 = is_step2 && connection->level >= ACCESS_WRITE;
+	member->needs_step1 = is_step2 && member->level >= ACCESS_WRITE;
 	metrics_add(METRIC_SYNCS, 1);
-	follow(connection, state_vector);
+	follow(member, state_vector);
 }
 
 void
-sync_serve(Connection *connection, Buffer *out)
+sync_serve(Member *member, Buffer *out)
 {
-	SyncQuestion *question = connection->question;
+	SyncQuestion *question = member->question;
 
 	if (question->state != QUESTION_ANSWERED)
 		return;
 	if (round_bytes > ROUND_BYTES)
 	{
-		connection_yield(connection);
+		member_yield(member);
 		return;
 	}
-	uint32_t number = connection->slice++;
-	bool is_last = connection->slice == question->slice_count;
+	uint32_t number = member->slice++;
+	bool is_last = member->slice == question->slice_count;
 	bool is_end = is_last && question->reached.size == 0;
 
-	write_slice(connection, number, is_end, out);
+	write_slice(member, number, is_end, out);
 	if (!is_last)
-		connection_yield(connection);
+		member_yield(member);
 	else if (is_end)
-		finish(connection);
+		finish(member);
 	else
 	{
 		question->references++; /* its bytes name the next one */
-		sync_leave(connection);
-		follow(connection, buffer_view(&question->reached));
+		sync_leave(member);
+		follow(member, buffer_view(&question->reached));
 		release(question);
 	}
 }
 
 static void
-write_slice(Connection *connection, uint32_t number, bool is_end, Buffer *out)
+write_slice(Member *member, uint32_t number, bool is_end, Buffer *out)
 {
-	const SyncQuestion *question = connection->question;
+	const SyncQuestion *question = member->question;
 	size_t start = number > 0 ? question->ends[number - 1] : 0;
 	Bytes slice = {question->frames.data + start, question->ends[number] - start};
 
 	/* who did not ask gets the last one, too, as an update */
-	if (is_end && !connection->gets_step2)
+	if (is_end && !member->gets_step2)
 		ywebsocket_write_update(out, (Bytes){slice.data + slice.size - question->last_update_bytes,
 											 question->last_update_bytes});
-	else if (connection->needs_step1) /* both in one write */
+	else if (member->needs_step1) /* both in one write */
 	{
 		buffer_write(out, buffer_view(&question->step1));
 		buffer_write(out, slice);
 	}
 	else
-		connection_write(connection, slice);
-	connection->needs_step1 = false;
-	connection->was_given_some = true;
+		member_write(member, slice);
+	member->needs_step1 = false;
+	member->was_given_some = true;
 	round_bytes += (int64_t) slice.size;
 }
 
 void
-sync_leave(Connection *connection)
+sync_leave(Member *member)
 {
-	SyncQuestion *question = connection->question;
+	SyncQuestion *question = member->question;
 
-	connection->question = NULL;
-	connection->slice = 0;
+	member->question = NULL;
+	member->slice = 0;
 	if (question != NULL)
 		release(question);
 }
 
 uint64_t
-sync_position(const Connection *connection)
+sync_position(const Member *member)
 {
-	const SyncQuestion *question = connection->question;
+	const SyncQuestion *question = member->question;
 
 	return question != NULL && question->state != QUESTION_WAITING ? question->position
 																   : UINT64_MAX;
@@ -236,26 +236,26 @@ sync_stop(void)
 		}
 }
 
-/* Makes the connection wait for the answer to that question. */
+/* Makes the member wait for the answer to that question. */
 static void
-follow(Connection *connection, Bytes state_vector)
+follow(Member *member, Bytes state_vector)
 {
-	SyncQuestion *question = find_question(connection->room, state_vector);
+	SyncQuestion *question = find_question(member->room, state_vector);
 
 	if (question == NULL)
-		question = new_question(connection->room, state_vector);
+		question = new_question(member->room, state_vector);
 	else
 		metrics_add(METRIC_SYNCS_SHARED, 1);
 	if (question == NULL)
 	{
-		connection_close(connection, CLOSE_OVERLOAD, "out of memory");
+		member_close(member, CLOSE_OVERLOAD, "out of memory");
 		return;
 	}
 	question->references++;
-	connection->question = question;
-	connection->slice = 0;
+	member->question = question;
+	member->slice = 0;
 	if (question->state == QUESTION_ANSWERED)
-		connection_yield(connection);
+		member_yield(member);
 }
 
 /* The same question, if what was committed since it was asked is still in the log. */
@@ -310,13 +310,13 @@ wait_for_turn(SyncQuestion *question)
 }
 
 /* All followers may read, so the question of any of them is everybody's.  NULL if none is left. */
-static Connection *
+static Member *
 find_asker(const SyncQuestion *question)
 {
 	const Room *room = question->room;
 
 	for (uint32_t i = 0; i < room->member_count; i++)
-		if (room->members[i]->question == question && connection_is_open(room->members[i]))
+		if (room->members[i]->question == question && member_is_open(room->members[i]))
 			return room->members[i];
 	return NULL;
 }
@@ -349,7 +349,7 @@ ask(SyncQuestion *question)
 	/* much is held for slow lines: a slice at a time then, which is the least one can hold */
 	int64_t window = held_bytes < config.max_load_memory ? config.load_window : config.slice_bytes;
 
-	connection_retain(question->asker);
+	member_retain(question->asker);
 	question->identity = identity_retain(question->asker->identity);
 	database_write_int4(question->slice_bytes, (int32_t) config.slice_bytes);
 	database_write_int4(question->max_bytes, (int32_t) window);
@@ -378,7 +378,7 @@ answered(DatabaseQuery *query, const DatabaseAnswer *answer)
 	bool is_denied = access_is_denied(question->asker, answer->sqlstate);
 
 	readers[room->hash % (uint32_t) config.readers].asked--;
-	connection_release(question->asker);
+	member_release(question->asker);
 	identity_release(question->identity);
 	if (is_denied) /* to him alone: in another's name then, if there is another */
 	{
@@ -397,7 +397,7 @@ answered(DatabaseQuery *query, const DatabaseAnswer *answer)
 		catch_up_learn(room, question->epoch, question->seq);
 		for (uint32_t i = 0; i < room->member_count; i++)
 			if (room->members[i]->question == question)
-				connection_want(room->members[i], WANT_LOG);
+				member_want(room->members[i], WANT_LOG);
 	}
 	release(question);
 }
@@ -449,25 +449,24 @@ refuse_followers(SyncQuestion *question, const DatabaseAnswer *answer)
 				  no_memory ? "out of memory" : answer->message);
 	for (uint32_t i = 0; i < room->member_count; i++)
 		if (room->members[i]->question == question)
-			connection_close(room->members[i], code,
-							 is_wrong      ? "malformed state vector"
-							 : is_stopping ? "relay is restarting"
-							 : no_memory   ? "out of memory"
-										   : "the document cannot be read");
+			member_close(room->members[i], code,
+						 is_wrong      ? "malformed state vector"
+						 : is_stopping ? "relay is restarting"
+						 : no_memory   ? "out of memory"
+									   : "the document cannot be read");
 }
 
 /* All is sent: what was committed since the answer is in the log, or fetched. */
 static void
-finish(Connection *connection)
+finish(Member *member)
 {
-	SyncQuestion *question = connection->question;
+	SyncQuestion *question = member->question;
 
-	connection->position = question->position;
-	connection->seq = question->epoch == connection->room->epoch ? question->seq : 0;
-	connection->state =
-		question->position >= connection->room->log.begin ? CONNECTION_LIVE : CONNECTION_BEHIND;
-	sync_leave(connection);
-	connection_want(connection, WANT_LOG | WANT_PRESENCE);
+	member->position = question->position;
+	member->seq = question->epoch == member->room->epoch ? question->seq : 0;
+	member->state = question->position >= member->room->log.begin ? MEMBER_LIVE : MEMBER_BEHIND;
+	sync_leave(member);
+	member_want(member, WANT_LOG | WANT_PRESENCE);
 }
 
 static void

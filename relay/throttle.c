@@ -6,8 +6,8 @@
 #include "throttle.h"
 
 #include "config.h"
-#include "connection.h"
 #include "loop.h"
+#include "member.h"
 #include "metrics.h"
 #include "presence.h"
 #include "ywebsocket.h"
@@ -23,7 +23,8 @@ static bool bucket_has(Bucket *bucket, double amount, int64_t rate);
 static void list(Connection *connection);
 static void tick(struct ev_loop *, ev_timer *, int);
 static bool look_again(Connection *connection);
-static void take_held_presence(Connection *connection);
+static bool look_at_presence(Member *member);
+static void take_held_presence(Member *member);
 
 void
 throttle_start(void)
@@ -56,29 +57,21 @@ throttle_message(Connection *connection, size_t bytes)
 }
 
 bool
-throttle_holds_presence(Connection *connection, Bytes entries)
+throttle_holds_presence(Member *member, Bytes entries)
 {
-	Throttle *throttle = &connection->throttle;
+	Buffer *held = &member->held_presence;
 
-	if (throttle->held_presence.size == 0 &&
-		bucket_has(&throttle->presence, 1.0, config.max_presence_rate))
+	if (held->size == 0 && bucket_has(&member->presence, 1.0, config.max_presence_rate))
 	{
-		(void) bucket_take(&throttle->presence, 1.0, config.max_presence_rate);
+		(void) bucket_take(&member->presence, 1.0, config.max_presence_rate);
 		return false;
 	}
-	if (throttle->held_presence.size > 0)
+	if (held->size > 0)
 		metrics_add(METRIC_PRESENCE_COALESCED, 1);
-	buffer_reset(&throttle->held_presence);
-	buffer_write(&throttle->held_presence,
-				 entries); /* without memory it is dropped: presence may */
-	list(connection);
+	buffer_reset(held);
+	buffer_write(held, entries); /* without memory it is dropped: presence may */
+	list(member->connection);
 	return true;
-}
-
-void
-throttle_free(Throttle *throttle)
-{
-	buffer_free(&throttle->held_presence);
 }
 
 /* Lets time flow in; rate 0: there is no limit. */
@@ -155,27 +148,37 @@ look_again(Connection *connection)
 	Throttle *throttle = &connection->throttle;
 	bool may_read = bucket_has(&throttle->messages, 1.0, config.max_message_rate) &&
 					bucket_has(&throttle->bytes, 1.0, config.max_byte_rate);
+	bool holds_presence = false;
 
+	for (Member *member = connection->members; member != NULL; member = member->next)
+		holds_presence |= look_at_presence(member);
 	if (!connection_is_open(connection))
 		return false;
-	if (throttle->held_presence.size > 0 &&
-		bucket_has(&throttle->presence, 1.0, config.max_presence_rate))
-		take_held_presence(connection);
 	if (may_read)
 		connection_resume(connection, PAUSE_RATE);
-	return !may_read || throttle->held_presence.size > 0;
+	return !may_read || holds_presence;
+}
+
+/* Does it still hold some? */
+static bool
+look_at_presence(Member *member)
+{
+	if (member->held_presence.size > 0 && member_is_open(member) &&
+		bucket_has(&member->presence, 1.0, config.max_presence_rate))
+		take_held_presence(member);
+	return member->held_presence.size > 0 && member_is_open(member);
 }
 
 static void
-take_held_presence(Connection *connection)
+take_held_presence(Member *member)
 {
-	Buffer held = connection->throttle.held_presence;
+	Buffer held = member->held_presence;
 
-	connection->throttle.held_presence = (Buffer){0};
-	(void) bucket_take(&connection->throttle.presence, 1.0, config.max_presence_rate);
-	int code = presence_take(connection, buffer_view(&held));
+	member->held_presence = (Buffer){0};
+	(void) bucket_take(&member->presence, 1.0, config.max_presence_rate);
+	int code = presence_take(member, buffer_view(&held));
 
 	if (code != 0)
-		connection_close(connection, (uint16_t) code, ywebsocket_reason(code));
+		member_close(member, (uint16_t) code, ywebsocket_reason(code));
 	buffer_free(&held);
 }

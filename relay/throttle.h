@@ -2,14 +2,14 @@
  * Fast producers: how much of a connection is read.
  *
  *     throttle_message(connection, size);               after each message
- *     if (throttle_holds_presence(connection, entries)) held, the newest only
+ *     if (throttle_holds_presence(member, entries)) held, the newest only
  *
  *     level  burst |\      /|        messages and bytes have a bucket each, that fills at a rate
  *                  |  \  /  |\       up to a burst.  What was sent is taken, and may run into debt:
  *                0 |---\/---|-\--    then the socket is read no more until that is paid off, so
  *                               \    the peer's TCP holds it back and nothing is lost.
  *
- * Presence has one more, and is no reason to stop: what is too fast is coalesced.
+ * Each member has one more for presence, which is no reason to stop: what is too fast is coalesced.
  */
 #ifndef RELAY_THROTTLE_H
 #define RELAY_THROTTLE_H
@@ -19,6 +19,7 @@
 #include "frame.h"
 
 typedef struct Connection Connection;
+typedef struct Member Member;
 
 typedef struct Bucket /* {0} is a full one */
 {
@@ -28,8 +29,7 @@ typedef struct Bucket /* {0} is a full one */
 
 typedef struct Throttle /* of a connection; {0} at first */
 {
-	Bucket messages, bytes, presence;
-	Buffer held_presence; /* entries that came too fast */
+	Bucket messages, bytes;
 	Connection *next; /* of those that wait for their buckets */
 	bool is_listed;
 } Throttle;
@@ -37,9 +37,8 @@ typedef struct Throttle /* of a connection; {0} at first */
 void throttle_message(Connection *connection, size_t bytes);
 
 /* False if they may be taken now; true if they are kept for later, instead of what was kept so far. */
-bool throttle_holds_presence(Connection *connection, Bytes entries);
+bool throttle_holds_presence(Member *member, Bytes entries);
 
-void throttle_free(Throttle *throttle);
 void throttle_start(void);
 void throttle_stop(void);
 

@@ -27,12 +27,12 @@ enum
 	AUTH_DENIED = 0
 };
 
-static int handle_sync(Connection *connection, Frame *frame);
-static int handle_awareness(Connection *connection, Frame *frame);
+static int handle_sync(Member *member, Frame *frame);
+static int handle_awareness(Member *member, Frame *frame);
 static void write_sync(Buffer *out, int kind, Bytes bytes);
 
 int
-ywebsocket_handle(Connection *connection, Bytes message)
+ywebsocket_handle(Member *member, Bytes message)
 {
 	Frame frame = frame_begin(message);
 	uint64_t type = frame_read_varuint(&frame);
@@ -41,9 +41,9 @@ ywebsocket_handle(Connection *connection, Bytes message)
 		return CLOSE_MALFORMED;
 	switch (type)
 	{
-		case MESSAGE_SYNC: return handle_sync(connection, &frame);
-		case MESSAGE_AWARENESS: return handle_awareness(connection, &frame);
-		case MESSAGE_QUERY_AWARENESS: connection_want(connection, WANT_PRESENCE); return 0;
+		case MESSAGE_SYNC: return handle_sync(member, &frame);
+		case MESSAGE_AWARENESS: return handle_awareness(member, &frame);
+		case MESSAGE_QUERY_AWARENESS: member_want(member, WANT_PRESENCE); return 0;
 		default: metrics_add(METRIC_MESSAGES_UNKNOWN, 1); return 0; /* the protocol says: ignore */
 	}
 }
@@ -100,7 +100,7 @@ ywebsocket_write_denial(Buffer *out, const char *reason)
 }
 
 static int
-handle_sync(Connection *connection, Frame *frame)
+handle_sync(Member *member, Frame *frame)
 {
 	uint64_t kind = frame_read_varuint(frame);
 
@@ -117,14 +117,14 @@ handle_sync(Connection *connection, Frame *frame)
 		return CLOSE_MALFORMED;
 	switch (kind)
 	{
-		case SYNC_STEP1: return room_take_sync(connection, bytes);
-		case SYNC_STEP2: return room_take_answer(connection, bytes);
-		default: return room_take_update(connection, bytes);
+		case SYNC_STEP1: return room_take_sync(member, bytes);
+		case SYNC_STEP2: return room_take_answer(member, bytes);
+		default: return room_take_update(member, bytes);
 	}
 }
 
 static int
-handle_awareness(Connection *connection, Frame *frame)
+handle_awareness(Member *member, Frame *frame)
 {
 	Bytes entries = frame_read_bytes(frame);
 
@@ -132,12 +132,12 @@ handle_awareness(Connection *connection, Frame *frame)
 		return CLOSE_MALFORMED;
 	if (entries.size > (size_t) config.max_presence_message_bytes)
 	{
-		connection_close(connection, CLOSE_TOO_BIG, "awareness message too big");
+		member_close(member, CLOSE_TOO_BIG, "awareness message too big");
 		return 0;
 	}
-	if (presence_is_echo(connection, entries) || throttle_holds_presence(connection, entries))
+	if (presence_is_echo(member, entries) || throttle_holds_presence(member, entries))
 		return 0;
-	return presence_take(connection, entries);
+	return presence_take(member, entries);
 }
 
 static void

@@ -10,11 +10,11 @@
 #ifndef RELAY_YWEBSOCKET_H
 #define RELAY_YWEBSOCKET_H
 
-#include "connection.h"
+#include "member.h"
 #include "frame.h"
 
 /* One whole message.  Returns 0, or the code to close with. */
-int ywebsocket_handle(Connection *connection, Bytes message);
+int ywebsocket_handle(Member *member, Bytes message);
 
 /* What to tell the peer that is closed with this code. */
 const char *ywebsocket_reason(int code);
