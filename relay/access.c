@@ -109,7 +109,11 @@ access_is_denied(Member *member, const char *sqlstate)
 {
 	if (!identity_is_checked() || sqlstate == NULL || strcmp(sqlstate, "42501") != 0)
 		return false;
-	member_close(member, CLOSE_OVERLOAD, "rights have changed");
+	/* a connection comes back and is told; a document would not */
+	member_close(member,
+				 member->connection->protocol == PROTOCOL_HOCUSPOCUS ? CLOSE_FORBIDDEN
+																	 : CLOSE_OVERLOAD,
+				 "rights have changed");
 	return true;
 }
 
@@ -284,6 +288,9 @@ apply(Member *member, AccessLevel level)
 	if (!member_is_open(member))
 		return;
 	member->level = level;
+	if (member->owes_level)
+		member_want(member, WANT_LEVEL);
+	member->owes_level = false;
 	if (level == ACCESS_NONE && member->identity->is_stranger)
 		member_close(member, CLOSE_UNAUTHORIZED, "log in to read this document");
 	else if (level == ACCESS_NONE)
@@ -293,11 +300,12 @@ apply(Member *member, AccessLevel level)
 	else if (before >= ACCESS_WRITE && level < ACCESS_WRITE)
 	{
 		member->was_denied = true;
-		member_want(member, WANT_DENIAL);
+		member_want(member, WANT_LEVEL);
 	}
 	else if (before < ACCESS_WRITE && level >= ACCESS_WRITE)
 	{
 		member->was_denied = false;
+		member_want(member, WANT_LEVEL);
 		catch_up_anew(member); /* asks for what it was not allowed to send */
 	}
 }

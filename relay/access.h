@@ -7,7 +7,7 @@
  *
  *     none                4403, of a stranger 4401: he may log in
  *     read, comment       a member that gets everything and whose presence is shown; its updates are
- *                         refused, and it is told so once (ywebsocket_write_denial)
+ *                         refused, and it is told so
  *     write, admin        a member
  *
  * This is for manners and for reading: what is written, the database checks itself, with the claims

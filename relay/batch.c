@@ -33,6 +33,7 @@ typedef struct BatchItem
 {
 	Room *room; /* held */
 	Member *member; /* held */
+	bool is_told; /* the member, what becomes of it */
 	size_t size; /* of the update */
 	int64_t known_epoch; /* at which the member knew the document when it sent this */
 	double received_at;
@@ -105,7 +106,7 @@ batch_start(void)
 }
 
 int
-batch_add(Member *member, Bytes update)
+batch_add(Member *member, Bytes update, bool is_told)
 {
 	Room *room = member->room;
 	uint32_t writer = room_writer(room);
@@ -120,8 +121,13 @@ batch_add(Member *member, Bytes update)
 		return CLOSE_OVERLOAD;
 	}
 	Batch *batch = open_batch(writer);
-	BatchItem item = {
-		room, member, update.size, room_epoch(room), metrics_clock(), item_cost(room, update)};
+	BatchItem item = {room,
+					  member,
+					  is_told,
+					  update.size,
+					  room_epoch(room),
+					  metrics_clock(),
+					  item_cost(room, update)};
 
 	if (batch == NULL || !batch_append(batch, &item, update))
 		return CLOSE_OVERLOAD;
@@ -424,6 +430,8 @@ read_rows(Batch *batch, const DatabaseAnswer *answer)
 		room_committed(item->room, database_number(answer, row, COLUMN_EPOCH),
 					   database_number(answer, row, COLUMN_SEQ),
 					   database_number(answer, row, COLUMN_LOGGED_FROM), logged);
+		if (item->is_told)
+			member_tell_status(item->member, true);
 		metrics_observe(HISTOGRAM_DELIVERY, metrics_clock() - item->received_at);
 	}
 }
@@ -489,6 +497,8 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 		if ((unsigned char) reason[i] >= 0x80)
 			reason[i] = '?';
 	metrics_add(METRIC_UPDATES_REFUSED, 1);
+	if (item->is_told)
+		member_tell_status(item->member, false);
 	if (room_close_if_gone(item->room, sqlstate, message))
 		return;
 	if (identity_is_checked() && strcmp(sqlstate, "42501") == 0 && access_doubt(item->member))

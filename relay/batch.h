@@ -19,8 +19,8 @@
 
 void batch_start(void);
 
-/* Returns 0, or the code to close with when too much waits already, or for too long. */
-int batch_add(Member *member, Bytes update);
+/* is_told: the member hears what becomes of it, if its protocol tells.  Returns 0, or the code to close with when too much waits already, or for too long. */
+int batch_add(Member *member, Bytes update, bool is_told);
 
 /* Sends a batch to each writer that has none in flight. */
 void batch_end_round(void);

@@ -73,7 +73,9 @@ static void own_heard(void);
 static Peer *heard(uint64_t relay, const SealKey *key, char kind);
 static void lost(Peer *peer);
 static void handle(Peer *peer, char kind, Bytes body);
+static bool take_part(Peer *peer, Bytes part, bool is_last);
 static void states_told(Peer *peer, Bytes part, bool is_last);
+static void stateless_told(Peer *peer, Bytes part, bool is_last);
 static void states_asked(Bytes body);
 static void contested(Bytes body);
 static Room *room_of(Frame *frame);
@@ -82,7 +84,7 @@ static void write_name(Buffer *body, const char *name);
 static void write_relay(Buffer *body, uint64_t relay);
 static void tell(char kind, Bytes body);
 static void tell_of_relay(char kind, uint64_t relay);
-static void tell_states(Bytes body);
+static void tell_in_parts(char part_kind, char last_kind, Bytes body);
 static void append_payload(Bytes sealed);
 static void share(struct ev_loop *, ev_timer *, int);
 static void share_now(void);
@@ -152,6 +154,20 @@ bus_contest(const char *document, uint64_t relay, uint64_t client)
 	write_name(&body, document);
 	buffer_write_varuint(&body, client);
 	tell('c', buffer_view(&body));
+	buffer_free(&body);
+}
+
+void
+bus_share_stateless(const char *document, Bytes payload)
+{
+	Buffer body = {0};
+
+	if (!bus_has_peers())
+		return;
+	write_name(&body, document);
+	buffer_write_varbytes(&body, payload);
+	if (!body.failed)
+		tell_in_parts('S', 's', buffer_view(&body));
 	buffer_free(&body);
 }
 
@@ -386,6 +402,8 @@ handle(Peer *peer, char kind, Bytes body)
 			break;
 		case 'p': states_told(peer, body, true); break;
 		case 'P': states_told(peer, body, false); break;
+		case 's': stateless_told(peer, body, true); break;
+		case 'S': stateless_told(peer, body, false); break;
 		case 'a': states_asked(body); break;
 		case 'c': contested(body); break;
 		case 'f':
@@ -401,14 +419,35 @@ handle(Peer *peer, char kind, Bytes body)
 	}
 }
 
-static void
-states_told(Peer *peer, Bytes part, bool is_last)
+/* True if the message is whole now. */
+static bool
+take_part(Peer *peer, Bytes part, bool is_last)
 {
 	/* a state and a name at most: more comes from nobody who knows the rules */
 	if (peer->parts.size + part.size > (size_t) config.max_presence_state_bytes + 2 * MAX_STATES)
 		buffer_free(&peer->parts);
 	buffer_write(&peer->parts, part);
-	if (!is_last)
+	return is_last;
+}
+
+static void
+stateless_told(Peer *peer, Bytes part, bool is_last)
+{
+	if (!take_part(peer, part, is_last))
+		return;
+	Frame frame = frame_begin(buffer_view(&peer->parts));
+	Room *room = room_of(&frame);
+	Bytes payload = frame_read_bytes(&frame);
+
+	if (room != NULL && !frame.failed)
+		room_publish_stateless(room, payload);
+	buffer_free(&peer->parts);
+}
+
+static void
+states_told(Peer *peer, Bytes part, bool is_last)
+{
+	if (!take_part(peer, part, is_last))
 		return;
 	Frame frame = frame_begin(buffer_view(&peer->parts));
 	Room *room = room_of(&frame);
@@ -509,11 +548,11 @@ tell_of_relay(char kind, uint64_t relay)
 }
 
 static void
-tell_states(Bytes body)
+tell_in_parts(char part_kind, char last_kind, Bytes body)
 {
 	for (; body.size > MAX_BODY; body.data += MAX_BODY, body.size -= MAX_BODY)
-		tell('P', (Bytes){body.data, MAX_BODY});
-	tell('p', body);
+		tell(part_kind, (Bytes){body.data, MAX_BODY});
+	tell(last_kind, body);
 }
 
 static void
@@ -558,7 +597,7 @@ share_now(void)
 		write_name(&body, room_name(room));
 		buffer_write_varbytes(&body, buffer_view(&entries));
 		if (!entries.failed && !body.failed && bus_has_peers())
-			tell_states(buffer_view(&body));
+			tell_in_parts('P', 'p', buffer_view(&body));
 	}
 	buffer_free(&body);
 	buffer_free(&entries);

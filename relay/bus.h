@@ -8,7 +8,7 @@
  *         kind h  hello, tell me everything    b  I am alive        x  a relay is gone: which
  *              p  states: name, entries        P  a part of p, more follows
  *              a  who is in: name              c  somebody here claims your client: relay, name, client
- *              f  I had forgotten you: whom
+ *              f  I had forgotten you: whom         s, S  a stateless message: name, payload; a part of it
  *
  * NOTIFY today; a logical-replication stream could take its place behind this page.  A relay that
  * is silent for config.relay_timeout seconds is dead, and its people are gone.  Notifications come
@@ -47,6 +47,9 @@ void bus_contest(const char *document, uint64_t relay, uint64_t client);
 
 /* presence_next_unshared() has something: it goes out with the next tick. */
 void bus_share_soon(void);
+
+/* Members at other relays are given the stateless message, too. */
+void bus_share_stateless(const char *document, Bytes payload);
 
 /* Other relays need not wait for the timeout. */
 void bus_say_goodbye(void);

@@ -80,6 +80,11 @@ static const Option options[] = {
 		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas"),
 	SWITCH("token-in-url", token_in_url, NULL,
 		   "take tokens from ?token= as well, although proxies log what is there"),
+	TEXT("hocuspocus-path", hocuspocus_path, "/",
+		 "path at which the protocol of Hocuspocus is spoken, every other one names a document for"
+		 " y-websocket; empty: none"),
+	COUNT("documents-per-connection", documents_per_connection, "64", 1, 1000,
+		  "documents that a provider of Hocuspocus may have on one connection"),
 	TEXT("log-level", log_level, "info", "debug, info, warning or error"),
 	COUNT("workers", workers, "0", 0, 64,
 		  "processes that share the port under a supervisor; 0: this one serves alone"),
@@ -103,6 +108,8 @@ static const Option options[] = {
 		  "one awareness message of a client"),
 	COUNT("max-presence-rate", max_presence_rate, "60", 0, 1000000000,
 		  "awareness messages a second of one client, beyond which only the newest counts; 0: any"),
+	BYTES("max-stateless", max_stateless_bytes, "16K", 64, 32768,
+		  "one stateless message of a provider of Hocuspocus"),
 	BYTES("max-reassembly", max_reassembly_bytes, "256M", 1024, INT64_MAX,
 		  "all incomplete messages together"),
 	BYTES("max-pending", max_pending_bytes, "64M", 1024, INT64_MAX,
@@ -388,6 +395,12 @@ judge(void)
 		fprintf(stderr, "ydoc-relay: listen must be HOST:PORT, not \"%s\"\n", config.listen);
 		return false;
 	}
+	if (config.hocuspocus_path[0] != '\0' && config.hocuspocus_path[0] != '/')
+	{
+		fprintf(stderr, "ydoc-relay: hocuspocus-path must begin with /, unlike \"%s\"\n",
+				config.hocuspocus_path);
+		return false;
+	}
 	if (config.notify_off < config.notify_alarm)
 	{
 		fputs("ydoc-relay: notify-off must not be less than notify-alarm\n", stderr);
@@ -458,8 +471,10 @@ print_help(void)
 		 "member\n"
 		 "of the file; a flag wins over a variable, a variable over the file.  BYTES may end in K, "
 		 "M\n"
-		 "or G.  Clients connect to ws://HOST:PORT/DOCUMENT; plain GET serves --static, /healthz,\n"
-		 "/readyz and /metrics.\n\n"
+		 "or G.  Providers of y-websocket connect to ws://HOST:PORT with the document as room, "
+		 "those of\n"
+		 "Hocuspocus to ws://HOST:PORT (--hocuspocus-path), with the document as name; plain GET\n"
+		 "serves --static, /healthz, /readyz and /metrics.\n\n"
 		 "SIGTERM and SIGINT send connections away one after the other, commit what is in flight "
 		 "and\n"
 		 "end with status 0; a second one does not wait.  With --workers, limits and database "

@@ -36,6 +36,7 @@ typedef struct Config
 	char *cookie; /* that may hold a token; empty: none may */
 	char *origins; /* whose pages may use it, beside our own; NULL: none */
 	bool token_in_url;
+	char *hocuspocus_path; /* where that protocol is spoken; empty: nowhere */
 	bool init; /* create extension and store first */
 	bool check; /* only judge the configuration */
 	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */
@@ -51,6 +52,8 @@ typedef struct Config
 	int64_t max_byte_rate; /* bytes a second of a connection; 0: any */
 	int64_t max_presence_message_bytes; /* one awareness message */
 	int64_t max_presence_rate; /* awareness messages a second; 0: any */
+	int64_t max_stateless_bytes; /* one stateless message */
+	int64_t documents_per_connection; /* of Hocuspocus */
 	int64_t max_reassembly_bytes; /* all incomplete messages together */
 	int64_t max_pending_bytes; /* all updates not committed together */
 	int64_t max_presence_bytes; /* all awareness states together */

@@ -18,12 +18,14 @@
 #include <string.h>
 
 #include "config.h"
+#include "hocuspocus.h"
 #include "http.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "member.h"
 #include "metrics.h"
+#include "name.h"
 #include "presence.h"
 #include "room.h"
 #include "ywebsocket.h"
@@ -49,6 +51,7 @@ static void begin_closing(Connection *connection);
 static const char *some_document(const Connection *connection);
 static void sweep(struct ev_loop *, ev_timer *, int);
 static void look_after(Connection *connection, double now);
+static void keep_alive(Connection *connection);
 static void kill_socket(Connection *connection);
 
 static Connection **table;
@@ -102,6 +105,7 @@ connection_release(Connection *connection)
 		return;
 	buffer_free(&connection->message);
 	free(connection->close_reason);
+	identity_release(connection->identity);
 	free(connection);
 }
 
@@ -282,7 +286,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 static int
 open_connection(struct lws *wsi, HttpSlot *slot)
 {
-	char name[ROOM_NAME_MAX + 1];
+	char name[NAME_MAX_BYTES + 1] = "";
 
 	if (table_size == table_capacity)
 	{
@@ -296,21 +300,27 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	}
 	Connection *connection = calloc(1, sizeof *connection);
 
-	if (connection == NULL || loop_is_draining() || !http_document_name(wsi, name))
+	bool is_hocuspocus = http_is_hocuspocus(wsi);
+
+	if (connection == NULL || loop_is_draining() ||
+		(!is_hocuspocus && !http_document_name(wsi, name)))
 	{
 		free(connection);
 		return -1;
 	}
 	connection->wsi = wsi;
 	connection->references = 1;
-	connection->received_at = connection->sent_at = loop_now();
+	connection->received_at = connection->sent_at = connection->proving_since = loop_now();
 	connection->index = table_size;
 	table[table_size++] = connection;
 	slot->connection = connection;
 	metrics_add(METRIC_CONNECTIONS_OPENED, 1);
 	metrics_set(METRIC_CONNECTIONS, table_size);
 	log_event(LEVEL_DEBUG, "connection_opened", "{s:s}", "document", name);
-	open_member(connection, name);
+	if (is_hocuspocus)
+		hocuspocus_open(connection);
+	else
+		open_member(connection, name);
 	return 0;
 }
 
@@ -323,7 +333,11 @@ open_member(Connection *connection, const char *document)
 {
 	TokenVerdict refusal;
 	Identity *identity = identity_of_request(connection->wsi, &refusal);
-	Member *member = identity != NULL ? member_new(connection, document, identity) : NULL;
+	Member *member =
+		identity != NULL
+			? member_new(connection, (Bytes){(const uint8_t *) document, strlen(document)},
+						 identity)
+			: NULL;
 
 	if (member != NULL)
 		member_prove(member);
@@ -374,8 +388,13 @@ assemble(Connection *connection, Bytes part)
 {
 	Buffer *message = &connection->message;
 
-	if (message->size + part.size > (size_t) config.max_message_bytes)
-		connection_close(connection, CLOSE_TOO_BIG, "message too big");
+	bool is_hocuspocus = connection->protocol == PROTOCOL_HOCUSPOCUS;
+	size_t most = is_hocuspocus && !connection->is_proven ? HOCUSPOCUS_UNPROVEN_BYTES
+														  : (size_t) config.max_message_bytes;
+
+	if (message->size + part.size > most)
+		connection_close(connection, is_hocuspocus ? CLOSE_TOO_LONG : CLOSE_TOO_BIG,
+						 "message too big");
 	else if (reassembly_bytes + (int64_t) part.size > config.max_reassembly_bytes)
 		connection_close(connection, CLOSE_OVERLOAD, "too many large messages at once");
 	else
@@ -398,7 +417,9 @@ handle(Connection *connection, Bytes message)
 {
 	metrics_add(METRIC_MESSAGES_RECEIVED, 1);
 	metrics_add(METRIC_BYTES_RECEIVED, (int64_t) message.size);
-	int code = ywebsocket_handle(connection->members, message);
+	int code = connection->protocol == PROTOCOL_HOCUSPOCUS
+				   ? hocuspocus_handle(connection, message)
+				   : ywebsocket_handle(connection->members, message);
 
 	throttle_message(connection, message.size);
 	if (code == CLOSE_MALFORMED)
@@ -492,6 +513,12 @@ look_after(Connection *connection, double now)
 			connection_close(connection, CLOSE_OVERLOAD, "rights cannot be told now");
 		return;
 	}
+	if (connection->protocol == PROTOCOL_HOCUSPOCUS && !connection->is_proven &&
+		now - connection->proving_since > HOCUSPOCUS_UNPROVEN_SECONDS)
+	{
+		connection_close(connection, CLOSE_TIMEOUT, "Connection Timeout");
+		return;
+	}
 	/* whoever cannot be asked is not silent; while a write waits, TCP_USER_TIMEOUT looks after it */
 	bool can_answer = connection->pauses == 0 && !connection_is_choked(connection);
 
@@ -507,6 +534,15 @@ look_after(Connection *connection, double now)
 		connection_ping(connection);
 	/* browsers cannot see pings: y-websocket reconnects after 30 s without a message */
 	if (now - connection->sent_at >= QUIET_SECONDS)
+		keep_alive(connection);
+}
+
+static void
+keep_alive(Connection *connection)
+{
+	if (connection->protocol == PROTOCOL_HOCUSPOCUS)
+		hocuspocus_keep_alive(connection);
+	else
 		member_keep_alive(connection);
 }
 

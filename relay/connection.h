@@ -20,6 +20,7 @@
 
 struct lws;
 struct lws_protocols;
+typedef struct Identity Identity;
 typedef struct Member Member;
 
 /* Close codes: RFC 6455's, and ours.  Providers of y-websocket >= 3.1 do not come back after
@@ -28,6 +29,7 @@ enum
 {
 	CLOSE_GOING_AWAY = 1001, /* we stop: another relay, or this one in a moment */
 	CLOSE_UNSUPPORTED = 1003,
+	CLOSE_TOO_LONG = 1009, /* a message, to providers of Hocuspocus: version 2 gives up then */
 	CLOSE_INTERNAL = 1011,
 	CLOSE_RESTART = 1012, /* begin anew */
 	CLOSE_OVERLOAD = 1013,
@@ -36,6 +38,7 @@ enum
 	CLOSE_UNAUTHORIZED = 4401, /* its token is bad or has expired, or it has none: get a good one */
 	CLOSE_FORBIDDEN = 4403, /* it may not read the document, whatever token of his it shows */
 	CLOSE_DELETED = 4404, /* there is no such document any more */
+	CLOSE_TIMEOUT = 4408, /* no document was opened in time */
 	CLOSE_MOVED = 4410, /* it has another name: the reason, if that has room for it */
 	CLOSE_TOO_BIG = 4413 /* a message, a document; after 1009 providers would send it again */
 };
@@ -52,6 +55,12 @@ typedef enum ConnectionState
 	CONNECTION_GONE /* no socket any more */
 } ConnectionState;
 
+typedef enum ConnectionProtocol
+{
+	PROTOCOL_YWEBSOCKET, /* one member, which the URL names */
+	PROTOCOL_HOCUSPOCUS /* members are named in messages, and come and go */
+} ConnectionProtocol;
+
 typedef enum ConnectionPause
 {
 	PAUSE_DATABASE = 1, /* much waits to be stored */
@@ -64,17 +73,27 @@ struct Connection
 	struct lws *wsi; /* NULL once GONE */
 	int references; /* the socket's, its members', and one of each list that it is on */
 	ConnectionState state;
+	ConnectionProtocol protocol;
 	uint32_t index; /* in the table of all */
+	uint32_t member_count;
 	Member *members; /* held */
 	Member *waiting, **waiting_end; /* held: the row of those who wait for the socket (member.c) */
 	Buffer message; /* fragments so far */
 	double received_at, sent_at, pinged_at;
-	double proving_since; /* when PAUSE_UNPROVEN began */
+	double proving_since; /* when it was opened, or PAUSE_UNPROVEN began */
 	double closing_since;
 	unsigned pauses; /* why we do not read from it (ConnectionPause) */
 	uint16_t close_code;
 	char *close_reason; /* NULL: none, or out of memory */
 	Throttle throttle;
+
+	/* hocuspocus.c's */
+	Identity *identity; /* of the request; NULL: its token was refused */
+	bool is_proven; /* it was admitted to some document */
+	bool is_later_provider; /* version 3 at least: it knows of closed documents */
+	bool takes_pings; /* version 4 at least */
+	uint16_t unproven_messages; /* that came before it was proven */
+	uint32_t unproven_bytes;
 };
 
 /* For the context; the first entry serves every request. */

@@ -11,6 +11,8 @@
 #define MAX_VARUINT ((UINT64_C(1) << 53) - 1) /* what JavaScript can count to */
 #define MAX_HEADER 10 /* no mask from a server: 2, 4 or 10 bytes */
 
+static size_t write_header(uint8_t *header, size_t payload);
+
 Frame
 frame_begin(Bytes message)
 {
@@ -142,16 +144,48 @@ buffer_end_message(Buffer *buffer, size_t start)
 		return;
 	uint8_t *header = buffer->data + start;
 	size_t payload = buffer->size - start - MAX_HEADER;
+	size_t header_size = write_header(header, payload);
+
+	/* the header is mostly shorter than the room that was left for it: close the gap */
+	memmove(header + header_size, header + MAX_HEADER, payload);
+	buffer->size = start + header_size + payload;
+}
+
+void
+buffer_write_header(Buffer *buffer, size_t payload)
+{
+	uint8_t header[MAX_HEADER];
+
+	buffer_write(buffer, (Bytes){header, write_header(header, payload)});
+}
+
+/* Its size. */
+static size_t
+write_header(uint8_t *header, size_t payload)
+{
 	size_t length_bytes = payload < 126 ? 0 : payload <= UINT16_MAX ? 2 : 8;
 
 	header[0] = 0x82; /* FIN, binary */
 	header[1] = (uint8_t) (length_bytes == 0 ? payload : length_bytes == 2 ? 126 : 127);
 	for (size_t i = 0; i < length_bytes; i++)
 		header[2 + i] = (uint8_t) (payload >> 8 * (length_bytes - 1 - i));
+	return 2 + length_bytes;
+}
 
-	/* the header is mostly shorter than the room that was left for it: close the gap */
-	memmove(header + 2 + length_bytes, header + MAX_HEADER, payload);
-	buffer->size = start + 2 + length_bytes + payload;
+bool
+frame_take_message(Bytes *frames, Bytes *message)
+{
+	if (frames->size == 0)
+		return false;
+	size_t header_size = frames->data[1] < 126 ? 2 : frames->data[1] == 126 ? 4 : MAX_HEADER;
+	size_t payload = header_size == 2 ? frames->data[1] : 0;
+
+	for (size_t i = 2; i < header_size; i++)
+		payload = payload << 8 | frames->data[i];
+	*message = (Bytes){frames->data + header_size, payload};
+	frames->data += header_size + payload;
+	frames->size -= header_size + payload;
+	return true;
 }
 
 Bytes

@@ -61,6 +61,12 @@ void buffer_write_varbytes(Buffer *buffer, Bytes bytes);
 size_t buffer_begin_message(Buffer *buffer);
 void buffer_end_message(Buffer *buffer, size_t start);
 
+/* The same, of a message whose size is known: the header alone. */
+void buffer_write_header(Buffer *buffer, size_t payload);
+
+/* Takes the first message off a run of frames that we wrote; false at its end. */
+bool frame_take_message(Bytes *frames, Bytes *message);
+
 Bytes buffer_view(const Buffer *buffer);
 
 /* Empty again, memory kept. */

@@ -16,12 +16,10 @@
 #include "listener.h"
 #include "loop.h"
 #include "metrics.h"
-#include "room.h"
+#include "name.h"
 
 static int refuse_upgrade(struct lws *wsi, unsigned status);
 static int decoded(const char *at);
-static bool is_document_name(const unsigned char *name, size_t size);
-static size_t character_size(const unsigned char *at, size_t left);
 static int answer(struct lws *wsi, HttpSlot *slot, const char *path);
 static int
 begin_answer(struct lws *wsi, HttpSlot *slot, unsigned status, const char *type, char *body);
@@ -31,7 +29,7 @@ static bool is_path(const char *path, const char *wanted);
 int
 http_check_upgrade(struct lws *wsi)
 {
-	char name[ROOM_NAME_MAX + 1];
+	char name[NAME_MAX_BYTES + 1];
 	char version[4] = "";
 
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0)
@@ -39,11 +37,21 @@ http_check_upgrade(struct lws *wsi)
 	if (lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_VERSION) < 0 ||
 		strcmp(version, "13") != 0)
 		return refuse_upgrade(wsi, 426);
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_KEY) == 0 || !http_document_name(wsi, name))
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_KEY) == 0 ||
+		(!http_is_hocuspocus(wsi) && !http_document_name(wsi, name)))
 		return refuse_upgrade(wsi, HTTP_STATUS_BAD_REQUEST);
 	if (loop_is_draining())
 		return refuse_upgrade(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE);
 	return 0;
+}
+
+bool
+http_is_hocuspocus(struct lws *wsi)
+{
+	const char *path = listener_request_path(wsi);
+
+	return path != NULL && config.hocuspocus_path[0] != '\0' &&
+		   strcmp(path, config.hocuspocus_path) == 0;
 }
 
 bool
@@ -54,7 +62,7 @@ http_document_name(struct lws *wsi, char *name)
 
 	if (path == NULL || *path++ != '/')
 		return false;
-	for (; *path != '\0' && size < ROOM_NAME_MAX; size++)
+	for (; *path != '\0' && size < NAME_MAX_BYTES; size++)
 	{
 		int value = decoded(path);
 
@@ -64,7 +72,7 @@ http_document_name(struct lws *wsi, char *name)
 		name[size] = (char) value;
 	}
 	name[size] = '\0';
-	return *path == '\0' && is_document_name((unsigned char *) name, size);
+	return *path == '\0' && name_is_document((Bytes){(const uint8_t *) name, size});
 }
 
 int
@@ -159,42 +167,6 @@ decoded(const char *at)
 		return -1;
 	memcpy(digits, at + 1, 2);
 	return (int) strtol(digits, NULL, 16);
-}
-
-/* As the store checks it: valid UTF-8 of 1 to 1024 bytes without control characters. */
-static bool
-is_document_name(const unsigned char *name, size_t size)
-{
-	if (size < 1 || size > ROOM_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < size;)
-	{
-		size_t length = character_size(name + i, size - i);
-
-		if (length == 0)
-			return false;
-		i += length;
-	}
-	return true;
-}
-
-/* Bytes of the character there; 0 if it is malformed, or a control character. */
-static size_t
-character_size(const unsigned char *at, size_t left)
-{
-	unsigned char lead = at[0];
-	size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-	if (lead < 0x20 || lead == 0x7f || lead > 0xf4 || size > left)
-		return 0;
-	for (size_t i = 1; i < size; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	/* overlong forms, surrogates, beyond U+10FFFF: the second byte tells */
-	if ((lead == 0xe0 && at[1] < 0xa0) || (lead == 0xed && at[1] > 0x9f) ||
-		(lead == 0xf0 && at[1] < 0x90) || (lead == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return size;
 }
 
 /* Whatever no file was found for. */

@@ -5,7 +5,8 @@
  *     GET /readyz     200 while the database answers in time and nobody asked us to stop, else 503
  *     GET /metrics    OpenMetrics
  *     GET /…          a file of config.static_dir
- *     GET /NAME with "Upgrade: websocket"    document NAME
+ *     GET /NAME with "Upgrade: websocket"    document NAME, by y-websocket
+ *     GET config.hocuspocus_path with it     the protocol of Hocuspocus, which names documents itself
  */
 #ifndef RELAY_HTTP_H
 #define RELAY_HTTP_H
@@ -25,7 +26,10 @@ typedef struct HttpSlot /* libwebsockets keeps one per socket */
 /* 0 to go on with the upgrade; otherwise it has been answered. */
 int http_check_upgrade(struct lws *wsi);
 
-/* The document a request names, NUL-terminated, into name[ROOM_NAME_MAX + 1]; false if its path
+/* The request's path is the one for Hocuspocus. */
+bool http_is_hocuspocus(struct lws *wsi);
+
+/* The document a request names, NUL-terminated, into name[NAME_MAX_BYTES + 1]; false if its path
  * is no document's name. */
 bool http_document_name(struct lws *wsi, char *name);
 

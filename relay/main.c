@@ -17,6 +17,7 @@
 #include "config.h"
 #include "connection.h"
 #include "database.h"
+#include "hocuspocus.h"
 #include "identity.h"
 #include "listener.h"
 #include "log.h"
@@ -110,6 +111,7 @@ serve(const int *sockets, int count)
 	throttle_stop();
 	presence_stop();
 	member_stop();
+	hocuspocus_stop();
 	connection_stop();
 	room_stop();
 	bus_stop();

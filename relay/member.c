@@ -5,18 +5,30 @@
  */
 #include "member.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hocuspocus.h"
+#include "log.h"
 #include "loop.h"
-#include "presence.h"
+#include "metrics.h"
 #include "room.h"
+#include "sync.h"
+#include "ywebsocket.h"
+
+#define WARN_SECONDS 30.0 /* before a token expires */
+#define FIRST_FINAL_CODE 4400
+#define LAST_FINAL_CODE 4499
 
 static void list(Member *member);
 static void append(Member *member, Member ***end);
 static void serve(Member *member);
 static void wait_for_socket(Member *member);
 static void leave(Member *member);
+static void leave_room(Member *member);
+static void say_farewell(Member *member);
+static void watch_expiry(Member *member);
 static void expired(struct ev_loop *, ev_periodic *, int);
 static void visit_members(Connection *connection);
 
@@ -24,17 +36,21 @@ static Member *listed, **listed_end = &listed; /* served in the order in which t
 static void (*visitor)(Member *member); /* of member_each() */
 
 Member *
-member_new(Connection *connection, const char *document, Identity *identity)
+member_new(Connection *connection, Bytes address, Identity *identity)
 {
 	Member *member = calloc(1, sizeof *member);
 
-	if (member == NULL || (member->document = strdup(document)) == NULL)
+	if (member == NULL || (member->document = malloc(address.size + 1)) == NULL)
 	{
 		identity_release(identity);
 		free(member);
 		return NULL;
 	}
+	memcpy(member->document, address.data, address.size);
+	member->document[address.size] = '\0';
+	member->address_size = (uint32_t) address.size;
 	member->connection = connection_retain(connection);
+	connection->member_count++;
 	member->references = 1;
 	member->identity = identity;
 	ev_periodic_init(&member->expiry, expired, 0.0, 0.0, NULL);
@@ -59,6 +75,7 @@ member_release(Member *member)
 	connection_release(member->connection);
 	buffer_free(&member->held_presence);
 	identity_release(member->identity);
+	free(member->close_reason);
 	free(member->document);
 	free(member);
 }
@@ -72,21 +89,58 @@ member_prove(Member *member)
 		member_admit(member);
 		return;
 	}
-	if (member->identity->token.expires_at < INT64_MAX)
-	{
-		/* by the clock on the wall, which may be set */
-		ev_periodic_set(&member->expiry, (double) member->identity->token.expires_at, 0.0, NULL);
-		ev_periodic_start(loop_ev(), &member->expiry);
-	}
+	watch_expiry(member);
 	connection_pause(member->connection, PAUSE_UNPROVEN);
 	access_ask(member);
+}
+
+void
+member_set_identity(Member *member, Identity *identity)
+{
+	identity_release(member->identity);
+	member->identity = identity;
+	if (identity_is_checked())
+	{
+		watch_expiry(member);
+		access_ask(member);
+	}
+	else
+		member_want(member, WANT_LEVEL);
+}
+
+/* By the clock on the wall, which may be set.  Who can be asked for a new token is asked before. */
+static void
+watch_expiry(Member *member)
+{
+	int64_t expires_at = member->identity->token.expires_at;
+	double left = (double) expires_at - ev_time();
+	double warning = left / 2 < WARN_SECONDS ? left / 2 : WARN_SECONDS;
+
+	ev_periodic_stop(loop_ev(), &member->expiry);
+	member->was_asked = false;
+	if (expires_at == INT64_MAX)
+		return;
+	if (warning < 0.0 || member->connection->protocol != PROTOCOL_HOCUSPOCUS)
+		warning = 0.0;
+	ev_periodic_set(&member->expiry, (double) expires_at - warning, 0.0, NULL);
+	ev_periodic_start(loop_ev(), &member->expiry);
 }
 
 static void
 expired(struct ev_loop *loop, ev_periodic *watcher, int events)
 {
-	(void) loop, (void) events;
-	member_close(watcher->data, CLOSE_UNAUTHORIZED, "token expired");
+	Member *member = watcher->data;
+	double expires_at = (double) member->identity->token.expires_at;
+
+	(void) events;
+	if (ev_now(loop) >= expires_at)
+		member_close(member, CLOSE_UNAUTHORIZED, "token expired");
+	else
+	{
+		member_want(member, WANT_TOKEN);
+		ev_periodic_set(watcher, expires_at, 0.0, NULL);
+		ev_periodic_start(loop, watcher);
+	}
 }
 
 const char *
@@ -104,9 +158,15 @@ member_admit(Member *member)
 		return;
 	}
 	member->state = MEMBER_LIVE;
-	free(member->document);
-	member->document = NULL;
+	member->connection->is_proven = true;
 	connection_resume(member->connection, PAUSE_UNPROVEN);
+	if (member->connection->protocol == PROTOCOL_HOCUSPOCUS)
+		member_want(member, WANT_LEVEL);
+	else
+	{
+		free(member->document);
+		member->document = NULL;
+	}
 }
 
 bool
@@ -124,8 +184,12 @@ member_is_choked(const Member *member)
 void
 member_write(Member *member, Bytes frames)
 {
-	if (member_is_open(member))
-		connection_write(member->connection, frames);
+	if (!member_is_open(member))
+		return;
+	if (member->connection->protocol == PROTOCOL_HOCUSPOCUS)
+		hocuspocus_write(member, frames);
+	else
+		ywebsocket_write(member, frames);
 }
 
 void
@@ -148,10 +212,51 @@ member_yield(Member *member)
 }
 
 void
+member_tell_status(Member *member, bool is_accepted)
+{
+	if (!member_is_told_status(member))
+		return;
+	member->accepted += is_accepted;
+	member->refused += !is_accepted;
+	member_want(member, WANT_STATUS);
+}
+
+bool
+member_is_told_status(const Member *member)
+{
+	return member->connection->protocol == PROTOCOL_HOCUSPOCUS;
+}
+
+void
+member_detach(Member *member)
+{
+	if (member->state == MEMBER_UNPROVEN)
+		connection_resume(member->connection, PAUSE_UNPROVEN);
+	leave(member);
+}
+
+void
 member_close(Member *member, uint16_t code, const char *reason)
 {
-	if (member_is_open(member))
+	bool is_final = code >= FIRST_FINAL_CODE && code <= LAST_FINAL_CODE;
+
+	if (!member_is_open(member))
+		return;
+	if (!is_final || member->connection->protocol != PROTOCOL_HOCUSPOCUS)
+	{
 		connection_close(member->connection, code, reason);
+		return;
+	}
+	if (member->state == MEMBER_UNPROVEN)
+		connection_resume(member->connection, PAUSE_UNPROVEN);
+	member->state = MEMBER_LEAVING;
+	member->close_code = code;
+	member->close_reason = strndup(reason, CLOSE_REASON_MAX);
+	ev_periodic_stop(loop_ev(), &member->expiry);
+	metrics_add(METRIC_MEMBERS_CLOSED, 1);
+	log_event(LEVEL_INFO, "member_closed", "{s:s, s:i, s:s}", "document", member_document(member),
+			  "code", (int) code, "reason", reason);
+	list(member); /* it leaves at the round's end: rooms may be in the middle of something */
 }
 
 void
@@ -180,7 +285,8 @@ void
 member_leave_all(Connection *connection)
 {
 	for (Member *member = connection->members; member != NULL; member = member->next)
-		member->state = MEMBER_LEAVING;
+		if (member_is_open(member))
+			member->state = MEMBER_LEAVING;
 }
 
 void
@@ -206,11 +312,20 @@ leave(Member *member)
 	while (*place != member)
 		place = &(*place)->next;
 	*place = member->next;
+	member->connection->member_count--;
 	member->state = MEMBER_GONE;
 	ev_periodic_stop(loop_ev(), &member->expiry);
+	leave_room(member);
+	member_release(member);
+}
+
+static void
+leave_room(Member *member)
+{
 	if (member->room != NULL)
 		room_leave(member);
-	member_release(member);
+	else
+		sync_drop_vector(member); /* a question that came before it was admitted */
 }
 
 void
@@ -246,15 +361,32 @@ member_end_round(void)
 static void
 serve(Member *member)
 {
-	if (!member_is_open(member) || member->state == MEMBER_UNPROVEN)
+	bool is_farewell = member->state == MEMBER_LEAVING;
+
+	if (member->state == MEMBER_UNPROVEN || member->state > MEMBER_LEAVING ||
+		!connection_is_open(member->connection))
 		return;
+	if (is_farewell)
+		leave_room(member);
 	if (!member_is_choked(member))
-		room_serve(member);
+		is_farewell ? say_farewell(member) : room_serve(member);
 	else
 	{
 		wait_for_socket(member);
 		connection_ask_writable(member->connection);
 	}
+}
+
+static void
+say_farewell(Member *member)
+{
+	member->state = MEMBER_REFUSED;
+	hocuspocus_write_farewell(member);
+	free(member->close_reason);
+	member->close_reason = NULL;
+	identity_release(member->identity);
+	member->identity = NULL;
+	buffer_free(&member->held_presence);
 }
 
 void

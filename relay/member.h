@@ -19,7 +19,8 @@
  *                                                      (memory lives on while somebody holds it)
  *
  * In a checked relay (identity.h) it is UNPROVEN until the database has said what it may do: it is
- * in no room yet.  A connection of y-websocket has one member, which its URL names.
+ * in no room yet.  A connection of y-websocket has one member, which its URL names, and ends with it.
+ * One of Hocuspocus has several, and goes on without those that are REFUSED.
  */
 #ifndef RELAY_MEMBER_H
 #define RELAY_MEMBER_H
@@ -45,6 +46,7 @@ typedef enum MemberState
 	MEMBER_CATCHING_UP, /* its fetch is on the way; new frames wait in the room's log */
 	MEMBER_LOADING, /* what it lacks goes out in slices; new frames wait as well */
 	MEMBER_LEAVING, /* a close is asked for or under way: no writes */
+	MEMBER_REFUSED, /* it was told: its messages are dropped, until it shows a new token */
 	MEMBER_GONE /* in no room and of no connection any more */
 } MemberState;
 
@@ -54,7 +56,10 @@ typedef enum MemberWant
 	WANT_SYNC = 2, /* an answer to its sync step 1 (state_vector) */
 	WANT_PRESENCE = 4, /* everybody's awareness state */
 	WANT_ALIVE = 8, /* anything: its connection was sent nothing for long */
-	WANT_DENIAL = 16 /* that its updates are refused */
+	WANT_LEVEL = 16, /* what it may do, or may not do any more */
+	WANT_STATUS = 32, /* what became of its updates (accepted, refused) */
+	WANT_STATELESS = 64, /* stateless messages of its room after its position */
+	WANT_TOKEN = 128 /* that its token is about to expire */
 } MemberWant;
 
 struct Member
@@ -94,22 +99,37 @@ struct Member
 	Bucket presence;
 	Buffer held_presence; /* entries that came too fast */
 
+	/* hocuspocus.c's */
+	uint32_t address_size; /* bytes of document that are its name there: a session may follow */
+	uint32_t accepted, refused; /* updates of which it has not been told yet */
+	bool owes_answer; /* it has asked, and waits to hear what became of its own answer */
+	bool was_asked; /* for a new token */
+	bool owes_level; /* it has shown one, and waits to hear what it may do */
+	uint16_t close_code; /* while LEAVING, and its connection is not */
+	char *close_reason;
+	uint64_t
+		stateless_position; /* of its room's stateless messages: all before was written, or lost */
+
 	/* member.c's */
-	char *document; /* while UNPROVEN */
+	char *document; /* its name; while UNPROVEN, and always where the protocol needs it */
 	ev_periodic expiry; /* of its token */
 	unsigned wants;
 	bool is_listed; /* has something to do at the round's end, or waits for the socket */
 	Member *next_listed;
 };
 
-/* UNPROVEN; its connection's from now on.  Takes the identity.  NULL when out of memory. */
-Member *member_new(Connection *connection, const char *document, Identity *identity);
+/* UNPROVEN; its connection's from now on.  address is the document's name, or that, a NUL and more.
+ * Takes the identity, which may be NULL if it is going to be closed.  NULL when out of memory. */
+Member *member_new(Connection *connection, Bytes address, Identity *identity);
 
 Member *member_retain(Member *member);
 void member_release(Member *member);
 
 /* Asks what it may do, where that is asked: it is admitted or closed sooner or later. */
 void member_prove(Member *member);
+
+/* A new token, which it takes: what it may do is asked again. */
+void member_set_identity(Member *member, Identity *identity);
 
 /* Its document's name. */
 const char *member_document(const Member *member);
@@ -132,7 +152,18 @@ void member_want(Member *member, unsigned wants);
 /* There is more for it, but others have their turn first: room_serve() in the next round. */
 void member_yield(Member *member);
 
-/* Logs and counts; later calls do nothing. */
+/* An update of it is stored, or never will be: if its protocol tells, it is told. */
+void member_tell_status(Member *member, bool is_accepted);
+
+/* Its protocol tells what becomes of updates. */
+bool member_is_told_status(const Member *member);
+
+/* It leaves at once, without a word. */
+void member_detach(Member *member);
+
+/* Logs and counts; later calls do nothing.  Of a connection that may have several members it ends the
+ * member alone if code is final (4400 to 4499): providers come back with a connection, not with a
+ * document. */
 void member_close(Member *member, uint16_t code, const char *reason);
 
 /* The connection's socket is free: who waited for it has his turn. */

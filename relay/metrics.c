@@ -54,6 +54,13 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_MESSAGES_UNKNOWN] =
 		COUNTER("messages_unknown", "Messages of a type the protocol says to ignore"),
 	[METRIC_MESSAGES_MALFORMED] = COUNTER("messages_malformed", "Messages that broke the protocol"),
+	[METRIC_MESSAGES_UNADDRESSED] = COUNTER(
+		"messages_unaddressed", "Messages for documents that are not open on their connection"),
+	[METRIC_MEMBERS_CLOSED] =
+		COUNTER("documents_closed", "Documents closed on connections that went on"),
+	[METRIC_STATELESS] = COUNTER("stateless_messages", "Stateless messages passed on"),
+	[METRIC_STATELESS_LOST] =
+		COUNTER("stateless_lost", "Times a slow client missed stateless messages"),
 	[METRIC_THROTTLED] = COUNTER("throttled", "Times a connection sent too fast to be read on"),
 	[METRIC_SYNCS] = COUNTER("syncs", "Documents loaded by clients, whole or in part"),
 	[METRIC_SYNCS_SHARED] =

@@ -14,6 +14,7 @@
 #include "batch.h"
 #include "catch_up.h"
 #include "config.h"
+#include "hocuspocus.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -22,6 +23,7 @@
 
 #define FIRST_BUCKETS 256
 #define SCRATCH_KEPT 65536
+#define MAX_STATELESS_LOG (256 << 10) /* bytes that a room keeps for slow members */
 
 static Room **buckets;
 static uint32_t bucket_count, room_count;
@@ -33,12 +35,14 @@ static Buffer scratch; /* frames under construction; empty between functions */
 static uint32_t hash_name(const char *name, size_t size);
 static Room *room_open(const char *name, size_t name_size);
 static bool grow_table(void);
-static int take(Member *member, Bytes update);
+static int take(Member *member, Bytes update, bool is_told);
+static bool is_nothing(Bytes update);
 static void leave_table(Room *room);
 static void room_free(Room *room);
 static void close_member(Member *member, bool is_moved, const char *new_name);
 static bool read_new_name(const Room *room, const char *message, char *name, size_t size);
 static void flush(Room *room);
+static void trim_stateless(Room *room);
 static uint64_t needed_position(const Member *member);
 static void flush_member(Member *member);
 static void leave_behind(Room *room);
@@ -95,6 +99,7 @@ room_join(const char *name, Member *member)
 	member->room = room;
 	member->member_index = room->member_count;
 	member->position = room->log.end;
+	member->stateless_position = room->stateless.end;
 	room->members[room->member_count++] = member;
 	return true;
 }
@@ -202,6 +207,7 @@ room_take_sync(Member *member, Bytes state_vector)
 	/* one question at a time; of those that wait only the newest counts */
 	if (!sync_keep_vector(member, state_vector))
 		return CLOSE_OVERLOAD;
+	member->owes_answer = true;
 	member_want(member, WANT_SYNC);
 	return 0;
 }
@@ -210,10 +216,11 @@ int
 room_take_update(Member *member, Bytes update)
 {
 	if (member->level >= ACCESS_WRITE)
-		return take(member, update);
+		return take(member, update, true);
 	metrics_add(METRIC_UPDATES_DENIED, 1);
-	if (!member->was_denied)
-		member_want(member, WANT_DENIAL);
+	member_tell_status(member, false);
+	if (!member->was_denied && !member_is_told_status(member))
+		member_want(member, WANT_LEVEL);
 	member->was_denied = true;
 	return 0;
 }
@@ -222,18 +229,34 @@ room_take_update(Member *member, Bytes update)
 int
 room_take_answer(Member *member, Bytes update)
 {
-	return member->level >= ACCESS_WRITE ? take(member, update) : 0;
+	bool is_told =
+		member->owes_answer; /* where we have asked on our own, nobody waits for an answer */
+
+	member->owes_answer = false;
+	if (member->level >= ACCESS_WRITE)
+		return take(member, update, is_told);
+	if (is_told)
+		member_tell_status(member, is_nothing(update));
+	return 0;
 }
 
 static int
-take(Member *member, Bytes update)
+take(Member *member, Bytes update, bool is_told)
+{
+	if (!is_nothing(update))
+		return batch_add(member, update, is_told);
+	if (is_told)
+		member_tell_status(member, true);
+	return 0;
+}
+
+/* Of a client that has nothing we lack: no need to ask anybody. */
+static bool
+is_nothing(Bytes update)
 {
 	static const uint8_t nothing[] = {0, 0};
 
-	/* of a client that has nothing we lack: no need to ask anybody */
-	if (update.size == sizeof nothing && memcmp(update.data, nothing, sizeof nothing) == 0)
-		return 0;
-	return batch_add(member, update);
+	return update.size == sizeof nothing && memcmp(update.data, nothing, sizeof nothing) == 0;
 }
 
 void
@@ -282,6 +305,39 @@ room_publish(Room *room, Bytes frames)
 }
 
 void
+room_publish_stateless(Room *room, Bytes payload)
+{
+	Buffer frame = {0};
+
+	ywebsocket_write_stateless(&frame, payload);
+	if (!frame.failed && room_log_append(&room->stateless, buffer_view(&frame), 0))
+		for (uint32_t i = 0; i < room->member_count; i++)
+			if (room->members[i]->connection->protocol == PROTOCOL_HOCUSPOCUS)
+				member_want(room->members[i], WANT_STATELESS);
+	buffer_free(&frame);
+	metrics_add(METRIC_STATELESS, 1);
+	room_list(room);
+}
+
+Bytes
+room_take_stateless(Member *member)
+{
+	const RoomLog *log = &member->room->stateless;
+
+	if (member->stateless_position < log->begin)
+	{
+		metrics_add(METRIC_STATELESS_LOST, 1);
+		member->stateless_position = log->begin;
+	}
+	Bytes frames = room_log_read(log, member->stateless_position);
+
+	member->stateless_position += frames.size;
+	if (frames.size > 0)
+		room_list(member->room); /* what all have can go */
+	return frames;
+}
+
+void
 room_serve(Member *member)
 {
 	serve_document(member);
@@ -290,11 +346,6 @@ room_serve(Member *member)
 		if ((member->wants & WANT_PRESENCE) != 0)
 			presence_write_all(member->room, &scratch);
 		member->wants &= ~(unsigned) WANT_PRESENCE;
-	}
-	if ((member->wants & WANT_DENIAL) != 0 && !member_is_choked(member))
-	{
-		member->wants &= ~(unsigned) WANT_DENIAL;
-		ywebsocket_write_denial(&scratch, "no right to write this document");
 	}
 	if ((member->wants & WANT_ALIVE) != 0 && !member_is_choked(member))
 	{
@@ -306,7 +357,8 @@ room_serve(Member *member)
 	}
 	if (scratch.failed)
 		member_close(member, CLOSE_OVERLOAD, "out of memory");
-	member_write(member, buffer_view(&scratch));
+	if (scratch.size > 0 || !member_is_choked(member))
+		member_write(member, buffer_view(&scratch));
 	if (scratch.capacity > SCRATCH_KEPT)
 		buffer_free(&scratch);
 	buffer_reset(&scratch);
@@ -376,6 +428,7 @@ room_end_round(void)
 		{
 			catch_up_room(room);
 			flush(room);
+			trim_stateless(room);
 		}
 		room = next;
 	}
@@ -453,6 +506,7 @@ room_free(Room *room)
 {
 	presence_free(&room->presence);
 	room_log_free(&room->log);
+	room_log_free(&room->stateless);
 	free(room->members);
 	free(room->name);
 	free(room);
@@ -476,6 +530,7 @@ flush(Room *room)
 
 	if (room->log.first == NULL)
 		return;
+	hocuspocus_share(true);
 	for (uint32_t i = 0; i < room->member_count; i++)
 	{
 		Member *member = room->members[i];
@@ -486,10 +541,29 @@ flush(Room *room)
 
 		slowest = position < slowest ? position : slowest;
 	}
+	hocuspocus_share(false);
 	if (room->log.end - slowest > (uint64_t) config.max_room_log_bytes)
 		leave_behind(room);
 	else
 		room_log_trim(&room->log, slowest);
+}
+
+/* Drops what all have, and more if one is too slow. */
+static void
+trim_stateless(Room *room)
+{
+	RoomLog *log = &room->stateless;
+	uint64_t slowest = log->end;
+
+	if (log->first == NULL)
+		return;
+	for (uint32_t i = 0; i < room->member_count; i++)
+		if (room->members[i]->connection->protocol == PROTOCOL_HOCUSPOCUS &&
+			room->members[i]->stateless_position < slowest)
+			slowest = room->members[i]->stateless_position;
+	if (log->end - slowest > MAX_STATELESS_LOG)
+		slowest = log->end - MAX_STATELESS_LOG / 2;
+	room_log_trim(log, slowest);
 }
 
 /*

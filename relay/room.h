@@ -21,11 +21,6 @@
 #include "presence.h"
 #include "room_log.h"
 
-enum
-{
-	ROOM_NAME_MAX = 1024 /* bytes */
-};
-
 /* Makes it a member; false when out of memory. */
 bool room_join(const char *name, Member *member);
 void room_leave(Member *member);
@@ -69,6 +64,12 @@ int64_t room_epoch(const Room *room);
 
 /* Appends whole frames to the log of the room. */
 void room_publish(Room *room, Bytes frames);
+
+/* A stateless message (hocuspocus.h) to all members whose protocol has them; who is very slow misses some. */
+void room_publish_stateless(Room *room, Bytes payload);
+
+/* Frames with those that it has not been given yet, which are to be written at once; empty: that was all. */
+Bytes room_take_stateless(Member *member);
 
 /* Gives the member what it wants; its socket is free. */
 void room_serve(Member *member);

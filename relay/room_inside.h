@@ -26,6 +26,7 @@ struct Room
 	Member **members;
 	uint32_t member_count, member_capacity;
 	RoomLog log;
+	RoomLog stateless; /* messages that are not stored */
 
 	bool knows_seq; /* the next two are known */
 	int64_t epoch; /* 0: the document does not exist yet */

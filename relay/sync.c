@@ -112,8 +112,9 @@ sync_begin(Member *member, Bytes state_vector, bool is_step2)
 	sync_leave(member);
 	member->state = MEMBER_LOADING;
 	member->gets_step2 = is_step2;
-	/* what somebody has who may not write is not asked for */
-	member->needs_step1 = is_step2 && member->level >= ACCESS_WRITE;
+	/* what somebody has who may not write is asked for only if he is told that we do not take it */
+	member->needs_step1 =
+		is_step2 && (member->level >= ACCESS_WRITE || member_is_told_status(member));
 	metrics_add(METRIC_SYNCS, 1);
 	follow(member, state_vector);
 }

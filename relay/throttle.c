@@ -13,6 +13,7 @@
 #include "ywebsocket.h"
 
 #define TICK 0.02
+#define COSTLY_MESSAGES 20.0 /* that a costly one counts for */
 #define BURST_SECONDS 2.0 /* a bucket holds what its rate gives in this time */
 
 static Connection *waiting;
@@ -54,6 +55,12 @@ throttle_message(Connection *connection, size_t bytes)
 	connection_pause(connection, PAUSE_RATE);
 	metrics_add(METRIC_THROTTLED, 1);
 	list(connection);
+}
+
+void
+throttle_costly_message(Connection *connection)
+{
+	(void) bucket_take(&connection->throttle.messages, COSTLY_MESSAGES, config.max_message_rate);
 }
 
 bool

@@ -36,6 +36,9 @@ typedef struct Throttle /* of a connection; {0} at first */
 
 void throttle_message(Connection *connection, size_t bytes);
 
+/* The message is one that costs others more than it costs its sender. */
+void throttle_costly_message(Connection *connection);
+
 /* False if they may be taken now; true if they are kept for later, instead of what was kept so far. */
 bool throttle_holds_presence(Member *member, Bytes entries);
 

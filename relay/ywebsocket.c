@@ -19,6 +19,7 @@ enum
 	MESSAGE_AWARENESS = 1,
 	MESSAGE_AUTH = 2,
 	MESSAGE_QUERY_AWARENESS = 3,
+	MESSAGE_STATELESS = 5, /* Hocuspocus' */
 
 	SYNC_STEP1 = 0,
 	SYNC_STEP2 = 1,
@@ -29,6 +30,7 @@ enum
 
 static int handle_sync(Member *member, Frame *frame);
 static int handle_awareness(Member *member, Frame *frame);
+static void write_denial(Buffer *out, const char *reason);
 static void write_sync(Buffer *out, int kind, Bytes bytes);
 
 int
@@ -46,6 +48,40 @@ ywebsocket_handle(Member *member, Bytes message)
 		case MESSAGE_QUERY_AWARENESS: member_want(member, WANT_PRESENCE); return 0;
 		default: metrics_add(METRIC_MESSAGES_UNKNOWN, 1); return 0; /* the protocol says: ignore */
 	}
+}
+
+void
+ywebsocket_write(Member *member, Bytes frames)
+{
+	bool is_denied = member->level < ACCESS_WRITE && (member->wants & WANT_LEVEL) != 0;
+
+	member->wants &= ~(unsigned) WANT_LEVEL;
+	if (!is_denied)
+	{
+		connection_write(member->connection, frames);
+		return;
+	}
+	Buffer out = {0};
+
+	buffer_write(&out, frames);
+	write_denial(&out, "no right to write this document");
+	if (out.failed)
+		member_close(member, CLOSE_OVERLOAD, "out of memory");
+	else
+		connection_write(member->connection, buffer_view(&out));
+	buffer_free(&out);
+}
+
+/* Providers only log it. */
+static void
+write_denial(Buffer *out, const char *reason)
+{
+	size_t start = buffer_begin_message(out);
+
+	buffer_write_varuint(out, MESSAGE_AUTH);
+	buffer_write_varuint(out, AUTH_DENIED);
+	buffer_write_varbytes(out, (Bytes){(const uint8_t *) reason, strlen(reason)});
+	buffer_end_message(out, start);
 }
 
 const char *
@@ -89,13 +125,12 @@ ywebsocket_write_awareness(Buffer *out, Bytes entries)
 }
 
 void
-ywebsocket_write_denial(Buffer *out, const char *reason)
+ywebsocket_write_stateless(Buffer *out, Bytes payload)
 {
 	size_t start = buffer_begin_message(out);
 
-	buffer_write_varuint(out, MESSAGE_AUTH);
-	buffer_write_varuint(out, AUTH_DENIED);
-	buffer_write_varbytes(out, (Bytes){(const uint8_t *) reason, strlen(reason)});
+	buffer_write_varuint(out, MESSAGE_STATELESS);
+	buffer_write_varbytes(out, payload);
 	buffer_end_message(out, start);
 }
 

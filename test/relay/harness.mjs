@@ -5,6 +5,9 @@
 //     const ann = open(relay, 'notes/7')
 //     ann.text.insert(0, 'hello')
 //     await until(() => ben.text.toString() === 'hello')
+import * as hocuspocus2 from 'hocuspocus-provider-2'
+import * as hocuspocus3 from 'hocuspocus-provider-3'
+import * as hocuspocus4 from 'hocuspocus-provider-4'
 import { WebSocket } from 'ws'
 import { WebsocketProvider } from 'y-websocket'
 import { WebsocketProvider as WebsocketProvider2 } from 'y-websocket-2'
@@ -28,6 +31,63 @@ export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = t
     provider,
     text: doc.getText('content'),
     synced: () => until(() => provider.synced && provider.wsconnected),
+    close () {
+      provider.destroy()
+      doc.destroy()
+      opened.delete(client)
+    }
+  }
+  opened.add(client)
+  return client
+}
+
+const hocuspocus = { 2: hocuspocus2, 3: hocuspocus3, 4: hocuspocus4 }
+
+// A socket of Hocuspocus, on which several documents may be opened.
+export function hocuspocusSocket (relay, { version = 4, headers, Socket = headers === undefined ? WebSocket : withHeaders(headers), ...more } = {}) {
+  const socket = new hocuspocus[version].HocuspocusProviderWebsocket({
+    url: relay.url, WebSocketPolyfill: Socket, delay: 200, minDelay: 50, maxDelay: 500, ...more
+  })
+  socket.version = version
+  socket.closes = []
+  socket.on('close', ({ event }) => socket.closes.push({ code: event.code, reason: String(event.reason ?? '') }))
+  opened.add({ close: () => socket.destroy() })
+  return socket
+}
+
+// The same person with a provider of Hocuspocus.  What it is told is kept in `told`.
+export function openHocuspocus (relay, name, {
+  version = 4, doc = new Y.Doc(), token, headers, socket = hocuspocusSocket(relay, { version, headers }), ...more
+} = {}) {
+  const told = { denied: [], granted: 0, statuses: [], stateless: [], closes: [] }
+  const provider = new hocuspocus[socket.version].HocuspocusProvider({
+    websocketProvider: socket,
+    name,
+    document: doc,
+    token,
+    broadcast: false,
+    onAuthenticationFailed: ({ reason }) => told.denied.push(reason),
+    onAuthenticated: () => told.granted++,
+    onStateless: ({ payload }) => told.stateless.push(payload),
+    onClose: ({ event }) => told.closes.push({ code: event.code, reason: String(event.reason ?? '') }),
+    onMessage: ({ message }) => {
+      const decoder = message.decoder
+      const start = decoder.pos
+      message.readVarString()
+      if (message.readVarUint() === 8) told.statuses.push(message.readVarUint())
+      decoder.pos = start
+    },
+    ...more
+  })
+  if (socket.version > 2) provider.attach()
+  const client = {
+    doc,
+    provider,
+    socket,
+    told,
+    text: doc.getText('content'),
+    synced: () => until(() => provider.synced),
+    saved: () => until(() => provider.synced && !provider.hasUnsyncedChanges),
     close () {
       provider.destroy()
       doc.destroy()
