@@ -40,6 +40,7 @@ typedef enum DatabaseStatement
 	STATEMENT_CHANGES, /* document, since, known epoch, bytes at most */
 	STATEMENT_HEADS, /* documents (array) */
 	STATEMENT_LEVELS, /* documents, claims (arrays) */
+	STATEMENT_INCLUDES, /* claims, document, update */
 	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
 	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
 	STATEMENT_RELAY_KEY, /* no parameters */

@@ -103,6 +103,7 @@ struct Member
 	uint32_t address_size; /* bytes of document that are its name there: a session may follow */
 	uint32_t accepted, refused; /* updates of which it has not been told yet */
 	bool owes_answer; /* it has asked, and waits to hear what became of its own answer */
+	bool is_judged; /* whether all that it has is stored is being asked (answer.c) */
 	bool was_asked; /* for a new token */
 	bool owes_level; /* it has shown one, and waits to hear what it may do */
 	uint16_t close_code; /* while LEAVING, and its connection is not */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "answer.h"
 #include "batch.h"
 #include "catch_up.h"
 #include "config.h"
@@ -233,10 +234,10 @@ room_take_answer(Member *member, Bytes update)
 		member->owes_answer; /* where we have asked on our own, nobody waits for an answer */
 
 	member->owes_answer = false;
-	if (member->level >= ACCESS_WRITE)
+	if (member->level >= ACCESS_WRITE || is_nothing(update))
 		return take(member, update, is_told);
-	if (is_told)
-		member_tell_status(member, is_nothing(update));
+	if (is_told && member_is_told_status(member))
+		answer_judge(member, update);
 	return 0;
 }
 

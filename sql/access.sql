@@ -47,6 +47,11 @@ SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "eve
 SELECT seq FROM ydoc_data.relay_sync(NULL, 'team/plan', '\x00', 0);
 SELECT seq FROM ydoc_data.relay_changes('{"groups": ["team"]}', 'team/draft', 1, 0, 1000);
 SELECT seq FROM ydoc_data.relay_changes('{}', 'team/draft', 1, 0, 1000);
+-- whether all that a reader has is there
+SELECT ydoc_data.relay_includes('{"groups": ["team"]}', 'team/draft', '\x0101020004010174017800') AS all_of_it,
+       ydoc_data.relay_includes('{"groups": ["team"]}', 'team/draft', '\x0101030004010174017800') AS more,
+       ydoc_data.relay_includes('{"groups": ["team"]}', 'team/none', '\x0000') AS of_no_document;
+SELECT ydoc_data.relay_includes('{}', 'team/draft', '\x0000');
 SELECT seq FROM ydoc_data.relay_sync_slices('{"groups": ["team"]}', 'team/draft', '\x00', 1024, 1024, 0);
 SELECT seq FROM ydoc_data.relay_sync_slices('{}', 'team/draft', '\x00', 1024, 1024, 0);
 SELECT * FROM ydoc_data.relay_levels(ARRAY['home', 'team/plan', 'team/plan'], ARRAY['{}', '{}', '{"groups": ["team"]}']);

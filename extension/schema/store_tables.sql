@@ -353,6 +353,18 @@ BEGIN
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_changes(text, text, bigint, bigint, integer) IS
         'ydoc.changes for a user with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_includes(claims text, document text, update bytea)
+        RETURNS boolean
+        LANGUAGE sql STABLE SECURITY DEFINER COST 10000
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(document, claims, 'read');
+            SELECT coalesce((
+                SELECT @extschema@.ydoc_apply(stored.state, update) OPERATOR(@extschema@.=) stored.state
+                FROM ydoc.state(document) AS stored (state)), false);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_includes(text, text, bytea) IS
+        'Whether a document has all of an update, for a user with these claims who may only read it';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(documents text[], claims text[], OUT ordinal bigint, OUT level text)
         RETURNS SETOF record
         LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
