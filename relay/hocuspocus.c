@@ -329,9 +329,11 @@ hocuspocus_write_farewell(Member *member)
 		member->close_code == CLOSE_UNAUTHORIZED || member->close_code == CLOSE_FORBIDDEN;
 
 	write_statuses(member, &scratch);
-	if (is_denial || !member->connection->is_later_provider)
+	bool knows_close = member->connection->is_later_provider;
+
+	if (is_denial || !knows_close)
 		write_auth(address_of(member), AUTH_DENIED, reason, &scratch);
-	else
+	if (knows_close && (member->was_admitted || !is_denial))
 		write_close(address_of(member), reason, &scratch);
 	send_scratch(member->connection);
 }

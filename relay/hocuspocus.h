@@ -16,7 +16,7 @@
  * and its messages are dropped from then on; what may be tried again ends the socket, for providers
  * come back with a socket.
  *
- *     refused, right lost, token expired    permission denied, and why
+ *     refused, right lost, token expired    permission denied, and why; then CLOSE, if it was open
  *     deleted, renamed, update refused      CLOSE, and why; permission denied where the provider may
  *                                           be version 2, which throws at types it does not know
  *

@@ -158,7 +158,7 @@ member_admit(Member *member)
 		return;
 	}
 	member->state = MEMBER_LIVE;
-	member->connection->is_proven = true;
+	member->was_admitted = member->connection->is_proven = true;
 	connection_resume(member->connection, PAUSE_UNPROVEN);
 	if (member->connection->protocol == PROTOCOL_HOCUSPOCUS)
 		member_want(member, WANT_LEVEL);

@@ -102,6 +102,7 @@ struct Member
 	/* hocuspocus.c's */
 	uint32_t address_size; /* bytes of document that are its name there: a session may follow */
 	uint32_t accepted, refused; /* updates of which it has not been told yet */
+	bool was_admitted;
 	bool owes_answer; /* it has asked, and waits to hear what became of its own answer */
 	bool is_judged; /* whether all that it has is stored is being asked (answer.c) */
 	bool was_asked; /* for a new token */
