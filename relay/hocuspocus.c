@@ -51,6 +51,7 @@ static int handle_auth(Connection *connection, Member *member, Bytes address, Fr
 static Identity *identify(const Connection *connection, Bytes token, TokenVerdict *refusal);
 static Member *
 open_member(Connection *connection, Bytes address, Identity *identity, TokenVerdict refusal);
+static void refuse_token(Member *member, TokenVerdict refusal);
 static void refuse_address(Connection *connection, Bytes address, const char *reason);
 static void close_by_client(Connection *connection, Member *member, Bytes address);
 static int handle_stateless(Member *member, Frame *frame);
@@ -178,10 +179,7 @@ handle_auth(Connection *connection, Member *member, Bytes address, Frame *frame)
 	if (member != NULL && !goes_on)
 		member_detach(member); /* it was refused, and tries again */
 	if (goes_on)
-	{
-		metrics_add(METRIC_TOKENS_REFUSED, 1);
-		member_close(member, CLOSE_UNAUTHORIZED, token_reason(refusal));
-	}
+		refuse_token(member, refusal);
 	else
 		(void) open_member(connection, address, identity, refusal);
 	return 0;
@@ -224,14 +222,18 @@ open_member(Connection *connection, Bytes address, Identity *identity, TokenVerd
 	else if (identity != NULL)
 		member_prove(member);
 	else
-	{
-		char reason[CLOSE_REASON_MAX];
-
-		metrics_add(METRIC_TOKENS_REFUSED, 1);
-		snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
-		member_close(member, CLOSE_UNAUTHORIZED, reason);
-	}
+		refuse_token(member, refusal);
 	return member;
+}
+
+static void
+refuse_token(Member *member, TokenVerdict refusal)
+{
+	char reason[CLOSE_REASON_MAX];
+
+	metrics_add(METRIC_TOKENS_REFUSED, 1);
+	snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
+	member_close(member, CLOSE_UNAUTHORIZED, reason);
 }
 
 /* Nothing is kept of it. */

@@ -28,7 +28,7 @@ static void wait_for_socket(Member *member);
 static void leave(Member *member);
 static void leave_room(Member *member);
 static void say_farewell(Member *member);
-static void watch_expiry(Member *member);
+static void watch_expiry(Member *member, bool may_warn);
 static void expired(struct ev_loop *, ev_periodic *, int);
 static void visit_members(Connection *connection);
 
@@ -89,7 +89,7 @@ member_prove(Member *member)
 		member_admit(member);
 		return;
 	}
-	watch_expiry(member);
+	watch_expiry(member, true);
 	connection_pause(member->connection, PAUSE_UNPROVEN);
 	access_ask(member);
 }
@@ -97,11 +97,14 @@ member_prove(Member *member)
 void
 member_set_identity(Member *member, Identity *identity)
 {
+	/* who shows the old token again is not asked a second time */
+	bool is_newer = identity->token.expires_at > member->identity->token.expires_at;
+
 	identity_release(member->identity);
 	member->identity = identity;
 	if (identity_is_checked())
 	{
-		watch_expiry(member);
+		watch_expiry(member, is_newer);
 		access_ask(member);
 	}
 	else
@@ -110,7 +113,7 @@ member_set_identity(Member *member, Identity *identity)
 
 /* By the clock on the wall, which may be set.  Who can be asked for a new token is asked before. */
 static void
-watch_expiry(Member *member)
+watch_expiry(Member *member, bool may_warn)
 {
 	int64_t expires_at = member->identity->token.expires_at;
 	double left = (double) expires_at - ev_time();
@@ -120,7 +123,7 @@ watch_expiry(Member *member)
 	member->was_asked = false;
 	if (expires_at == INT64_MAX)
 		return;
-	if (warning < 0.0 || member->connection->protocol != PROTOCOL_HOCUSPOCUS)
+	if (warning < 0.0 || !may_warn || member->connection->protocol != PROTOCOL_HOCUSPOCUS)
 		warning = 0.0;
 	ev_periodic_set(&member->expiry, (double) expires_at - warning, 0.0, NULL);
 	ev_periodic_start(loop_ev(), &member->expiry);

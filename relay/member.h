@@ -75,17 +75,17 @@ struct Member
 	/* its room's (room.c) */
 	uint32_t member_index;
 	uint64_t position; /* of the room's log: all before it was written */
-	bool was_given_some; /* of its room's document: an answer, or frames of the log */
 	int64_t seq; /* while BEHIND: it has the document up to here */
 	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
 	struct SyncQuestion *question; /* while LOADING: whose slices it gets (sync.c) */
 	uint32_t slice; /* the next one of these */
+	bool was_given_some; /* of its room's document: an answer, or frames of the log */
 	bool gets_step2, needs_step1; /* as the last of all, before the first of all */
 
 	/* presence.c's */
-	uint32_t presence_count; /* awareness ids it speaks for */
 	bool has_spoken; /* it sent an awareness message */
 	bool is_challenged; /* somebody else claims one of its ids: it has been pinged */
+	uint32_t presence_count; /* awareness ids it speaks for */
 	float introductions; /* that it may still make */
 	double introduced_at;
 

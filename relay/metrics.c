@@ -70,7 +70,8 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_UPDATES_RECEIVED] = COUNTER("updates_received", "Updates taken from clients"),
 	[METRIC_UPDATES_REFUSED] = COUNTER("updates_refused", "Updates the database refused"),
 	[METRIC_UPDATES_DENIED] = COUNTER("updates_denied", "Updates of clients that may only read"),
-	[METRIC_TOKENS_REFUSED] = COUNTER("tokens_refused", "Connections closed for a bad token"),
+	[METRIC_TOKENS_REFUSED] =
+		COUNTER("tokens_refused", "Connections and documents refused for a bad token"),
 	[METRIC_ACCESS_QUESTIONS] =
 		COUNTER("access_questions", "Questions to the database about levels of access"),
 	[METRIC_BATCHES] = COUNTER("batches", "Batches committed"),

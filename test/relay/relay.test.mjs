@@ -153,7 +153,7 @@ test('names are percent-decoded and may hold slashes and any letter', async () =
 })
 
 test('names that are no text are refused', async () => {
-  const paths = ['/%ff', '/%c0%af', '/%ed%a0%80', '/a%00b', '/a%0ab', '/a%7fb', '/a%', '/a%2', '/%zz', '/',
+  const paths = ['/%ff', '/%c0%af', '/%ed%a0%80', '/a%00b', '/a%0ab', '/a%7fb', '/a%', '/a%2', '/%zz',
     `/${'x'.repeat(1025)}`]
   for (const path of paths) {
     await assert.rejects(raw(relay, path), /Unexpected server response: 4\d\d/, path)
