@@ -17,6 +17,7 @@
 
 #include "frame.h"
 #include "throttle.h"
+#include "token.h"
 
 struct lws;
 struct lws_protocols;
@@ -89,6 +90,7 @@ struct Connection
 
 	/* hocuspocus.c's */
 	Identity *identity; /* of the request; NULL: its token was refused */
+	TokenVerdict refusal; /* then why */
 	bool is_proven; /* it was admitted to some document */
 	bool is_later_provider; /* version 3 at least: it knows of closed documents */
 	bool takes_pings; /* version 4 at least */

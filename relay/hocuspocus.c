@@ -18,6 +18,7 @@
 
 #define SESSION_MAX_BYTES 128 /* of an address, after the name */
 #define UNPROVEN_MESSAGES 4 /* for each document that one may have, and some more */
+#define MAX_NEWS_BYTES 16384 /* of statuses in one write, and of stateless messages */
 #define SCRATCH_KEPT 65536
 
 enum
@@ -62,6 +63,7 @@ static bool is_plain(const Member *member);
 static Bytes share_frames(Member *member, Bytes frames);
 static void write_first(Member *member, Buffer *out);
 static void write_statuses(Member *member, Buffer *out);
+static void write_stateless(Member *member, Buffer *out);
 static void write_frames(Bytes address, Bytes frames, Buffer *out);
 static void write_auth(Bytes address, int kind, const char *text, Buffer *out);
 static void write_close(Bytes address, const char *reason, Buffer *out);
@@ -71,10 +73,8 @@ static void send_scratch(Connection *connection);
 void
 hocuspocus_open(Connection *connection)
 {
-	TokenVerdict refusal;
-
 	connection->protocol = PROTOCOL_HOCUSPOCUS;
-	connection->identity = identity_of_request(connection->wsi, &refusal);
+	connection->identity = identity_of_request(connection->wsi, &connection->refusal);
 }
 
 int
@@ -193,9 +193,7 @@ identify(const Connection *connection, Bytes token, TokenVerdict *refusal)
 
 	if (token.size > 0 && identity_is_checked())
 		return identity_of_token(token, refusal);
-	*refusal = TOKEN_EXPIRED;
-	if (own == NULL)
-		*refusal = TOKEN_MALFORMED;
+	*refusal = own == NULL ? connection->refusal : TOKEN_EXPIRED;
 	return own != NULL && identity_is_current(own) ? identity_retain(own) : NULL;
 }
 
@@ -230,10 +228,11 @@ static void
 refuse_token(Member *member, TokenVerdict refusal)
 {
 	char reason[CLOSE_REASON_MAX];
+	bool may_be_good = refusal == TOKEN_OUT_OF_MEMORY;
 
 	metrics_add(METRIC_TOKENS_REFUSED, 1);
 	snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
-	member_close(member, CLOSE_UNAUTHORIZED, reason);
+	member_close(member, may_be_good ? CLOSE_OVERLOAD : CLOSE_UNAUTHORIZED, reason);
 }
 
 /* Nothing is kept of it. */
@@ -315,12 +314,13 @@ hocuspocus_write(Member *member, Bytes frames)
 		return;
 	}
 	write_first(member, &scratch);
+	member->wants &= ~(unsigned) (WANT_TOKEN | WANT_LEVEL);
 	write_frames(address_of(member), frames, &scratch);
 	write_statuses(member, &scratch);
-	for (Bytes more; (more = room_take_stateless(member)).size > 0;)
-		write_frames(address_of(member), more, &scratch);
-	member->wants &= ~(unsigned) NEWS;
+	write_stateless(member, &scratch);
 	send_scratch(member->connection);
+	if ((member->wants & NEWS) != 0)
+		member_yield(member);
 }
 
 void
@@ -399,17 +399,36 @@ write_first(Member *member, Buffer *out)
 				   member->level >= ACCESS_WRITE ? "read-write" : "readonly", out);
 }
 
-/* One for each update. */
+/* One for each update, but few at a time: whoever reads nothing can have sent any number. */
 static void
 write_statuses(Member *member, Buffer *out)
 {
+	size_t most = out->size + MAX_NEWS_BYTES;
 	static const uint8_t accepted[] = {0x82, 2, MESSAGE_SYNC_STATUS, 1};
 	static const uint8_t refused[] = {0x82, 2, MESSAGE_SYNC_STATUS, 0};
 
-	for (; member->accepted > 0; member->accepted--)
+	for (; member->accepted > 0 && out->size < most; member->accepted--)
 		write_frames(address_of(member), (Bytes){accepted, sizeof accepted}, out);
-	for (; member->refused > 0; member->refused--)
+	for (; member->refused > 0 && out->size < most; member->refused--)
 		write_frames(address_of(member), (Bytes){refused, sizeof refused}, out);
+	if (member->accepted == 0 && member->refused == 0)
+		member->wants &= ~(unsigned) WANT_STATUS;
+}
+
+/* Likewise. */
+static void
+write_stateless(Member *member, Buffer *out)
+{
+	size_t most = out->size + MAX_NEWS_BYTES;
+
+	while ((member->wants & WANT_STATELESS) != 0 && out->size < most)
+	{
+		Bytes frames = room_take_stateless(member);
+
+		write_frames(address_of(member), frames, out);
+		if (frames.size == 0)
+			member->wants &= ~(unsigned) WANT_STATELESS;
+	}
 }
 
 /* Frames as rooms know them, each with the address before its message. */

@@ -1,5 +1,5 @@
 /*
- * editor.c: the y-websocket provider, model of.
+ * editor.c: providers of y-websocket and of Hocuspocus (with one document), model of.
  */
 #include "editor.h"
 
@@ -17,12 +17,20 @@
 enum
 {
 	MESSAGE_SYNC = 0,
-	MESSAGE_AWARENESS = 1
+	MESSAGE_AWARENESS = 1,
+
+	/* Hocuspocus' */
+	MESSAGE_AUTH = 2,
+	MESSAGE_CLOSE = 7, /* and those beyond it */
+	MESSAGE_SYNC_STATUS = 8
 };
+
+static void begin_message(const Editor *editor, Buffer *message, uint64_t type);
 
 static void take_message(void *context, Bytes message);
 static void take_sync(Editor *editor, Frame *frame);
 static void take_awareness(Editor *editor, Bytes entries);
+static void send_token(Editor *editor);
 static void send_update(Editor *editor, uint64_t step, const Update *update);
 static void send_states(Editor *editor, const uint32_t *clients, uint32_t count);
 static void lose_connection(Editor *editor);
@@ -37,6 +45,7 @@ editor_open(Editor *editor, Document *document)
 					   .client = document->next_client++,
 					   .wants_connection = true,
 					   .is_lazy = chance_in(4),
+					   .is_hocuspocus = chance_in(3),
 					   .capacity = chance_in(3) ? chance_between(200, 3000) : 1 << 20};
 	editor->presence[editor->client] = (KnownState){1, true, world_now};
 	return true;
@@ -69,6 +78,8 @@ editor_connect(Editor *editor, Relay *relay)
 	if (editor->socket == NULL)
 		return false;
 	editor->heard_at = world_now;
+	if (editor->is_hocuspocus && chance_in(2))
+		send_token(editor);
 	editor_ask(editor);
 	send_states(editor, &editor->client, 1);
 	return true;
@@ -82,12 +93,35 @@ editor_ask(Editor *editor)
 	if (editor->socket == NULL)
 		return;
 	content_write_state_vector(&editor->content, &vector);
-	buffer_write_varuint(&message, MESSAGE_SYNC);
+	begin_message(editor, &message, MESSAGE_SYNC);
 	buffer_write_varuint(&message, 0);
 	buffer_write_varbytes(&message, buffer_view(&vector));
 	buffer_free(&vector);
 	socket_send(editor->socket, UP_BINARY, &message);
 	editor->is_asking = true;
+	editor->unsynced = 1;
+}
+
+/* Of a relay that asks nobody for it. */
+static void
+send_token(Editor *editor)
+{
+	Buffer message = {0};
+
+	begin_message(editor, &message, MESSAGE_AUTH);
+	buffer_write_varuint(&message, 0);
+	buffer_write_varbytes(&message, (Bytes){(const uint8_t *) "", 0});
+	socket_send(editor->socket, UP_BINARY, &message);
+}
+
+static void
+begin_message(const Editor *editor, Buffer *message, uint64_t type)
+{
+	const char *name = editor->document->name;
+
+	if (editor->is_hocuspocus)
+		buffer_write_varbytes(message, (Bytes){(const uint8_t *) name, strlen(name)});
+	buffer_write_varuint(message, type);
 }
 
 void
@@ -155,6 +189,8 @@ editor_read(Editor *editor)
 	socket_consume(socket, size);
 	frames_visit(buffer_view(&editor->inbox), take_message, editor, &taken);
 	array_drop(editor->inbox.data, &editor->inbox.size, taken, 1);
+	if (editor->is_refused)
+		editor_disconnect(editor, true);
 	return true;
 }
 
@@ -195,16 +231,18 @@ editor_rave(Editor *editor)
 	switch (chance_below(5))
 	{
 		case 0: /* no message at all */
+			if (chance_in(2))
+				begin_message(editor, &message, chance_below(MESSAGE_CLOSE));
 			for (uint32_t i = chance_below(40); i > 0; i--)
 				buffer_write_u8(&message, (uint8_t) chance_bits());
 			break;
 		case 1: /* an update that is none */
-			buffer_write_varuint(&message, MESSAGE_SYNC);
+			begin_message(editor, &message, MESSAGE_SYNC);
 			buffer_write_varuint(&message, 2);
 			buffer_write_varbytes(&message, (Bytes){(const uint8_t *) "\x05\x05\x05", 3});
 			break;
 		case 2: /* a state vector that is none */
-			buffer_write_varuint(&message, MESSAGE_SYNC);
+			begin_message(editor, &message, MESSAGE_SYNC);
 			buffer_write_varuint(&message, 0);
 			buffer_write_varbytes(&message, (Bytes){(const uint8_t *) "\x05\x05", 2});
 			break;
@@ -240,7 +278,7 @@ editor_spoil(Editor *editor)
 	if (editor->socket == NULL)
 		return;
 	editor->has_typed_rubbish = true;
-	buffer_write_varuint(&message, MESSAGE_SYNC);
+	begin_message(editor, &message, MESSAGE_SYNC);
 	buffer_write_varuint(&message, 2);
 	buffer_write_varbytes(&message, (Bytes){(const uint8_t *) "\xff\xff\xff", 3});
 	socket_send(editor->socket, UP_BINARY, &message);
@@ -255,10 +293,18 @@ take_message(void *context, Bytes message)
 	Frame frame = frame_begin(message);
 
 	editor->heard_at = world_now;
+	if (editor->is_hocuspocus)
+		(void) frame_read_bytes(&frame);
 	switch (frame_read_varuint(&frame))
 	{
 		case MESSAGE_SYNC: take_sync(editor, &frame); break;
 		case MESSAGE_AWARENESS: take_awareness(editor, frame_read_bytes(&frame)); break;
+		case MESSAGE_AUTH:
+			editor->is_refused |= editor->is_hocuspocus && frame_read_varuint(&frame) == 1;
+			break;
+		case MESSAGE_SYNC_STATUS:
+			editor->unsynced -= editor->unsynced > 0 && frame_read_varuint(&frame) == 1;
+			break;
 		default: break;
 	}
 }
@@ -292,7 +338,10 @@ send_update(Editor *editor, uint64_t step, const Update *update)
 	if (editor->socket == NULL)
 		return;
 	update_write(update, &bytes);
-	buffer_write_varuint(&message, MESSAGE_SYNC);
+	if (editor->is_hocuspocus)
+		socket_expect_status(editor->socket, buffer_view(&bytes));
+	editor->unsynced += step == 2;
+	begin_message(editor, &message, MESSAGE_SYNC);
 	buffer_write_varuint(&message, step);
 	buffer_write_varbytes(&message, buffer_view(&bytes));
 	buffer_free(&bytes);
@@ -356,7 +405,7 @@ send_states(Editor *editor, const uint32_t *clients, uint32_t count)
 		buffer_write_varuint(&entries, known->clock);
 		buffer_write_varbytes(&entries, (Bytes){(const uint8_t *) state, strlen(state)});
 	}
-	buffer_write_varuint(&message, MESSAGE_AWARENESS);
+	begin_message(editor, &message, MESSAGE_AWARENESS);
 	buffer_write_varbytes(&message, buffer_view(&entries));
 	buffer_free(&entries);
 	socket_send(editor->socket, UP_BINARY, &message);

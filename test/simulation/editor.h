@@ -1,5 +1,5 @@
 /*
- * An editor: a Yjs document with a y-websocket provider, as far as the relay could tell.
+ * An editor: a Yjs document with a provider of y-websocket or of Hocuspocus, as far as the relay could tell.
  *
  *     editor_open(editor, document);       a new client
  *     editor_connect(editor, relay);       sync step 1, its awareness state
@@ -39,6 +39,9 @@ typedef struct Editor
 	Content content;
 	Socket *socket;
 	bool is_lazy; /* reads seldom */
+	bool is_hocuspocus;
+	uint32_t
+		unsynced; /* there: what it has not been told yet that it is stored, as its provider counts */
 	bool is_asking; /* has sent a step 1 that is not answered yet */
 	Buffer inbox;
 	double heard_at, retry_at;

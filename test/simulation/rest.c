@@ -205,6 +205,11 @@ check_equal(void)
 		invariant_check(COMMITTED_REACHES_ALL, !editor->is_asking,
 						"editor %u of %s waits for the answer to its state vector", i,
 						editor->document->name);
+		invariant_check(COMMITTED_REACHES_ALL,
+						!editor->is_hocuspocus || editor->unsynced == 0 ||
+							editor->has_typed_rubbish,
+						"editor %u of %s is not told that %u updates are stored", i,
+						editor->document->name, editor->unsynced);
 		bool same = content_is_same(&editor->content, &editor->document->content);
 
 		if (!same)
@@ -243,22 +248,32 @@ check_presence(void)
 static void
 check_gauges(Relay *relay)
 {
-	int64_t connections = 0, rooms = 0;
+	int64_t connections = 0, rooms = 0, doubtful_rooms = 0;
 	size_t count;
 	Socket **sockets = sockets_all(&count);
 
 	for (uint32_t i = 0; i < store.document_count; i++)
 	{
-		int64_t members = 0;
+		int64_t members = 0, doubtful = 0;
 
 		for (size_t j = 0; j < count; j++)
-			members += sockets[j]->relay == relay && !sockets[j]->is_gone &&
-					   sockets[j]->document == &store.documents[i];
-		connections += members;
+		{
+			/* his document may be gone, and there is no room for telling him so */
+			bool is_doubtful = sockets[j]->has_addresses && sockets[j]->partial.size > 0 &&
+							   store.documents[i].was_gone;
+			bool is_here = sockets[j]->relay == relay && !sockets[j]->is_gone &&
+						   sockets[j]->document == &store.documents[i];
+
+			connections += is_here;
+			members += is_here && !sockets[j]->is_denied && !is_doubtful;
+			doubtful += is_here && is_doubtful;
+		}
 		rooms += members > 0;
+		doubtful_rooms += members == 0 && doubtful > 0;
 	}
 	check_gauge(relay, "connections", connections);
-	check_gauge(relay, "rooms", rooms);
+	if (doubtful_rooms == 0)
+		check_gauge(relay, "rooms", rooms);
 	check_gauge(relay, "pending_bytes", 0);
 	check_gauge(relay, "reassembly_bytes", 0);
 	check_gauge(relay, "database_connections_up",

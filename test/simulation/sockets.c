@@ -15,6 +15,12 @@
 #include "invariant.h"
 #include "world.h"
 
+enum /* of Hocuspocus */
+{
+	MESSAGE_AUTH = 2,
+	MESSAGE_SYNC_STATUS = 8
+};
+
 static Socket **sockets;
 static size_t socket_count, socket_capacity;
 
@@ -24,6 +30,9 @@ static void deliver_part(Socket *socket, UpMessage *message);
 static void close_relay_side(Socket *socket);
 static void fill_kernel(Socket *socket);
 static void check_written(void *context, Bytes message);
+static void check_status(Socket *socket);
+static void check_denial(Socket *socket, Bytes reason);
+static void drop_unstored(Socket *socket, size_t place);
 static void move_bytes(Buffer *to, Buffer *from, size_t size);
 
 /* ---- the editor's side ---- */
@@ -39,7 +48,8 @@ socket_open(Relay *relay, struct Editor *editor, Document *document, size_t capa
 	socket->editor = editor;
 	socket->document = document;
 	socket->capacity = capacity;
-	snprintf(socket->path, sizeof socket->path, "/%s", document->name);
+	snprintf(socket->path, sizeof socket->path, "/%s", editor->is_hocuspocus ? "" : document->name);
+	socket->has_addresses = editor->is_hocuspocus;
 	socket->slot = allocate(relay->slot_size);
 	ARRAY_ADD(sockets, socket_count, socket_capacity, socket);
 	relay_enter(relay);
@@ -62,6 +72,15 @@ socket_send(Socket *socket, UpKind kind, Buffer *bytes)
 		buffer_free(&message.bytes);
 	else
 		ARRAY_ADD(socket->up, socket->up_count, socket->up_capacity, message);
+}
+
+void
+socket_expect_status(Socket *socket, Bytes update)
+{
+	Buffer copy = {0};
+
+	buffer_write(&copy, update);
+	ARRAY_ADD(socket->unstored, socket->unstored_count, socket->unstored_capacity, copy);
 }
 
 void
@@ -224,6 +243,9 @@ sockets_sweep(void)
 		while (socket->up_count > 0)
 			drop_up(socket);
 		free(socket->up);
+		while (socket->unstored_count > 0)
+			drop_unstored(socket, 0);
+		free(socket->unstored);
 		buffer_free(&socket->kernel);
 		buffer_free(&socket->partial);
 		free(socket);
@@ -301,7 +323,7 @@ lws_write(struct lws *socket, unsigned char *data, size_t size, enum lws_write_p
 	}
 	invariant_check(COMES_TO_REST, !socket->is_closing, "a relay writes after a close");
 	invariant_check(COMMITTED_REACHES_ALL,
-					frames_visit(frames, check_written, socket->document, &taken) && taken == size,
+					frames_visit(frames, check_written, socket, &taken) && taken == size,
 					"a relay writes frames that are not whole");
 	if (socket->partial.size > 0)
 		socket->writes_held_back++;
@@ -520,12 +542,23 @@ frames_visit(Bytes frames, void (*visit)(void *context, Bytes message), void *co
 static void
 check_written(void *context, Bytes message)
 {
-	Document *document = context;
+	Socket *socket = context;
+	Document *document = socket->document;
 	Frame frame = frame_begin(message);
+	Bytes address = socket->has_addresses ? frame_read_bytes(&frame) : (Bytes){0};
 	uint64_t type = frame_read_varuint(&frame);
 	uint64_t step = type == 0 ? frame_read_varuint(&frame) : 0;
 	Update update = {0};
 
+	invariant_check(DOCUMENTS_ARE_INDEPENDENT,
+					!socket->has_addresses ||
+						(address.size == strlen(document->name) &&
+						 memcmp(address.data, document->name, address.size) == 0),
+					"a relay writes a frame of another document to a client of %s", document->name);
+	if (socket->has_addresses && type == MESSAGE_SYNC_STATUS && frame_read_varuint(&frame) == 1)
+		check_status(socket);
+	if (socket->has_addresses && type == MESSAGE_AUTH && frame_read_varuint(&frame) == 1)
+		check_denial(socket, frame_read_bytes(&frame));
 	if (type != 0 || step == 0)
 		return;
 	Bytes bytes = frame_read_bytes(&frame);
@@ -536,4 +569,48 @@ check_written(void *context, Bytes message)
 					"a relay writes an update of %zu bytes for %s that was not committed",
 					bytes.size, document->name);
 	update_free(&update);
+}
+
+/* What it says to be stored are as many updates as have been committed, at most. */
+static void
+check_status(Socket *socket)
+{
+	socket->said_to_be_stored++;
+	for (size_t i = 0; i < socket->unstored_count;)
+	{
+		Update update = {0};
+		bool is_stored = update_read(buffer_view(&socket->unstored[i]), &update) &&
+						 content_includes(&socket->document->ever, &update);
+
+		update_free(&update);
+		if (is_stored)
+			drop_unstored(socket, i);
+		else
+			i++;
+		socket->stored += is_stored;
+	}
+	invariant_check(SHOWN_IS_DURABLE, socket->said_to_be_stored <= socket->stored,
+					"a relay says that %u updates of a client of %s are stored, and %u are",
+					socket->said_to_be_stored, socket->document->name, socket->stored);
+}
+
+/* As a close of the socket would be. */
+static void
+check_denial(Socket *socket, Bytes reason)
+{
+	static const char gone[] = "document deleted";
+	bool is_gone = reason.size == sizeof gone - 1 && memcmp(reason.data, gone, reason.size) == 0;
+
+	socket->is_denied = true;
+	if (world_traces)
+		fprintf(stderr, "%s is denied: %.*s\n", socket->document->name, (int) reason.size,
+				reason.data);
+	world_closed(socket, is_gone ? 4404 : 4400);
+}
+
+static void
+drop_unstored(Socket *socket, size_t place)
+{
+	buffer_free(&socket->unstored[place]);
+	socket->unstored[place] = socket->unstored[--socket->unstored_count];
 }

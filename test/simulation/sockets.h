@@ -59,6 +59,12 @@ typedef struct lws
 	bool is_first, is_final, is_binary;
 	size_t remaining;
 	size_t most_partial;
+
+	bool has_addresses; /* it is one of Hocuspocus */
+	bool is_denied; /* its document: it goes on without */
+	Buffer *unstored; /* updates that were sent and not committed when last looked at */
+	size_t unstored_count, unstored_capacity;
+	uint32_t stored, said_to_be_stored;
 } Socket;
 
 /* The editor's end of a new connection; NULL if nobody listens or it was refused. */
@@ -66,6 +72,9 @@ Socket *socket_open(Relay *relay, struct Editor *editor, Document *document, siz
 
 /* The editor sends; takes the bytes. */
 void socket_send(Socket *socket, UpKind kind, Buffer *bytes);
+
+/* It is going to be sent, and the relay will say when it is stored. */
+void socket_expect_status(Socket *socket, Bytes update);
 
 /* The editor is gone: with a close, or so that the relay does not notice. */
 void socket_leave(Socket *socket, bool says_goodbye);
