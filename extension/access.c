@@ -124,6 +124,29 @@ access_level(const char *document, const text *claims)
 	return level;
 }
 
+const CrdtConfines *
+access_confines(const char *document)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(document)};
+	CrdtConfines *confines = palloc0(sizeof(CrdtConfines));
+	CrdtBytes *roots;
+
+	store_prepare(&plan,
+				  "SELECT pg_catalog.convert_to(r.root, 'UTF8')"
+				  " FROM pg_catalog.unnest(ydoc.comment_roots($1)) AS r (root)"
+				  " WHERE r.root IS NOT NULL",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask for a document's comment roots");
+	roots = palloc(sizeof(CrdtBytes) * (SPI_processed + 1));
+	for (uint64 row = 0; row < SPI_processed; row++)
+		roots[confines->count++] = bridge_view(store_varlena(row, 1));
+	confines->roots = roots;
+	return confines;
+}
+
 text *
 access_actor(const text *claims)
 {

@@ -12,6 +12,8 @@
 
 #include "postgres.h"
 
+#include "crdt/document.h"
+
 /* In the order of SQL's ydoc.level. */
 typedef enum AccessLevel
 {
@@ -27,5 +29,8 @@ AccessLevel access_level(const char *document, const text *claims);
 
 /* Whom the claims name, for the log: claim "sub"; NULL: nobody. */
 text *access_actor(const text *claims);
+
+/* Where somebody may write whose level is comment; NULL is never the answer, no roots may be. */
+const CrdtConfines *access_confines(const char *document);
 
 #endif

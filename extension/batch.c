@@ -44,6 +44,7 @@ typedef struct BatchItem
 	const char *document;
 	CrdtBytes update;
 	text *actor; /* NULL: nobody named */
+	const CrdtConfines *confines; /* of who sent it; NULL: none */
 	int64 known_epoch; /* at which the sender knows the document; 0: he does not say */
 	int64 epoch;
 	int64 seq; /* that contains it; 0: refused */
@@ -228,6 +229,21 @@ find_rows(Batch *batch, ArrayType *names)
 	return (int) SPI_processed;
 }
 
+/* Is there a row, be it a deleted document's? */
+static bool
+row_is_there(const char *name)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(name)};
+
+	store_prepare(&plan, "SELECT FROM ydoc_data.document d WHERE d.name = $1", 1, types);
+	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for a document's row");
+	SPI_freetuptable(SPI_tuptable);
+	return SPI_processed == 1;
+}
+
 /* Makes the rows that are missing, in the order of names, before any is locked: whoever waits here
  * for another's new row holds nothing that the other could wait for. */
 static void
@@ -318,6 +334,13 @@ static void
 refuse(BatchItem *item, const CrdtError *error)
 {
 	item->sqlstate = bridge_sqlstate(error);
+	if (error->status == CRDT_FORBIDDEN)
+	{
+		item->message =
+			psprintf("no right to write document \"%s\" outside its comment roots: %s (update %d)",
+					 item->document, error->message, item->ordinal + 1);
+		return;
+	}
 	/* it is not the update's fault what else waits: there is no byte to point at */
 	if (error->status == CRDT_LIMIT && error->offset == 0)
 		item->message = psprintf("update %d for document \"%s\" cannot be taken: %s",
@@ -366,6 +389,25 @@ close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int
 	pfree(updates);
 }
 
+/* Merges the update into the document.  Of one whose sender is confined, what was news takes its place. */
+static CrdtStatus
+merge_item(CachedDocument *cached, BatchItem *item, CrdtApplied *applied, CrdtError *error)
+{
+	CrdtBuffer news;
+	CrdtHost host;
+	CrdtStatus status;
+
+	if (item->confines == NULL)
+		return crdt_doc_apply(cached->doc, item->update, CRDT_V1, applied, error);
+	bridge_buffer(&news, &host);
+	status = crdt_doc_apply_confined(cached->doc, item->update, CRDT_V1, item->confines, &news,
+									 applied, error);
+	if (status == CRDT_OK && applied->changed)
+		item->update = bridge_view(bridge_bytea(crdt_buffer_view(&news)));
+	crdt_buffer_close(&news);
+	return status;
+}
+
 /* One item; true if it is news. */
 static bool
 apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
@@ -393,7 +435,7 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 					 size, item->ordinal + 1, ydoc_max_document_size_kb, item->document);
 		return false;
 	}
-	if (crdt_doc_apply(cached->doc, item->update, CRDT_V1, &applied, &error) != CRDT_OK)
+	if (merge_item(cached, item, &applied, &error) != CRDT_OK)
 	{
 		if (error.status == CRDT_NO_MEMORY || error.status == CRDT_CANCELLED)
 			bridge_report(&error, "update");
@@ -780,17 +822,22 @@ ydoc_store_apply_batch(PG_FUNCTION_ARGS)
 	return apply_batch(fcinfo, take_actor);
 }
 
-/* Refuses who may not write before anything of the document is looked at. */
+/* Refuses who may not write before anything of the document is looked at.  Who may only comment makes no
+ * documents. */
 static void
 take_claims(BatchItem *item, text *claims)
 {
-	if (access_level(item->document, claims) < ACCESS_WRITE)
+	AccessLevel level = access_level(item->document, claims);
+
+	if (level < ACCESS_COMMENT || (level == ACCESS_COMMENT && !row_is_there(item->document)))
 	{
 		item->sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
 		item->message = psprintf("no right to write document \"%s\"", item->document);
+		return;
 	}
-	else
-		item->actor = access_actor(claims);
+	item->actor = access_actor(claims);
+	if (level == ACCESS_COMMENT)
+		item->confines = access_confines(item->document);
 }
 
 PG_FUNCTION_INFO_V1(ydoc_store_apply_batch_as);

@@ -73,6 +73,7 @@ bridge_sqlstate(const CrdtError *error)
 		case CRDT_INVALID: return ERRCODE_INVALID_PARAMETER_VALUE;
 		case CRDT_NO_MEMORY: return ERRCODE_OUT_OF_MEMORY;
 		case CRDT_CANCELLED: return ERRCODE_QUERY_CANCELED;
+		case CRDT_FORBIDDEN: return ERRCODE_INSUFFICIENT_PRIVILEGE;
 		default: return ERRCODE_INTERNAL_ERROR;
 	}
 }

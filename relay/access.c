@@ -48,6 +48,7 @@ static int read_level(Bytes name);
 static void ask_one_by_one(const AccessQuery *query);
 static void query_free(AccessQuery *query);
 static void apply(Member *member, AccessLevel level);
+static void tell_denial(Member *member);
 static void drop_if_outdated(Member *member);
 static void enqueue(Member *member);
 static void ask_again(struct ev_loop *, ev_timer *, int);
@@ -90,6 +91,11 @@ access_ask_all(void)
 bool
 access_doubt(Member *member)
 {
+	if (member->level == ACCESS_COMMENT)
+	{
+		tell_denial(member);
+		return true;
+	}
 	if (member->level >= ACCESS_WRITE)
 	{
 		if (++member->doubts > MAX_DOUBTS)
@@ -297,17 +303,26 @@ apply(Member *member, AccessLevel level)
 		member_close(member, CLOSE_FORBIDDEN, "no right to read this document");
 	else if (member->state == MEMBER_UNPROVEN)
 		member_admit(member);
-	else if (before >= ACCESS_WRITE && level < ACCESS_WRITE)
+	else if (level < before && before >= ACCESS_COMMENT && level < ACCESS_WRITE)
 	{
 		member->was_denied = true;
 		member_want(member, WANT_LEVEL);
 	}
-	else if (before < ACCESS_WRITE && level >= ACCESS_WRITE)
+	else if (level > before && level >= ACCESS_COMMENT && before < ACCESS_WRITE)
 	{
 		member->was_denied = false;
 		member_want(member, WANT_LEVEL);
 		catch_up_anew(member); /* asks for what it was not allowed to send */
 	}
+}
+
+/* Once; who hears of each of his updates has heard it. */
+static void
+tell_denial(Member *member)
+{
+	if (!member->was_denied && !member_is_told_status(member))
+		member_want(member, WANT_LEVEL);
+	member->was_denied = true;
 }
 
 /* It has expired, or its key is one that is trusted no more. */

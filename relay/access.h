@@ -6,8 +6,10 @@
  *     access_doubt(member);      the database has refused what we thought it may do
  *
  *     none                4403, of a stranger 4401: he may log in
- *     read, comment       a member that gets everything and whose presence is shown; its updates are
+ *     read                a member that gets everything and whose presence is shown; its updates are
  *                         refused, and it is told so
+ *     comment             a member; the database refuses those of its updates that are no comments, and
+ *                         it is told so
  *     write, admin        a member
  *
  * This is for manners and for reading: what is written, the database checks itself, with the claims
@@ -29,13 +31,21 @@ typedef enum AccessLevel /* ydoc.level */
 	ACCESS_ADMIN
 } AccessLevel;
 
+/* Its updates go to the database, which may refuse them. */
+static inline bool
+access_may_send(AccessLevel level)
+{
+	return level >= ACCESS_COMMENT;
+}
+
 void access_start(void);
 void access_stop(void);
 
 void access_ask(Member *member);
 void access_ask_all(void);
 
-/* It may only read until the database was asked again.  False: that has happened too often. */
+/* It may only read until the database was asked again; or it may only comment, and is told so.  False: it
+ * was thought to be allowed to write too often. */
 bool access_doubt(Member *member);
 
 /* The database has refused, with this SQLSTATE, what was asked in the member's name: it has lost its

@@ -396,7 +396,7 @@ write_first(Member *member, Buffer *out)
 	}
 	if ((member->wants & WANT_LEVEL) != 0)
 		write_auth(address_of(member), AUTH_GRANTED,
-				   member->level >= ACCESS_WRITE ? "read-write" : "readonly", out);
+				   access_may_send(member->level) ? "read-write" : "readonly", out);
 }
 
 /* One for each update, but few at a time: whoever reads nothing can have sent any number. */

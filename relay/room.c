@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "access.h"
 #include "answer.h"
 #include "batch.h"
 #include "catch_up.h"
@@ -216,7 +217,7 @@ room_take_sync(Member *member, Bytes state_vector)
 int
 room_take_update(Member *member, Bytes update)
 {
-	if (member->level >= ACCESS_WRITE)
+	if (access_may_send(member->level))
 		return take(member, update, true);
 	metrics_add(METRIC_UPDATES_DENIED, 1);
 	member_tell_status(member, false);
@@ -234,7 +235,7 @@ room_take_answer(Member *member, Bytes update)
 		member->owes_answer; /* where we have asked on our own, nobody waits for an answer */
 
 	member->owes_answer = false;
-	if (member->level >= ACCESS_WRITE || is_nothing(update))
+	if (access_may_send(member->level) || is_nothing(update))
 		return take(member, update, is_told);
 	if (is_told && member_is_told_status(member))
 		answer_judge(member, update);

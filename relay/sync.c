@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "catch_up.h"
 #include "config.h"
 #include "database.h"
@@ -114,7 +115,7 @@ sync_begin(Member *member, Bytes state_vector, bool is_step2)
 	member->gets_step2 = is_step2;
 	/* what somebody has who may not write is asked for only if he is told that we do not take it */
 	member->needs_step1 =
-		is_step2 && (member->level >= ACCESS_WRITE || member_is_told_status(member));
+		is_step2 && (access_may_send(member->level) || member_is_told_status(member));
 	metrics_add(METRIC_SYNCS, 1);
 	follow(member, state_vector);
 }

@@ -53,7 +53,8 @@ ywebsocket_handle(Member *member, Bytes message)
 void
 ywebsocket_write(Member *member, Bytes frames)
 {
-	bool is_denied = member->level < ACCESS_WRITE && (member->wants & WANT_LEVEL) != 0;
+	bool is_denied =
+		member->was_denied && member->level < ACCESS_WRITE && (member->wants & WANT_LEVEL) != 0;
 
 	member->wants &= ~(unsigned) WANT_LEVEL;
 	if (!is_denied)
@@ -64,7 +65,9 @@ ywebsocket_write(Member *member, Bytes frames)
 	Buffer out = {0};
 
 	buffer_write(&out, frames);
-	write_denial(&out, "no right to write this document");
+	write_denial(&out, member->level == ACCESS_COMMENT
+						   ? "no right to write this document but its comments"
+						   : "no right to write this document");
 	if (out.failed)
 		member_close(member, CLOSE_OVERLOAD, "out of memory");
 	else

@@ -72,6 +72,27 @@ SELECT document, seq, actor FROM ydoc_data.log WHERE document = 'team/draft' ORD
 DROP OWNED BY regress_ydoc_relay;
 DROP ROLE regress_ydoc_relay;
 
+-- ---- comments: some roots of a document, for those whose level is comment ----
+SELECT ydoc.comment_roots('team/plan') AS none_yet;
+SELECT ydoc.set_comment_roots('%', '{comments}'), ydoc.set_comment_roots('team/%', '{notes,answers}'), ydoc.set_comment_roots('team/closed', '{}');
+SELECT ydoc.comment_roots('home'), ydoc.comment_roots('team/plan') AS plan, ydoc.comment_roots('team/closed') AS closed;
+SELECT ydoc.set_comment_roots('team/closed', NULL);
+SELECT ydoc.comment_roots('team/closed') AS forgotten;
+SELECT ydoc.set_comment_roots(NULL, '{a}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.set_comment_roots('%', '{a,NULL}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.set_comment_roots('%', array_fill('a'::text, ARRAY[101]));
+\echo :LAST_ERROR_SQLSTATE
+SELECT operation, documents, subject, roots_before, roots_after FROM ydoc_data.access_audit WHERE subject = 'comments:' ORDER BY at;
+SELECT ydoc.grant_access('team/plan', 'user:carl', 'comment');
+-- under root "notes", under root "t", under "answers": each is answered alone
+SELECT ordinal, seq, sqlstate, message FROM ydoc.apply_batch_as(array_fill('team/plan'::text, ARRAY[3]),
+    ARRAY['\x010107000401056e6f74657302787800', '\x0101080004010174017800', '\x010109000401 07 616e7377657273 017800']::bytea[],
+    array_fill('{"sub": "carl"}'::text, ARRAY[3]));
+SELECT ydoc.text('team/plan', 'notes') AS notes, ydoc.text('team/plan', 't') AS t, ydoc.text('team/plan', 'answers') AS answers;
+SELECT actor FROM ydoc_data.log WHERE document = 'team/plan' ORDER BY seq;
+
 -- ---- row security from the same rule ----
 SELECT ydoc.enable_row_security();
 CREATE ROLE regress_ydoc_web;

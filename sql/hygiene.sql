@@ -26,7 +26,7 @@ WHERE pronamespace <> 'ydoc'::regnamespace AND provolatile NOT IN ('i', 'v');
 -- whatever is not known to read only writes, and no worker may
 SELECT proname AS wrong_volatility FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile <> CASE WHEN
-    proname ~ '^(sync|sync_slices|changes|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|awaited|waiting|fenced|project|projections|access_level|my_level|claims|require_level|presence|stat_counters|stat_store)$'
+    proname ~ '^(sync|sync_slices|changes|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|awaited|waiting|fenced|project|projections|access_level|comment_roots|my_level|claims|require_level|presence|stat_counters|stat_store)$'
     THEN 's' ELSE 'v' END;
 SELECT proname AS writes_but_parallel FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 'v' AND proparallel <> 'u';
@@ -50,7 +50,7 @@ WHERE prokind = 'f' AND pronargs > 0 AND proisstrict =
      OR (provolatile = 'v' AND prosrc ~ '^ydoc_(store_)?(edit|patch|set|unset|apply|apply_batch|apply_batch_as|(text|array|map|xml)_.*)$')
      OR prosrc ~ '^ydoc_merge_(bytea_transition|transition|combine|final)$'
      -- no claims are nobody's; no link comes of nothing
-     OR proname IN ('access_level', 'require_level', 'create_link')
+     OR proname IN ('access_level', 'require_level', 'create_link', 'set_comment_roots')
      -- actor NULL is everybody; a row of the log may lack actor and source; a document may lack a name before
      OR proname IN ('undo', 'replace_log_rows', 'projection_changed'));
 SELECT castsource::regtype, casttarget::regtype FROM pg_cast

@@ -193,23 +193,13 @@ swap_deletes(CrdtDoc *doc, CrdtPlan *plan)
 	return differs;
 }
 
-CrdtStatus
-crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *applied,
-			   CrdtError *error)
+static void
+carry_out(CrdtPlan *plan, CrdtApplied *applied)
 {
-	CrdtPlan *plan = doc->plan != NULL ? doc->plan : (doc->plan = crdt_plan_new(doc));
-	CrdtStatus status;
+	CrdtDoc *doc = plan->doc;
 	uint64_t edit_state = crdt_doc_state(doc, doc->edit_client);
 	bool changed;
 
-	if (plan == NULL)
-		return crdt_error_no_memory(error);
-	if (doc->edit_depth > 0)
-		return crdt_error_set(error, CRDT_INVALID, 0,
-							  "an update cannot be applied inside a transaction of edits");
-	status = crdt_plan_make(plan, update, format, error);
-	if (status != CRDT_OK)
-		return status;
 	for (size_t i = 0; i < plan->pass_count; i++)
 	{
 		const CrdtPass *pass = &plan->passes[i];
@@ -232,5 +222,29 @@ crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *a
 	if (applied != NULL)
 		*applied = (CrdtApplied){changed, crdt_doc_is_waiting(doc),
 								 crdt_doc_state(doc, doc->edit_client) > edit_state};
-	return CRDT_OK;
+}
+
+CrdtStatus
+crdt_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, const CrdtConfines *confines,
+		   CrdtApplied *applied, CrdtError *error)
+{
+	CrdtPlan *plan = doc->plan != NULL ? doc->plan : (doc->plan = crdt_plan_new(doc));
+	CrdtStatus status;
+
+	if (plan == NULL)
+		return crdt_error_no_memory(error);
+	if (doc->edit_depth > 0)
+		return crdt_error_set(error, CRDT_INVALID, 0,
+							  "an update cannot be applied inside a transaction of edits");
+	status = crdt_plan_make(plan, update, format, confines, error);
+	if (status == CRDT_OK)
+		carry_out(plan, applied);
+	return status;
+}
+
+CrdtStatus
+crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, CrdtApplied *applied,
+			   CrdtError *error)
+{
+	return crdt_apply(doc, update, format, NULL, applied, error);
 }

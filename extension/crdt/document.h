@@ -81,6 +81,34 @@ typedef struct CrdtApplied
 CRDT_MUST_CHECK CrdtStatus crdt_doc_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format,
 										  CrdtApplied *applied, CrdtError *error);
 
+/*
+ * The roots under which somebody may change something, who may change nothing else: a commenter.  An
+ * update of his is refused (CRDT_FORBIDDEN) unless each struct in it and each item that it deletes is
+ * under one of them, nothing of it has to wait, and none of its clients has last written elsewhere: to
+ * go on in another's name would push aside what that one is about to send.  What is known already
+ * counts for nothing, as a client that comes back sends all deletes that it knows.
+ */
+typedef struct CrdtConfines
+{
+	const CrdtBytes *roots;
+	size_t count;
+} CrdtConfines;
+
+/*
+ * crdt_doc_apply for him.  Appends to news, as an update of the same format, what of the update was
+ * news, if anything was: that was checked and applied, and that alone is to be kept and passed on.  The
+ * cost is that of reading the update, and of the structs in the ranges that it deletes.
+ */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_apply_confined(CrdtDoc *doc, CrdtBytes update,
+												   CrdtFormat format, const CrdtConfines *confines,
+												   CrdtBuffer *news, CrdtApplied *applied,
+												   CrdtError *error);
+
+/* Is all that an edit has changed, which was just made in the document and gave this update, within
+ * the confines? */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_check_edit(CrdtDoc *doc, CrdtBytes update, CrdtFormat format,
+											   const CrdtConfines *confines, CrdtError *error);
+
 /* Does the document hold parts that wait for updates not seen yet? */
 bool crdt_doc_is_waiting(const CrdtDoc *doc);
 

@@ -50,7 +50,8 @@ typedef enum CrdtStatus
 	CRDT_LIMIT, /* beyond 2^53, too deep, or more than a document holds */
 	CRDT_INVALID, /* an argument is wrong, the bytes are not */
 	CRDT_NO_MEMORY,
-	CRDT_CANCELLED
+	CRDT_CANCELLED,
+	CRDT_FORBIDDEN /* changes what whoever sent it may not change (document.h) */
 } CrdtStatus;
 
 #define CRDT_MESSAGE_SIZE 192

@@ -100,6 +100,7 @@ struct CrdtType
 {
 	CrdtRef item; /* its holder; 0: a root */
 	uint32_t number; /* in doc->types */
+	uint32_t root; /* number of the root that it is under; its own: a root */
 	uint32_t name; /* of a root, element or hook; 0: none */
 	uint32_t sequence; /* list */
 	uint32_t first_key; /* list; 0: none */

@@ -13,8 +13,9 @@
 
 #include <string.h>
 
-#include "reserve.h"
+#include "confine.h"
 #include "merge.h"
+#include "reserve.h"
 #include "structs.h"
 #include "tables.h"
 #include "update.h"
@@ -788,8 +789,8 @@ park_rest(CrdtPlan *plan, const CrdtStateVector *missing, bool retry)
 	return comes_late(plan) ? park_late(plan, missing) : park_merged(plan, missing);
 }
 
-static bool
-has_rest(const CrdtPlan *plan)
+bool
+crdt_plan_has_rest(const CrdtPlan *plan)
 {
 	for (size_t i = 0; i < plan->run_count; i++)
 		if (plan->runs[i].rest_start < plan->runs[i].rest_end)
@@ -1049,7 +1050,7 @@ plan_pass(CrdtPlan *plan, bool *retry)
 		status = order_structs(plan, &missing);
 	if (status == CRDT_OK)
 		*retry = can_retry(plan);
-	if (status == CRDT_OK && has_rest(plan))
+	if (status == CRDT_OK && crdt_plan_has_rest(plan))
 		status = park_rest(plan, &missing, *retry);
 	crdt_state_vector_close(&missing);
 	if (status == CRDT_OK)
@@ -1087,7 +1088,8 @@ take_pending(CrdtPlan *plan)
 }
 
 CrdtStatus
-crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format, CrdtError *error)
+crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format, const CrdtConfines *confines,
+			   CrdtError *error)
 {
 	bool retry = false;
 	CrdtStatus status;
@@ -1096,6 +1098,8 @@ crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format, CrdtError *e
 	status = decode(plan, update, format);
 	if (status == CRDT_OK)
 		status = plan_pass(plan, &retry);
+	if (status == CRDT_OK && confines != NULL)
+		status = crdt_confine_check(plan, confines);
 	while (status == CRDT_OK && retry)
 	{
 		retry = false;

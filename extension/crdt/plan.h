@@ -106,9 +106,18 @@ CrdtPlan *crdt_plan_new(CrdtDoc *doc);
 void crdt_plan_free(CrdtPlan *plan);
 size_t crdt_plan_bytes(const CrdtPlan *plan);
 
-/* Plans update and reserves what carrying it out takes; on failure the document is as it was. */
+/* Plans update and reserves what carrying it out takes; on failure the document is as it was.
+ * confines: update is what confine.c has found to be news; NULL: any update. */
 CRDT_MUST_CHECK CrdtStatus crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format,
-										  CrdtError *error);
+										  const CrdtConfines *confines, CrdtError *error);
+
+/* Has something of the first pass to wait? */
+bool crdt_plan_has_rest(const CrdtPlan *plan);
+
+/* crdt_doc_apply for somebody with these confines; NULL: anybody (apply.c). */
+CRDT_MUST_CHECK CrdtStatus crdt_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format,
+									  const CrdtConfines *confines, CrdtApplied *applied,
+									  CrdtError *error);
 
 /* Forgets the plan; keeps a little memory for the next one. */
 void crdt_plan_clear(CrdtPlan *plan);

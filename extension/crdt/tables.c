@@ -343,7 +343,9 @@ crdt_type_add(CrdtDoc *doc, uint8_t kind, uint32_t name, CrdtRef item)
 	uint32_t number = crdt_pool_take(&doc->types);
 	CrdtType *type = crdt_type(doc, number);
 
-	*type = (CrdtType){.number = number, .kind = kind, .name = name, .item = item};
+	*type = (CrdtType){.number = number, .root = number, .kind = kind, .name = name, .item = item};
+	if (item != 0)
+		type->root = crdt_type(doc, doc->lists[crdt_item(doc, item)->list].type)->root;
 	type->sequence = crdt_list_add(doc, number, 0);
 	return number;
 }

@@ -6,7 +6,7 @@
 
 CREATE TYPE ydoc.level AS ENUM ('none', 'read', 'comment', 'write', 'admin');
 COMMENT ON TYPE ydoc.level IS
-    'What somebody may do with a document: nothing; read it and show where he is; comment, which is reading for relays and whatever an application makes of it; write; give rights to others';
+    'What somebody may do with a document: nothing; read it and show where he is; comment: also write under the root types that are for comments (ydoc.set_comment_roots); write; give rights to others';
 
 CREATE FUNCTION ydoc.access_level(document text, claims jsonb)
     RETURNS ydoc.level
@@ -109,6 +109,44 @@ END
 $$;
 COMMENT ON FUNCTION ydoc.revoke_access(text, text) IS
     'Takes a grant back, given as it was made; false if there is none';
+
+-- ---- where comments are ----
+
+CREATE FUNCTION ydoc.comment_roots(document text)
+    RETURNS text[]
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN coalesce(ydoc_data.comment_roots(document), '{}');
+END
+$$;
+COMMENT ON FUNCTION ydoc.comment_roots(text) IS
+    'The root types of a document under which somebody may write whose level is comment, as ydoc_data.comment_roots has it, which the owner of the store may replace';
+
+CREATE FUNCTION ydoc.set_comment_roots(documents text, roots text[])
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF documents IS NULL THEN
+        RAISE EXCEPTION 'the pattern of documents must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF array_position(roots, NULL) IS NOT NULL OR array_ndims(roots) > 1 THEN
+        RAISE EXCEPTION 'roots must be a list of names' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF cardinality(roots) > 100 THEN
+        RAISE EXCEPTION 'a document has at most 100 root types for comments, not %', cardinality(roots) USING
+            ERRCODE = 'program_limit_exceeded';
+    ELSIF roots IS NULL THEN
+        DELETE FROM ydoc_data.comment_root c WHERE c.documents = set_comment_roots.documents;
+        RETURN;
+    END IF;
+    INSERT INTO ydoc_data.comment_root AS c (documents, roots) VALUES (documents, roots)
+    ON CONFLICT ON CONSTRAINT comment_root_pkey DO UPDATE SET roots = EXCLUDED.roots;
+END
+$$;
+COMMENT ON FUNCTION ydoc.set_comment_roots(text, text[]) IS
+    'In documents whose names match a LIKE pattern (the one with the most characters that are no wildcards counts), who has level comment may write under these root types; NULL: forget what was set for the pattern';
 
 CREATE FUNCTION ydoc.create_link(document text, level ydoc.level, expires_at timestamptz)
     RETURNS text

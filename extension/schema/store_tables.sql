@@ -230,6 +230,12 @@ BEGIN
         created_at timestamptz NOT NULL DEFAULT now()
     );
     COMMENT ON TABLE ydoc_data.link IS 'Links that were shared: SHA-256 of the secret, and what it opens';
+    CREATE TABLE IF NOT EXISTS ydoc_data.comment_root (
+        documents text COLLATE "C" PRIMARY KEY,
+        roots text[] NOT NULL
+    );
+    COMMENT ON TABLE ydoc_data.comment_root IS
+        'The root types under which somebody may write whose level is comment, in documents whose names match a LIKE pattern; the one with the most characters that are no wildcards counts';
     CREATE TABLE IF NOT EXISTS ydoc_data.speaker (role name PRIMARY KEY);
     COMMENT ON TABLE ydoc_data.speaker IS 'Login roles whose word counts on whom they speak for (request.jwt.claims)';
     CREATE TABLE IF NOT EXISTS ydoc_data.access_audit (
@@ -240,9 +246,15 @@ BEGIN
         subject text NOT NULL,
         level_before ydoc.level,
         level_after ydoc.level,
-        expires_at timestamptz
+        expires_at timestamptz,
+        roots_before text[],
+        roots_after text[]
     );
-    COMMENT ON TABLE ydoc_data.access_audit IS 'Every change of ydoc_data.access and ydoc_data.link; a link''s subject is link:';
+    ALTER TABLE ydoc_data.access_audit
+        ADD COLUMN IF NOT EXISTS roots_before text[],
+        ADD COLUMN IF NOT EXISTS roots_after text[];
+    COMMENT ON TABLE ydoc_data.access_audit IS
+        'Every change of ydoc_data.access, ydoc_data.link (subject link:) and ydoc_data.comment_root (subject comments:)';
     GRANT SELECT ON ydoc_data.speaker TO PUBLIC;
 
     IF to_regprocedure('ydoc_data.access_level(text, jsonb)') IS NULL THEN
@@ -280,6 +292,19 @@ BEGIN
             'The rule that decides what somebody with these claims may do with a document; yours to replace';
     END IF;
 
+    IF to_regprocedure('ydoc_data.comment_roots(text)') IS NULL THEN
+        CREATE FUNCTION ydoc_data.comment_roots(document text)
+            RETURNS text[]
+            LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER COST 100
+            SET search_path TO pg_catalog, pg_temp
+        AS $rule$
+            SELECT r.roots FROM ydoc_data.comment_root r WHERE document LIKE r.documents
+            ORDER BY length(translate(r.documents, '%_', '')) DESC, r.documents LIMIT 1
+        $rule$;
+        COMMENT ON FUNCTION ydoc_data.comment_roots(text) IS
+            'The root types of a document under which somebody may write whose level is comment; yours to replace';
+    END IF;
+
     -- what changes rights is kept, and told to relays
     CREATE OR REPLACE FUNCTION ydoc_data.access_changed()
         RETURNS trigger
@@ -287,15 +312,17 @@ BEGIN
         SET search_path TO pg_catalog, pg_temp
     AS $changed$
     DECLARE
-        is_link boolean := TG_TABLE_NAME = 'link';
         before jsonb := CASE TG_OP WHEN 'INSERT' THEN NULL ELSE to_jsonb(OLD) END;
         after jsonb := CASE TG_OP WHEN 'DELETE' THEN NULL ELSE to_jsonb(NEW) END;
         one jsonb := coalesce(after, before);
     BEGIN
-        INSERT INTO ydoc_data.access_audit (operation, documents, subject, level_before, level_after, expires_at)
-        VALUES (TG_OP, one ->> CASE WHEN is_link THEN 'document' ELSE 'documents' END,
-                CASE WHEN is_link THEN 'link:' ELSE one ->> 'subject' END,
-                (before ->> 'level')::ydoc.level, (after ->> 'level')::ydoc.level, (one ->> 'expires_at')::timestamptz);
+        INSERT INTO ydoc_data.access_audit (
+            operation, documents, subject, level_before, level_after, expires_at, roots_before, roots_after)
+        VALUES (TG_OP, one ->> CASE TG_TABLE_NAME WHEN 'link' THEN 'document' ELSE 'documents' END,
+                CASE TG_TABLE_NAME WHEN 'link' THEN 'link:' WHEN 'comment_root' THEN 'comments:' ELSE one ->> 'subject' END,
+                (before ->> 'level')::ydoc.level, (after ->> 'level')::ydoc.level, (one ->> 'expires_at')::timestamptz,
+                CASE WHEN before ? 'roots' THEN ARRAY(SELECT jsonb_array_elements_text(before -> 'roots')) END,
+                CASE WHEN after ? 'roots' THEN ARRAY(SELECT jsonb_array_elements_text(after -> 'roots')) END);
         PERFORM pg_notify('ydoc_access', '');
         RETURN NULL;
     END
@@ -304,6 +331,8 @@ BEGIN
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.access
         FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.link
+        FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
+    CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.comment_root
         FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
 
     -- what a relay may call, who is nobody himself: each checks the claims of a user

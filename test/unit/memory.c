@@ -55,6 +55,18 @@ apply_what_must_wait(Desk *desk, CrdtBuffer *out, CrdtError *error)
 	return crdt_doc_apply(desk->doc, BYTES(after_review), CRDT_V1, NULL, error);
 }
 
+/* A text of its own, by somebody who may write no other. */
+static CrdtStatus
+apply_a_comment(Desk *desk, CrdtBuffer *out, CrdtError *error)
+{
+	static const uint8_t comment[] = {1,   2,   77, 0, 4, 1,   1, 'n', 3, 'a', 'b',
+									  'c', 132, 77, 2, 1, 'd', 1, 77,  1, 1,   1};
+	const CrdtBytes roots[] = {NAME("n")};
+	const CrdtConfines confines = {roots, 1};
+
+	return crdt_doc_apply_confined(desk->doc, BYTES(comment), CRDT_V1, &confines, out, NULL, error);
+}
+
 static CrdtStatus
 apply_more_that_must_wait(Desk *desk, CrdtBuffer *out, CrdtError *error)
 {
@@ -406,6 +418,7 @@ static const Step day[] = {
 	declare_text,
 	apply_what_must_wait,
 	apply_more_that_must_wait,
+	apply_a_comment,
 	encode_what_waits,
 	encode_what_waits_in_v2,
 	show_what_waits,
