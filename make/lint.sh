@@ -45,6 +45,9 @@ check "the glue includes the core's public headers only" nowhere \
 	"${glue[@]}"
 [ ${#relay[@]} -eq 0 ] || check "the relay includes nothing of the extension" \
 	nowhere '#include ".*(extension|crdt)/' "${relay[@]}"
+mapfile -t token < <(files 'token/*.c' 'token/*.h')
+check "checking tokens knows neither relay nor PostgreSQL" \
+	nowhere '#include "(.*(relay|extension|crdt)/|postgres|fmgr)' "${token[@]}"
 # The invariants are those that are checked, under the same names; what their page points to is there.
 named_invariants() {
 	diff <(sed -n 's/^### //p' doc/invariants.md | sort) <(

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "keys.h"
+#include "key_files.h"
 #include "log.h"
 
 typedef enum OptionKind
@@ -437,7 +437,7 @@ judge_tokens(void)
 			  stderr);
 		return false;
 	}
-	if (!keys_load(&keys, config.jwt_keys, config.jwt_secret_file, problem))
+	if (!key_files_load(&keys, config.jwt_keys, config.jwt_secret_file, problem))
 	{
 		fprintf(stderr, "ydoc-relay: %s\n", problem);
 		return false;

@@ -21,11 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct Bytes /* borrowed, never NUL-terminated */
-{
-	const uint8_t *data;
-	size_t size;
-} Bytes;
+#include "../token/bytes.h"
 
 typedef struct Frame
 {

@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "config.h"
-#include "keys.h"
+#include "key_files.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -159,7 +159,7 @@ load(Keys *loaded)
 {
 	char problem[KEYS_PROBLEM_MAX];
 
-	if (!keys_load(loaded, config.jwt_keys, config.jwt_secret_file, problem))
+	if (!key_files_load(loaded, config.jwt_keys, config.jwt_secret_file, problem))
 	{
 		log_event(LEVEL_ERROR, "keys_bad", "{s:s}", "reason", problem);
 		return false;

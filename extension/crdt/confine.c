@@ -423,8 +423,7 @@ root_at(const Roots *roots, uint32_t client, uint64_t clock)
 	if (clock < doc->clients[client].state)
 		return root_of_item(doc, crdt_structs_get(doc, (CrdtPlace){clock, client}));
 	arrival = find_arrival(roots->plan, doc->clients[client].id, clock);
-	return arrival == NULL ? ROOT_UNKNOWN
-						   : roots->of_arrival[arrival - roots->plan->arrivals];
+	return arrival == NULL ? ROOT_UNKNOWN : roots->of_arrival[arrival - roots->plan->arrivals];
 }
 
 static CrdtStatus

@@ -1,5 +1,5 @@
 /*
- * judge.c: relay/token.c and relay/keys.c as a filter, for tests in another language.
+ * judge.c: token/token.c and token/keys.c as a filter, for tests in another language.
  *
  * One JSON object per line in, one out; bytes are hexadecimal.
  *
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../relay/token.h"
+#include "../../token/token.h"
 
 static void require(bool is_true, const char *message);
 static json_t *judge(const json_t *question);

@@ -1,4 +1,4 @@
-// What relay/keys.c makes of files with keys: which are taken, with which algorithm, and what it says of
+// What token/keys.c makes of files with keys: which are taken, with which algorithm, and what it says of
 // the others.
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
@@ -45,7 +45,7 @@ const taken = [
 ]
 
 const weak = /too weak: an RSA key has 2048 bits at least, this one has/
-const isPrivate = /private key, which a relay must not have/
+const isPrivate = /private key, which nobody needs who checks tokens/
 
 // name, what is wrong, the file
 const refused = [

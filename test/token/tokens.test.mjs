@@ -1,4 +1,4 @@
-// What relay/token.c says of tokens: a table by name, in the order of RFC 8725, and beside it what the
+// What token/token.c says of tokens: a table by name, in the order of RFC 8725, and beside it what the
 // npm package jose says of the same token.  Where jose is less strict a row says so, and why we are not.
 import assert from 'node:assert/strict'
 import { constants, sign } from 'node:crypto'

@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../relay/log.h"
-#include "../../../relay/token.h"
+#include "../../../token/token.h"
 #include "limits.h"
 
 #define NOW 1700000000
@@ -37,7 +36,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	char problem[KEYS_PROBLEM_MAX] = "";
 
 	(void) argc, (void) argv;
-	log_set_level(LEVEL_ERROR);
 	fuzz_require(
 		keys_read(&keys, (Bytes){(const uint8_t *) file, sizeof file - 1}, problem) &&
 			keys_read_secret(&keys, (Bytes){(const uint8_t *) secret, sizeof secret - 1}, problem),

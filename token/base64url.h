@@ -7,12 +7,12 @@
  * No padding, no white space, no letters of plain base64, and no bits that do not count: so bytes
  * have one spelling only, and a token cannot be changed without changing what it says.
  */
-#ifndef RELAY_BASE64URL_H
-#define RELAY_BASE64URL_H
+#ifndef TOKEN_BASE64URL_H
+#define TOKEN_BASE64URL_H
 
 #include <stdbool.h>
 
-#include "frame.h"
+#include "bytes.h"
 
 /* Bytes that so many letters stand for. */
 #define BASE64URL_BYTES(letters) ((letters) / 4 * 3 + (letters) % 4 * 3 / 4)

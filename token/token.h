@@ -16,13 +16,13 @@
  * cty, b64, enc, another typ) refuses it, and no claim counts before the signature does.  A function
  * of its parameters alone: no clock, no file, nothing kept.
  */
-#ifndef RELAY_TOKEN_H
-#define RELAY_TOKEN_H
+#ifndef TOKEN_TOKEN_H
+#define TOKEN_TOKEN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frame.h"
+#include "bytes.h"
 #include "keys.h"
 
 enum

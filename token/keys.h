@@ -1,9 +1,9 @@
 /*
- * The keys that tokens are checked with: read from files once, then only looked up.
+ * The keys that tokens are checked with: read once, then only looked up.
  *
- *     Keys keys;
+ *     Keys keys = {0};
  *     char problem[KEYS_PROBLEM_MAX];
- *     if (!keys_load(&keys, "jwks.json", NULL, problem)) ...       problem says what is wrong
+ *     if (!keys_read(&keys, jwks, problem)) ...                    problem says what is wrong
  *     const Key *key = keys_find(&keys, ALGORITHM_ES256, id, &is_known);
  *     keys_free(&keys);
  *
@@ -15,17 +15,17 @@
  *     raw secret       HS256
  *
  * PS256 is never guessed: a JWK says "alg": "PS256", or the PEM's key is one for RSA-PSS.  Keys of a
- * JWKS that serve something else (another algorithm, encryption) are left out and logged, since an
+ * JWKS that serve something else (another algorithm, encryption) are left out (and said), since an
  * issuer publishes them beside ours; one that is weak, private or broken makes the file bad.
  */
-#ifndef RELAY_KEYS_H
-#define RELAY_KEYS_H
+#ifndef TOKEN_KEYS_H
+#define TOKEN_KEYS_H
 
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frame.h"
+#include "bytes.h"
 
 enum
 {
@@ -62,15 +62,12 @@ typedef struct Keys /* {0} is an empty set */
 {
 	Key *keys;
 	size_t count;
+	void (*left_out)(const char *id,
+					 const char *why); /* hears of keys for something else; may be NULL */
 } Keys;
 
-/* Reads both files, of which one may be NULL.  False after saying why in problem; keys is empty then.
- * Logs what it leaves out, and secrets in files that everybody may read. */
-bool keys_load(Keys *keys, const char *keys_path, const char *secret_path,
-			   char problem[KEYS_PROBLEM_MAX]);
-
-/* The same of bytes: a JWKS, a JWK, or public keys as PEM; or a secret.  Each adds to keys; after false
- * it may hold some of them. */
+/* Reads a JWKS, a JWK, or public keys as PEM; or a secret.  Each adds to keys; after false, and saying why in
+ * problem, it may hold some of them. */
 bool keys_read(Keys *keys, Bytes file, char problem[KEYS_PROBLEM_MAX]);
 bool keys_read_secret(Keys *keys, Bytes file, char problem[KEYS_PROBLEM_MAX]);
 

@@ -2,12 +2,10 @@
  * keys.c: reading JWKS, PEM and secrets; finding a key.
  *
  * Here: RFC 7517 and 7518 section 6 and RFC 8037 for public keys, what is too weak.  Not here: tokens
- * (token.c), when files are read again (identity.c).  The arithmetic is OpenSSL's.
+ * (token.c), where keys are kept.  The arithmetic is OpenSSL's.
  */
 #include "keys.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -21,11 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base64url.h"
-#include "log.h"
 
 #define P256_BYTES 32
 #define ED25519_BYTES 32
@@ -44,11 +39,8 @@ static const char *const algorithm_names[ALGORITHM_COUNT] = {
 };
 
 static const char no_private_keys[] =
-	"is a private key, which a relay must not have: give it the public one";
+	"is a private key, which nobody needs who checks tokens: give the public one";
 
-static bool read_file(const char *path, bool is_secret, Keys *keys, char *problem);
-static bool everybody_may_read(int fd);
-static bool holds_secret(const Keys *keys);
 static bool read_jwks(Keys *keys, Bytes file, char *problem);
 static bool take_jwk(Keys *keys, const json_t *jwk, size_t number, char *problem);
 static JwkUse read_jwk(const json_t *jwk, Key *key, char *problem);
@@ -72,18 +64,6 @@ static bool is_text(Bytes bytes);
 static bool is_key_file(Bytes file);
 static bool says(char *problem, const char *what);
 static void key_free(Key *key);
-
-bool
-keys_load(Keys *keys, const char *keys_path, const char *secret_path,
-		  char problem[KEYS_PROBLEM_MAX])
-{
-	*keys = (Keys){0};
-	if ((keys_path == NULL || read_file(keys_path, false, keys, problem)) &&
-		(secret_path == NULL || read_file(secret_path, true, keys, problem)))
-		return true;
-	keys_free(keys);
-	return false;
-}
 
 bool
 keys_read(Keys *keys, Bytes file, char problem[KEYS_PROBLEM_MAX])
@@ -197,63 +177,6 @@ algorithm_name(Algorithm algorithm)
 	return algorithm_names[algorithm];
 }
 
-/* ---- files ---- */
-
-static bool
-read_file(const char *path, bool is_secret, Keys *keys, char *problem)
-{
-	char what[KEYS_PROBLEM_MAX - 200] = "";
-	uint8_t *data = malloc(KEYS_FILE_MAX + 1);
-	int fd = data != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	size_t size = 0;
-	ssize_t got = -1;
-
-	while (fd >= 0 && size <= KEYS_FILE_MAX &&
-		   (got = read(fd, data + size, KEYS_FILE_MAX + 1 - size)) > 0)
-		size += (size_t) got;
-	if (data == NULL || fd < 0 || got < 0)
-		snprintf(what, sizeof what, "%s", data == NULL ? "out of memory" : strerror(errno));
-	else if (size > KEYS_FILE_MAX)
-		snprintf(what, sizeof what, "is larger than %d bytes", KEYS_FILE_MAX);
-	else
-	{
-		char why[KEYS_PROBLEM_MAX];
-		bool ok = is_secret ? keys_read_secret(keys, (Bytes){data, size}, why)
-							: keys_read(keys, (Bytes){data, size}, why);
-
-		if (!ok)
-			snprintf(what, sizeof what, "%.300s", why);
-		else if (holds_secret(keys) && everybody_may_read(fd))
-			log_event(LEVEL_WARNING, "secret_is_readable", "{s:s, s:s}", "file", path, "hint",
-					  "everybody on this machine may read it: chmod o-r");
-	}
-	if (fd >= 0)
-		close(fd);
-	if (data != NULL)
-		OPENSSL_cleanse(data, KEYS_FILE_MAX + 1);
-	free(data);
-	if (what[0] != '\0')
-		snprintf(problem, KEYS_PROBLEM_MAX, "%.180s: %s", path, what);
-	return what[0] == '\0';
-}
-
-static bool
-everybody_may_read(int fd)
-{
-	struct stat status;
-
-	return fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0;
-}
-
-static bool
-holds_secret(const Keys *keys)
-{
-	for (size_t i = 0; i < keys->count; i++)
-		if (keys->keys[i].secret != NULL)
-			return true;
-	return false;
-}
-
 /* ---- JWK ---- */
 
 static bool
@@ -295,7 +218,8 @@ take_jwk(Keys *keys, const json_t *jwk, size_t number, char *problem)
 	key_free(&key);
 	if (use == JWK_LEFT_OUT)
 	{
-		log_event(LEVEL_INFO, "key_left_out", "{s:s?, s:s}", "kid", id, "reason", why);
+		if (keys->left_out != NULL)
+			keys->left_out(id, why);
 		return true;
 	}
 	snprintf(problem, KEYS_PROBLEM_MAX, "key %zu%s%.100s%s: %s", number, id != NULL ? " (" : "",
