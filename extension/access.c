@@ -10,8 +10,8 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -32,10 +32,12 @@ typedef struct AccessEntry
 {
 	AccessKey key;
 	AccessLevel level;
+	text *text; /* of a level the actor, of claims they themselves; in kept_memory; NULL: none */
 	TimestampTz asked_at;
 } AccessEntry;
 
 static HTAB *kept = NULL;
+static MemoryContext kept_memory = NULL;
 static uint64 starts[2];
 
 /* ---- what is kept ---- */
@@ -43,14 +45,20 @@ static uint64 starts[2];
 static void
 make_table(void)
 {
-	HASHCTL control = {
-		.keysize = sizeof(AccessKey), .entrysize = sizeof(AccessEntry), .hcxt = TopMemoryContext};
+	HASHCTL control = {.keysize = sizeof(AccessKey), .entrysize = sizeof(AccessEntry)};
 
+	if (kept_memory == NULL)
+		kept_memory =
+			AllocSetContextCreate(TopMemoryContext, "ydoc access levels", ALLOCSET_SMALL_SIZES);
+	kept = NULL;
+	MemoryContextReset(kept_memory); /* the table with it */
 	if (!pg_strong_random(starts, sizeof(starts)))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers to be had")));
+	control.hcxt = kept_memory;
 	kept = hash_create("ydoc access levels", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/* document "": of the claims alone. */
 static AccessKey
 key_of(const char *document, const text *claims)
 {
@@ -66,6 +74,60 @@ key_of(const char *document, const text *claims)
 	return (AccessKey){hashes[0], hashes[1]};
 }
 
+static bool
+is_fresh(const AccessEntry *entry)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now - entry->asked_at < KEPT_MICROSECONDS && now >= entry->asked_at;
+}
+
+/* What was answered to this key less than a second ago; NULL: nothing. */
+static const AccessEntry *
+find_kept(const AccessKey *key)
+{
+	const AccessEntry *entry = hash_search(kept, key, HASH_FIND, NULL);
+
+	return entry != NULL && is_fresh(entry) ? entry : NULL;
+}
+
+/* The table may have been made anew in the meantime, with other starts: then the key means nothing, and the
+ * entry goes with the table. */
+static void
+keep(const AccessKey *key, AccessLevel level, const text *content, TimestampTz asked_at)
+{
+	bool found;
+	AccessEntry *entry;
+	text *copy = NULL;
+
+	if (content != NULL)
+	{
+		copy = MemoryContextAlloc(kept_memory, VARSIZE_ANY(content));
+		memcpy(copy, content, VARSIZE_ANY(content));
+	}
+	entry = hash_search(kept, key, HASH_ENTER, &found);
+	if (found && entry->text != NULL)
+		pfree(entry->text);
+	entry->level = level;
+	entry->text = copy;
+	entry->asked_at = asked_at;
+}
+
+static void
+make_room(void)
+{
+	if (kept == NULL || hash_get_num_entries(kept) >= KEPT_MOST)
+		make_table();
+}
+
+static text *
+copy_text(const text *content)
+{
+	return content == NULL
+			   ? NULL
+			   : cstring_to_text_with_len(VARDATA_ANY(content), (int) VARSIZE_ANY_EXHDR(content));
+}
+
 /* ---- asking ---- */
 
 static AccessLevel
@@ -79,49 +141,111 @@ level_of_name(const char *name)
 	elog(ERROR, "there is no level \"%s\"", name);
 }
 
+/* What is not good at all allows nothing: it is not the same as showing nothing. */
 static AccessLevel
-ask(const char *document, const text *claims)
+ask(const char *document, const text *claims, text **actor)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID, TEXTOID};
 	Datum values[] = {CStringGetTextDatum(document), PointerGetDatum(claims)};
 	AccessLevel level;
 
-	store_prepare(&plan, "SELECT ydoc.access_level($1, $2::pg_catalog.jsonb)::pg_catalog.text", 2,
-				  types);
+	store_prepare(&plan,
+				  "SELECT CASE WHEN c.claims IS NULL THEN 'none'"
+				  " ELSE ydoc.access_level($1, c.claims)::pg_catalog.text END,"
+				  " c.claims OPERATOR(pg_catalog.->>) 'sub'"
+				  " FROM (SELECT ydoc.claims_of($2) OFFSET 0) AS c (claims)",
+				  2, types);
 	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not ask for a level of access");
 	level = level_of_name(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	*actor = copy_text((const text *) store_varlena(0, 2));
 	SPI_freetuptable(SPI_tuptable);
 	return level;
 }
 
 AccessLevel
-access_level(const char *document, const text *claims)
+access_level(const char *document, const text *claims, text **actor)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	AccessKey key;
-	AccessEntry *entry;
+	const AccessEntry *entry;
 	AccessLevel level;
+	text *found;
+	TimestampTz now = GetCurrentTimestamp();
 
 	if (claims == NULL)
 		claims = cstring_to_text("{}");
-	if (kept == NULL || hash_get_num_entries(kept) >= KEPT_MOST)
-	{
-		if (kept != NULL)
-			hash_destroy(kept);
-		kept = NULL;
-		make_table();
-	}
+	make_room();
 	key = key_of(document, claims);
-	entry = hash_search(kept, &key, HASH_FIND, NULL);
-	if (entry != NULL && now - entry->asked_at < KEPT_MICROSECONDS && now >= entry->asked_at)
-		return entry->level;
-	level = ask(document, claims); /* may fail: nothing is kept before */
-	entry = hash_search(kept, &key, HASH_ENTER, NULL);
-	entry->level = level;
-	entry->asked_at = now;
+	entry = find_kept(&key);
+	if (entry == NULL)
+	{
+		level = ask(document, claims, &found); /* may fail: nothing is kept before */
+		make_room();
+		keep(&key, level, found, now);
+	}
+	else
+	{
+		level = entry->level;
+		found = copy_text(entry->text);
+	}
+	if (actor != NULL)
+		*actor = found;
 	return level;
+}
+
+static text *
+ask_for_claims(const text *credential)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTOID};
+	Datum values[] = {PointerGetDatum(credential)};
+	text *claims;
+
+	store_prepare(&plan, "SELECT ydoc_data.claims_of($1)::pg_catalog.text", 1, types);
+	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not ask for the claims of a credential");
+	claims = copy_text((const text *) store_varlena(0, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return claims;
+}
+
+PG_FUNCTION_INFO_V1(ydoc_claims_of);
+Datum
+ydoc_claims_of(PG_FUNCTION_ARGS)
+{
+	text *credential = PG_ARGISNULL(0) ? cstring_to_text("{}") : PG_GETARG_TEXT_PP(0);
+	MemoryContext caller = CurrentMemoryContext;
+	TimestampTz now = GetCurrentTimestamp();
+	const AccessEntry *entry;
+	AccessKey key;
+	char *claims = NULL;
+
+	make_room();
+	key = key_of("", credential);
+	entry = find_kept(&key);
+	if (entry != NULL)
+		claims = entry->text == NULL ? NULL : text_to_cstring(entry->text);
+	else
+	{
+		text *found;
+
+		store_open();
+		found = ask_for_claims(credential);
+		if (found != NULL)
+		{
+			MemoryContext inside = MemoryContextSwitchTo(caller);
+
+			claims = text_to_cstring(found);
+			MemoryContextSwitchTo(inside);
+		}
+		make_room();
+		keep(&key, ACCESS_NONE, found, now);
+		store_close();
+	}
+	if (claims == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(claims)));
 }
 
 const CrdtConfines *
@@ -147,23 +271,6 @@ access_confines(const char *document)
 	return confines;
 }
 
-text *
-access_actor(const text *claims)
-{
-	Datum actor;
-	LOCAL_FCINFO(call, 2);
-
-	if (claims == NULL)
-		return NULL;
-	InitFunctionCallInfoData(*call, NULL, 2, InvalidOid, NULL, NULL);
-	call->args[0].value = DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(claims)));
-	call->args[0].isnull = false;
-	call->args[1].value = CStringGetTextDatum("sub");
-	call->args[1].isnull = false;
-	actor = jsonb_object_field_text(call);
-	return call->isnull ? NULL : DatumGetTextPP(actor);
-}
-
 /* ---- for those who speak for others ---- */
 
 PG_FUNCTION_INFO_V1(ydoc_require_level);
@@ -176,7 +283,7 @@ ydoc_require_level(PG_FUNCTION_ARGS)
 	AccessLevel level;
 
 	store_open();
-	level = access_level(document, claims);
+	level = access_level(document, claims, NULL);
 	store_close();
 	if (level < level_of_name(wanted))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

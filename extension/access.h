@@ -1,8 +1,8 @@
 /*
  * access.h: what somebody may do with a document, by the one rule of the store (ydoc.access_level).
  *
- *     if (access_level(name, claims) < ACCESS_WRITE)
- *         refuse(...)                              -- claims: the user's, as JSON text
+ *     if (access_level(name, claims, &actor) < ACCESS_WRITE)
+ *         refuse(...)                              -- claims: the user's, as JSON text, or a token
  *
  * For whoever speaks for many users: a session keeps what it was told for a second, so that a batch does not
  * ask for each update.  Between store_open and store_close.
@@ -24,11 +24,9 @@ typedef enum AccessLevel
 	ACCESS_ADMIN
 } AccessLevel;
 
-/* claims NULL: somebody who has not said who he is. */
-AccessLevel access_level(const char *document, const text *claims);
-
-/* Whom the claims name, for the log: claim "sub"; NULL: nobody. */
-text *access_actor(const text *claims);
+/* claims: what somebody shows (ydoc.claims_of); NULL: nothing.  actor may be NULL; else *actor is whom it
+ * names, for the log: claim "sub"; NULL: nobody. */
+AccessLevel access_level(const char *document, const text *claims, text **actor);
 
 /* Where somebody may write whose level is comment; NULL is never the answer, no roots may be. */
 const CrdtConfines *access_confines(const char *document);

@@ -827,7 +827,8 @@ ydoc_store_apply_batch(PG_FUNCTION_ARGS)
 static void
 take_claims(BatchItem *item, text *claims)
 {
-	AccessLevel level = access_level(item->document, claims);
+	text *actor;
+	AccessLevel level = access_level(item->document, claims, &actor);
 
 	if (level < ACCESS_COMMENT || (level == ACCESS_COMMENT && !row_is_there(item->document)))
 	{
@@ -835,7 +836,7 @@ take_claims(BatchItem *item, text *claims)
 		item->message = psprintf("no right to write document \"%s\"", item->document);
 		return;
 	}
-	item->actor = access_actor(claims);
+	item->actor = actor;
 	if (level == ACCESS_COMMENT)
 		item->confines = access_confines(item->document);
 }

@@ -26,13 +26,14 @@ WHERE pronamespace <> 'ydoc'::regnamespace AND provolatile NOT IN ('i', 'v');
 -- whatever is not known to read only writes, and no worker may
 SELECT proname AS wrong_volatility FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile <> CASE WHEN
-    proname ~ '^(sync|sync_slices|changes|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|awaited|waiting|fenced|project|projections|access_level|comment_roots|my_level|claims|require_level|presence|stat_counters|stat_store)$'
+    proname ~ '^(sync|sync_slices|changes|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|awaited|waiting|fenced|project|projections|access_level|comment_roots|my_level|claims_of|judge_token|verify_token|read_token_keys|session_secret|find_session|sessions|claims|require_level|presence|stat_counters|stat_store)$'
     THEN 's' ELSE 'v' END;
 SELECT proname AS writes_but_parallel FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 'v' AND proparallel <> 'u';
 -- a worker does not know what its leader has edited
 SELECT proname AS decodes_in_workers FROM members JOIN pg_language l ON l.oid = prolang
-WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 's' AND lanname = 'c' AND proparallel <> 'r';
+WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 's' AND lanname = 'c' AND proparallel <> 'r'
+  AND proname NOT IN ('judge_token', 'read_token_keys'); -- of their parameters alone
 -- every cost is somebody's estimate; what decodes is not cheap
 SELECT proname AS default_cost FROM members JOIN pg_language l ON l.oid = prolang
 WHERE prokind = 'f' AND prorettype <> 'trigger'::regtype
@@ -50,7 +51,7 @@ WHERE prokind = 'f' AND pronargs > 0 AND proisstrict =
      OR (provolatile = 'v' AND prosrc ~ '^ydoc_(store_)?(edit|patch|set|unset|apply|apply_batch|apply_batch_as|(text|array|map|xml)_.*)$')
      OR prosrc ~ '^ydoc_merge_(bytea_transition|transition|combine|final)$'
      -- no claims are nobody's; no link comes of nothing
-     OR proname IN ('access_level', 'require_level', 'create_link', 'set_comment_roots')
+     OR proname IN ('access_level', 'require_level', 'create_link', 'set_comment_roots', 'judge_token', 'claims_of', 'set_token_keys')
      -- actor NULL is everybody; a row of the log may lack actor and source; a document may lack a name before
      OR proname IN ('undo', 'replace_log_rows', 'projection_changed'));
 SELECT castsource::regtype, casttarget::regtype FROM pg_cast

@@ -27,6 +27,11 @@ CREATE FUNCTION ydoc.claims()
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM ydoc_data.speaker s WHERE s.role = session_user) THEN
+        IF ydoc_data.only_tokens() THEN
+            RETURN coalesce(ydoc.claims_of(coalesce(
+                nullif(current_setting('request.jwt.token', true), ''),
+                substring(nullif(current_setting('request.headers', true), '')::jsonb ->> 'authorization' FROM '^[Bb]earer +(.*)$'))), '{}');
+        END IF;
         RETURN coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb;
     END IF;
     RETURN jsonb_build_object('roles', (
@@ -34,7 +39,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION ydoc.claims() IS
-    'Who asks: the claims that PostgREST sets (request.jwt.claims), if the session''s role is one of ydoc_data.speaker, whose word counts; else the roles that the current role is a member of';
+    'Who asks: the claims that PostgREST sets (request.jwt.claims; where only tokens count, those of the token in request.headers, or request.jwt.token), if the session''s role is one of ydoc_data.speaker, whose word counts; else the roles that the current role is a member of';
 
 CREATE FUNCTION ydoc.my_level(document text)
     RETURNS ydoc.level
@@ -49,7 +54,7 @@ CREATE FUNCTION ydoc.require_level(document text, claims text, level text)
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_require_level';
 COMMENT ON FUNCTION ydoc.require_level(text, text, text) IS
-    'An error (42501) unless somebody with these claims (JSON; NULL: unknown) may do that much with a document; a session keeps the answer for a second';
+    'An error (42501) unless somebody who shows this (claims, as JSON, or what else ydoc.claims_of takes) may do that much with a document; a session keeps the answer for a second';
 
 CREATE FUNCTION ydoc.grant_relay(role regrole)
     RETURNS void

@@ -29,4 +29,4 @@ CREATE FUNCTION ydoc.apply_batch_as(
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_apply_batch_as';
 COMMENT ON FUNCTION ydoc.apply_batch_as(text[], bytea[], text[], bigint[]) IS
-    'As ydoc.apply_batch, for users with these claims (JSON; NULL: unknown): whose level is below write is refused with 42501 (whose level is comment: unless all that is news in his update is under the document''s comment roots), and claim "sub" is the actor; with the rights of the caller, so it lets nobody do more than he may';
+    'As ydoc.apply_batch, for users who show this (claims, as JSON, or what else ydoc.claims_of takes): whose level is below write is refused with 42501 (whose level is comment: unless all that is news in his update is under the document''s comment roots), and claim "sub" is the actor; with the rights of the caller, so it lets nobody do more than he may';

@@ -394,17 +394,21 @@ BEGIN
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_includes(text, text, bytea) IS
         'Whether a document has all of an update, for a user with these claims who may only read it';
-    CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(documents text[], claims text[], OUT ordinal bigint, OUT level text)
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(
+        documents text[], claims text[], OUT ordinal bigint, OUT level text, OUT is_known boolean)
         RETURNS SETOF record
         LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
         SET search_path TO pg_catalog, pg_temp
         AS $gate$
-            SELECT asked.ordinal, ydoc.access_level(asked.document, asked.claims::jsonb)::text
-            FROM ROWS FROM (unnest(documents), unnest(claims)) WITH ORDINALITY AS asked (document, claims, ordinal)
+            SELECT asked.ordinal,
+                   CASE WHEN known.claims IS NULL THEN 'none' ELSE ydoc.access_level(asked.document, known.claims)::text END,
+                   known.claims IS NOT NULL
+            FROM ROWS FROM (unnest(documents), unnest(claims)) WITH ORDINALITY AS asked (document, claims, ordinal),
+                 LATERAL (SELECT ydoc.claims_of(asked.claims) OFFSET 0) AS known (claims)
             ORDER BY asked.ordinal;
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_levels(text[], text[]) IS
-        'What user i may do with document i';
+        'What user i may do with document i, and whether what he shows is good at all';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_heads(
         documents text[], claims text[],
         OUT document text, OUT epoch bigint, OUT seq bigint, OUT deleted_at timestamptz)
@@ -440,6 +444,8 @@ BEGIN
         ydoc_data.relay_sync_slices(text, text, bytea, integer, integer, bigint),
         ydoc_data.relay_changes(text, text, bigint, bigint, integer),
         ydoc_data.relay_levels(text[], text[]), ydoc_data.relay_heads(text[], text[]) FROM PUBLIC;
+
+    PERFORM ydoc.upgrade_session_store();
 
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
                      WHERE s.name = 'default_toast_compression')::text[]) THEN

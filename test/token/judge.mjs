@@ -1,11 +1,17 @@
-// Asks build/judge, and makes tokens that no library would make.
+// Asks build/judge, or a database (YDOC_JUDGE: psql and its arguments), and makes tokens that no library would make.
 //
 //     const answer = await ask({ keys: jwks(es.jwk), token: forge('{"alg":"ES256"}', '{}', es.sign), now: 0 })
 import { spawn } from 'node:child_process'
 import { createHmac, generateKeyPairSync, randomBytes, sign, constants } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-const judge = spawn(new URL('../../build/judge/judge', import.meta.url).pathname, { stdio: ['pipe', 'pipe', 'inherit'] })
+export const isSql = process.env.YDOC_JUDGE !== undefined
+const [program, ...programArguments] = isSql
+  ? process.env.YDOC_JUDGE.split(' ')
+  : [new URL('../../build/judge/judge', import.meta.url).pathname]
+const judge = spawn(program, programArguments, { stdio: ['pipe', 'pipe', 'inherit'] })
+if (isSql) judge.stdin.write(readFileSync(new URL('judge.sql', import.meta.url)))
 const waiting = []
 const ended = new Promise(resolve => judge.on('exit', (code, signal) => resolve({ code, signal })))
 
@@ -18,7 +24,8 @@ export function ask ({ keys, secret, token, ...policy }) {
   for (const [name, value] of Object.entries({ keys, secret, token })) {
     if (value !== undefined) question[name] = Buffer.from(value).toString('hex')
   }
-  judge.stdin.write(JSON.stringify(question) + '\n')
+  const line = JSON.stringify(question)
+  judge.stdin.write(isSql ? `SELECT pg_temp.judge('${line.replaceAll("'", "''")}');\n` : line + '\n')
   return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
 }
 

@@ -5,7 +5,7 @@ import { constants, sign } from 'node:crypto'
 import { after, test } from 'node:test'
 import * as jose from 'jose'
 
-import { ask, base64url, forge, jwks, makeKey, stop } from './judge.mjs'
+import { ask, base64url, forge, isSql, jwks, makeKey, stop } from './judge.mjs'
 import { vectors } from './vectors.mjs'
 
 after(async () => assert.deepEqual(await stop(), { code: 0, signal: null }))
@@ -333,12 +333,15 @@ for (const [name, verdict, token, { stricter, ...more } = {}] of table) {
   })
 }
 
+// as jsonb has it: shorter keys first
+const reordered = json => JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(json)).sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1))))
+
 for (const { name, jwk, token, payload } of vectors) {
   test(name, async () => {
     const policy = { keys: jwks(jwk), now: 1300819000, expires: false }
     const answer = await ask({ ...policy, token })
     assert.equal(answer.verdict, payload === null ? 'malformed' : 'valid') // what is malformed was signed rightly
-    if (payload !== null) assert.equal(answer.claims, payload)
+    if (payload !== null) assert.equal(isSql ? JSON.stringify(JSON.parse(answer.claims)) : answer.claims, isSql ? reordered(payload) : payload)
     const [head, body, signature] = token.split('.')
     const changed = `${head}.${body}.${signature[0] === 'A' ? 'B' : 'A'}${signature.slice(1)}`
     assert.equal((await ask({ ...policy, token: changed })).verdict, 'wrong signature')
