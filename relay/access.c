@@ -23,6 +23,7 @@
 
 #define MAX_ASKED 200 /* in one question */
 #define CHECK_SECONDS 30.0 /* grants that end at a time tell nobody */
+#define UNKNOWN_IDENTITY (ACCESS_ADMIN + 1) /* the database does not take what it was shown */
 #define MAX_DOUBTS 3 /* of a member: then what it writes is refused for good */
 /* a session of the database keeps an answer for a second: ask when that is over */
 #define DOUBT_SECONDS 1.2
@@ -208,7 +209,12 @@ answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	is_asking = false;
 	if (read_levels(query, answer, levels))
 		for (uint32_t i = 0; i < query->count; i++)
-			apply(query->members[i], (AccessLevel) levels[i]);
+		{
+			if (levels[i] == UNKNOWN_IDENTITY)
+				member_close(query->members[i], CLOSE_UNAUTHORIZED, "token is not valid any more");
+			else
+				apply(query->members[i], (AccessLevel) levels[i]);
+		}
 	else if (!is_stopping && query->count > 1)
 		ask_one_by_one(query);
 	else if (!is_stopping)
@@ -236,7 +242,9 @@ read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels)
 
 		if (ordinal < 1 || ordinal > (int64_t) query->count)
 			return false;
-		levels[ordinal - 1] = read_level(database_bytes(answer, row, 1));
+		levels[ordinal - 1] = database_number(answer, row, 2) != 0
+								  ? read_level(database_bytes(answer, row, 1))
+								  : UNKNOWN_IDENTITY;
 	}
 	for (uint32_t i = 0; i < query->count; i++)
 		if (levels[i] < 0)

@@ -75,6 +75,8 @@ static const Option options[] = {
 	TEXT("jwt-issuer", jwt_issuer, NULL, "what their iss must be"),
 	COUNT("jwt-leeway", jwt_leeway, "30", 0, 3600, "seconds that the issuer's clock may differ"),
 	SWITCH("jwt-require-exp", jwt_require_exp, "true", "refuse tokens that never expire"),
+	SWITCH("pass-tokens", pass_tokens, NULL,
+		   "show the database the token itself, which it checks once more, not what it says"),
 	TEXT("cookie", cookie, "ydoc_access", "cookie that may hold a token; empty: none"),
 	TEXT("origins", origins, NULL,
 		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas"),

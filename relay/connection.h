@@ -17,7 +17,7 @@
 
 #include "frame.h"
 #include "throttle.h"
-#include "token.h"
+#include "../token/token.h"
 
 struct lws;
 struct lws_protocols;

@@ -114,13 +114,16 @@ identity_of_token(Bytes token, TokenVerdict *refusal)
 	if (identity == NULL)
 		return NULL;
 	*refusal = token_check(token, &policy, (int64_t) time(NULL), &identity->token);
-	if (*refusal != TOKEN_VALID)
-	{
-		free(identity);
-		return NULL;
-	}
 	identity->references = 1;
-	return identity;
+	if (*refusal == TOKEN_VALID && config.pass_tokens)
+	{
+		identity->shown = strndup((const char *) token.data, token.size);
+		*refusal = identity->shown != NULL ? TOKEN_VALID : TOKEN_OUT_OF_MEMORY;
+	}
+	if (*refusal == TOKEN_VALID)
+		return identity;
+	identity_release(identity);
+	return NULL;
 }
 
 bool
@@ -133,7 +136,9 @@ identity_is_current(const Identity *identity)
 Bytes
 identity_claims(const Identity *identity)
 {
-	return (Bytes){(const uint8_t *) identity->token.json, strlen(identity->token.json)};
+	const char *text = identity->shown != NULL ? identity->shown : identity->token.json;
+
+	return (Bytes){(const uint8_t *) text, strlen(text)};
 }
 
 Identity *
@@ -149,6 +154,9 @@ identity_release(Identity *identity)
 	if (identity == NULL || --identity->references > 0)
 		return;
 	token_claims_free(&identity->token);
+	if (identity->shown != NULL)
+		OPENSSL_cleanse(identity->shown, strlen(identity->shown));
+	free(identity->shown);
 	free(identity);
 }
 

@@ -32,6 +32,7 @@ typedef struct Identity /* never changes; shared by those who hold it */
 {
 	int references;
 	TokenClaims token; /* of a stranger: json is {}, the rest empty */
+	char *shown; /* to the database, instead of the claims; NULL: they are */
 	bool is_stranger;
 } Identity;
 
@@ -56,6 +57,7 @@ Identity *identity_of_token(Bytes token, TokenVerdict *refusal);
 /* It has not expired, and its token's key is one of the present ones. */
 bool identity_is_current(const Identity *identity);
 
+/* What the database is shown: the claims, or the token itself (config.pass_tokens). */
 Bytes identity_claims(const Identity *identity);
 Identity *identity_retain(Identity *identity);
 void identity_release(Identity *identity);

@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const top = new URL('../..', import.meta.url).pathname
-const bin = execFileSync(process.env.PG_CONFIG ?? 'pg_config', ['--bindir']).toString().trim()
+export const bin = execFileSync(process.env.PG_CONFIG ?? 'pg_config', ['--bindir']).toString().trim()
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
