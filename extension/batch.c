@@ -25,6 +25,7 @@
 
 #include "access.h"
 #include "bridge.h"
+#include "comment.h"
 #include "crdt/update.h"
 #include "due.h"
 #include "notify.h"
@@ -648,15 +649,10 @@ keep_books(const Batch *batch)
 		due_add(due, due_count);
 }
 
-/* Stores what can be stored of the batch.  Between store_open and store_close. */
+/* Locks, applies, writes. */
 static void
-run_batch(Batch *batch)
+run_documents(Batch *batch)
 {
-	store_edit_flush(); /* log rows stand in the order in which they were made */
-	group_items(batch);
-	answer_empty_updates(batch);
-	if (batch->document_count == 0)
-		return;
 	lock_all_rows(batch);
 	for (int i = 0; i < batch->document_count; i++)
 	{
@@ -674,6 +670,56 @@ run_batch(Batch *batch)
 		if (batch->documents[i].log_rows > 0)
 			notify_changed(batch->documents[i].name, batch->documents[i].head.epoch,
 						   batch->documents[i].head.seq);
+}
+
+/* Those that the caller may only comment on: how many. */
+static int
+confine_documents(Batch *batch, const char **names)
+{
+	int count = 0;
+
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		const CrdtConfines *confines = comment_confines(batch->documents[i].name);
+
+		if (confines == NULL)
+			continue;
+		names[count++] = batch->documents[i].name;
+		for (int item = 0; item < batch->documents[i].item_count; item++)
+			batch->documents[i].items[item]->confines = confines;
+	}
+	return count;
+}
+
+/* Stores what can be stored of the batch.  Between store_open and store_close. */
+static void
+run_batch(Batch *batch)
+{
+	const char **names;
+	int count;
+
+	store_edit_flush(); /* log rows stand in the order in which they were made */
+	group_items(batch);
+	answer_empty_updates(batch);
+	if (batch->document_count == 0)
+		return;
+	names = palloc(sizeof(char *) * batch->document_count);
+	count = confine_documents(batch, names);
+	if (count == 0)
+	{
+		run_documents(batch);
+		return;
+	}
+	comment_begin(names, count);
+	PG_TRY();
+	{
+		run_documents(batch);
+	}
+	PG_FINALLY();
+	{
+		comment_end();
+	}
+	PG_END_TRY();
 }
 
 /* ---- functions ---- */

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "bridge.h"
+#include "comment.h"
 #include "crdt/update.h"
 #include "due.h"
 #include "edit.h"
@@ -60,6 +61,7 @@ typedef struct EditedDocument
 	int security_context;
 	char *actor; /* empty: nobody named */
 	uint64 client; /* 0: not found yet */
+	bool is_comment; /* some of it, of somebody who may write nothing else */
 	KeptUpdate *updates;
 	int count;
 	int capacity;
@@ -220,7 +222,17 @@ write_edited(const EditedDocument *document)
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(document->user,
 						   document->security_context | SECURITY_LOCAL_USERID_CHANGE);
-	write_rows(document, update);
+	if (document->is_comment)
+		comment_begin((const char *const *) &document->name, 1);
+	PG_TRY();
+	{
+		write_rows(document, update);
+	}
+	PG_FINALLY();
+	{
+		comment_end();
+	}
+	PG_END_TRY();
 	SetUserIdAndSecContext(user, security_context);
 	stat_count(STAT_LOG_ROWS, 1);
 	stat_count(STAT_LOG_BYTES, VARSIZE_ANY_EXHDR(update));
@@ -433,25 +445,74 @@ lock_document(StoreHead *head)
 	return document != NULL ? document : new_edited(head);
 }
 
+/* Locks the document and takes a client id: with the right to do so, if the caller may only comment. */
+static EditedDocument *
+prepare_document(StoreHead *head, CachedDocument **cached, const CrdtConfines *confines)
+{
+	EditedDocument *document = lock_document(head);
+
+	*cached = store_get_or_report(head);
+	cache_touch(*cached);
+	set_client(head, document, *cached);
+	document->is_comment |= confines != NULL;
+	return document;
+}
+
+static EditedDocument *
+prepare_comment(StoreHead *head, CachedDocument **cached, const CrdtConfines *confines)
+{
+	EditedDocument *volatile document = NULL;
+
+	comment_begin(&head->name, 1);
+	PG_TRY();
+	{
+		document = prepare_document(head, cached, confines);
+	}
+	PG_FINALLY();
+	{
+		comment_end();
+	}
+	PG_END_TRY();
+	return document;
+}
+
+/* The edit is made, and goes with the transaction if it is none that he may make. */
+static void
+check_comment(CachedDocument *cached, const char *name, const CrdtConfines *confines)
+{
+	CrdtError error;
+
+	if (confines == NULL || cached->edit.size == 0 ||
+		crdt_doc_check_edit(cached->doc, crdt_buffer_view(&cached->edit), CRDT_V1, confines,
+							&error) == CRDT_OK)
+		return;
+	if (error.status != CRDT_FORBIDDEN)
+		bridge_report(&error, "edit");
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("no right to write document \"%s\" outside its comment roots: %s", name,
+						   error.message)));
+}
+
 int64
 store_edit_run(const char *name, StoreEdit edit, void *context)
 {
 	StoreHead head = {.name = name};
+	const CrdtConfines *confines;
 	EditedDocument *document;
 	CachedDocument *cached;
 	int64 seq;
 	size_t size;
 
 	store_open();
-	document = lock_document(&head);
-	cached = store_get_or_report(&head);
-	cache_touch(cached);
-	set_client(&head, document, cached);
+	confines = comment_confines(name);
+	document = confines != NULL ? prepare_comment(&head, &cached, confines)
+								: prepare_document(&head, &cached, NULL);
 	cached->edit.size = 0;
 	cached->edit_status = CRDT_OK;
 	edit(cached, &head, context);
 	if (cached->edit_status != CRDT_OK)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	check_comment(cached, name, confines);
 	if (cached->edit.size > (size_t) ydoc_max_update_size_kb * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

@@ -74,7 +74,7 @@ DROP ROLE regress_ydoc_relay;
 
 -- ---- comments: some roots of a document, for those whose level is comment ----
 SELECT ydoc.comment_roots('team/plan') AS none_yet;
-SELECT ydoc.set_comment_roots('%', '{comments}'), ydoc.set_comment_roots('team/%', '{notes,answers}'), ydoc.set_comment_roots('team/closed', '{}');
+SELECT ydoc.set_comment_roots('%', '{comments}'), ydoc.set_comment_roots('team/%', '{notes,answers,cards}'), ydoc.set_comment_roots('team/closed', '{}');
 SELECT ydoc.comment_roots('home'), ydoc.comment_roots('team/plan') AS plan, ydoc.comment_roots('team/closed') AS closed;
 SELECT ydoc.set_comment_roots('team/closed', NULL);
 SELECT ydoc.comment_roots('team/closed') AS forgotten;
@@ -120,6 +120,49 @@ SELECT ydoc.text_append('elsewhere', 't', '!');
 SELECT document FROM ydoc_data.log WHERE document IN ('home', 'team/plan', 'team/draft') GROUP BY document ORDER BY document;
 SELECT ydoc.restore('home', 0);
 \echo :LAST_ERROR_SQLSTATE
+-- who may only comment does so with the functions that edit, and with nothing else
+SET request.jwt.claims = '{"sub": "carl"}';
+SELECT ydoc.my_level('team/plan'), ydoc.text_append('team/plan', 'notes', '!') > 0 AS edited;
+SELECT ydoc.array_push('team/plan', 'cards', '[{"by": "carl"}]') > 0 AS edited, ydoc.edit('team/plan', '[{"op": "text_append", "path": "notes", "text": "?"}]') > 0 AS listed;
+SELECT ydoc.text_append('team/plan', 't', '!');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.text_delete('team/plan', 't', 0, 1);
+SELECT ydoc.apply('team/plan', ARRAY['\x0101140004010174017800'::bytea]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.apply('team/plan', ARRAY['\x010114000401056e6f746573012e00'::bytea]) > 0 AS applied;
+SELECT ordinal, sqlstate FROM ydoc.apply_batch(ARRAY['team/plan', 'team/plan'], ARRAY['\x0101150004010174017800'::bytea, '\x010116000401056e6f746573012e00'], NULL);
+SELECT ydoc.restore('team/plan', 1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.text_append('nowhere', 'notes', '!');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO ydoc_data.log (document, seq, seq_from, update) VALUES ('team/plan', 1000, 1000, '\x0000');
+\echo :LAST_ERROR_SQLSTATE
+UPDATE ydoc_data.document SET seq = 1000 WHERE name = 'team/plan';
+DELETE FROM ydoc_data.document WHERE name = 'team/plan';
+-- not by an error in between, either
+DO $$
+BEGIN
+    BEGIN
+        PERFORM ydoc.text_append('team/plan', 't', '!');
+    EXCEPTION WHEN insufficient_privilege THEN
+        RAISE NOTICE '%', SQLERRM;
+    END;
+    INSERT INTO ydoc_data.log (document, seq, seq_from, update) VALUES ('team/plan', 1000, 1000, '\x0000');
+END
+$$;
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.text('team/plan', 't'), ydoc.is_commenting('team/plan');
+-- two edits of one transaction
+BEGIN;
+SELECT ydoc.text_append('team/plan', 'notes', '1') > 0 AS edited;
+SAVEPOINT s;
+SELECT ydoc.text_append('team/plan', 't', '2');
+ROLLBACK TO s;
+SELECT ydoc.text_append('team/plan', 'notes', '3') > 0 AS edited;
+COMMIT;
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.text('team/plan', 't'), translate(ydoc.text('team/plan', 'notes'), '.', '') AS notes, ydoc.json('team/plan', 'cards');
+SET SESSION AUTHORIZATION regress_ydoc_web;
 SET request.jwt.claims = '';
 SELECT name FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/draft') ORDER BY name;
 SELECT ydoc.text('team/plan', 't') IS NULL AS hidden, ydoc.text('home', 't');

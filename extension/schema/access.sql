@@ -201,6 +201,14 @@ $$;
 COMMENT ON FUNCTION ydoc.trust_claims(regrole, boolean) IS
     'Sessions that log in as this role (PostgREST''s authenticator) say truly whom they speak for, in request.jwt.claims; nobody else''s claims count';
 
+CREATE FUNCTION ydoc.is_commenting(document text)
+    RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_is_commenting';
+COMMENT ON FUNCTION ydoc.is_commenting(text) IS
+    'For row security: is this row written by a function of ours, for somebody who may only comment, and whose comment it has checked?';
+
 CREATE FUNCTION ydoc.enable_row_security()
     RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
@@ -220,11 +228,11 @@ BEGIN
         EXECUTE format('DROP POLICY IF EXISTS ydoc_write ON ydoc_data.%I', store_table.name);
         EXECUTE format('CREATE POLICY ydoc_read ON ydoc_data.%I FOR SELECT USING (ydoc.my_level(%I) >= ''read'')',
                        store_table.name, store_table.key);
-        EXECUTE format('CREATE POLICY ydoc_write ON ydoc_data.%I USING (ydoc.my_level(%I) >= ''write'')',
-                       store_table.name, store_table.key);
+        EXECUTE format('CREATE POLICY ydoc_write ON ydoc_data.%I USING (ydoc.my_level(%I) >= ''write'' OR ydoc.is_commenting(%I))',
+                       store_table.name, store_table.key, store_table.key);
         EXECUTE format('ALTER TABLE ydoc_data.%I ENABLE ROW LEVEL SECURITY', store_table.name);
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION ydoc.enable_row_security() IS
-    'Puts the rule of ydoc.access_level on the store''s tables as row security: who reads or writes them in SQL sees and changes the documents that he may; their owner sees all';
+    'Puts the rule of ydoc.access_level on the store''s tables as row security: who reads or writes them in SQL sees and changes the documents that he may, who may only comment by the functions that edit alone; their owner sees all';
