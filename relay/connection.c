@@ -28,6 +28,7 @@
 #include "name.h"
 #include "presence.h"
 #include "room.h"
+#include "wire.h"
 #include "ywebsocket.h"
 
 #define SWEEP_SECONDS 1.0
@@ -36,7 +37,7 @@
 #define PING_SECONDS 25
 #define SILENT_SECONDS 60 /* received nothing, pongs included: gone */
 #define UNPROVEN_SECONDS 10.0 /* the database does not say what it may do */
-#define CLOSING_SECONDS 5.0 /* a close frame that does not get out */
+#define CLOSING_SECONDS 5.0 /* a Close that does not get out, or is not answered */
 
 static int callback(struct lws *, enum lws_callback_reasons, void *, void *, size_t);
 static int open_connection(struct lws *wsi, HttpSlot *slot);
@@ -45,9 +46,13 @@ static void receive(Connection *connection, Bytes part);
 static bool assemble(Connection *connection, Bytes part);
 static void handle(Connection *connection, Bytes message);
 static void forget_message(Connection *connection);
-static int write_close(Connection *connection);
-static void closed(HttpSlot *slot);
+static void heard(void *context);
+static void answer_ping(Connection *connection);
+static void peer_ended(Connection *connection);
 static void begin_closing(Connection *connection);
+static void write_close(Connection *connection);
+static void lost_patience(struct ev_loop *, ev_timer *, int);
+static void closed(HttpSlot *slot);
 static const char *some_document(const Connection *connection);
 static void sweep(struct ev_loop *, ev_timer *, int);
 static void look_after(Connection *connection, double now);
@@ -149,8 +154,6 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 {
 	if (!connection_is_open(connection))
 		return;
-	/* reading again, or the peer's answer to the close would never be seen */
-	connection_resume(connection, connection->pauses);
 	begin_closing(connection);
 	connection->close_code = code;
 	connection->close_reason = strndup(reason, CLOSE_REASON_MAX);
@@ -164,7 +167,7 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 void
 connection_ping(Connection *connection)
 {
-	static unsigned char ping[LWS_PRE + 1]; /* the library does not report an empty pong */
+	static unsigned char ping[LWS_PRE + 1];
 
 	if (!connection_is_open(connection) || connection_is_choked(connection))
 		return;
@@ -263,18 +266,18 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			return 0;
 		case LWS_CALLBACK_RECEIVE_PONG:
 			if (connection != NULL)
-				connection->received_at = loop_now();
+				peer_ended(connection);
 			return 0;
 		case LWS_CALLBACK_SERVER_WRITEABLE:
 			if (connection == NULL)
 				return -1;
 			if (connection->state == CONNECTION_CLOSING)
-				return write_close(connection);
-			member_serve_all(connection);
-			return 0;
-		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-			if (connection != NULL && connection_is_open(connection))
-				begin_closing(connection);
+				write_close(connection);
+			else
+			{
+				answer_ping(connection);
+				member_serve_all(connection);
+			}
 			return 0;
 		case LWS_CALLBACK_CLOSED: closed(slot); return 0;
 		case LWS_CALLBACK_WSI_DESTROY: listener_socket_gone(wsi); return 0;
@@ -303,7 +306,7 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	bool is_hocuspocus = http_is_hocuspocus(wsi);
 
 	if (connection == NULL || loop_is_draining() ||
-		(!is_hocuspocus && !http_document_name(wsi, name)))
+		(!is_hocuspocus && !http_document_name(wsi, name)) || !wire_open(wsi, heard, connection))
 	{
 		free(connection);
 		return -1;
@@ -312,6 +315,8 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	connection->references = 1;
 	connection->received_at = connection->sent_at = connection->proving_since = loop_now();
 	connection->index = table_size;
+	ev_timer_init(&connection->patience, lost_patience, CLOSING_SECONDS, 0.0);
+	connection->patience.data = connection;
 	table[table_size++] = connection;
 	slot->connection = connection;
 	metrics_add(METRIC_CONNECTIONS_OPENED, 1);
@@ -380,6 +385,8 @@ receive(Connection *connection, Bytes part)
 		handle(connection, buffer_view(&connection->message));
 		forget_message(connection);
 	}
+	else if (lws_remaining_packet_payload(connection->wsi) == 0)
+		throttle_message(connection, 0); /* one more fragment, and be it empty */
 }
 
 /* Appends a part; false if that was too much and the connection is being closed. */
@@ -436,18 +443,83 @@ forget_message(Connection *connection)
 	buffer_free(&connection->message);
 }
 
-/* Only from WRITEABLE, where the library takes -1 for "close, as I said". */
-static int
+/* A ping or a pong.  As if it were a message: a flood is read more slowly. */
+static void
+heard(void *context)
+{
+	Connection *connection = context;
+
+	connection->received_at = loop_now();
+	throttle_message(connection, 0);
+	connection_ask_writable(connection);
+}
+
+static void
+answer_ping(Connection *connection)
+{
+	unsigned char pong[LWS_PRE + WIRE_CONTROL_MAX];
+	size_t size;
+
+	if (wire_take_ping(connection->wsi, pong + LWS_PRE, &size) &&
+		lws_write(connection->wsi, pong + LWS_PRE, size, LWS_WRITE_PONG) < 0)
+		kill_socket(connection);
+}
+
+/* The peer has said goodbye, or broken the protocol (wire.h): it gets a Close, unless it has ours. */
+static void
+peer_ended(Connection *connection)
+{
+	WireEnd end = wire_end(connection->wsi);
+
+	connection->peer_has_ended = true;
+	if (connection_is_open(connection) && end.reason != NULL)
+	{
+		bool is_too_long = end.code == CLOSE_TOO_BIG && connection->protocol == PROTOCOL_HOCUSPOCUS;
+
+		metrics_add(METRIC_MESSAGES_MALFORMED, 1);
+		connection_close(connection, is_too_long ? CLOSE_TOO_LONG : end.code, end.reason);
+	}
+	else if (connection_is_open(connection))
+	{
+		begin_closing(connection);
+		connection->close_code = end.code; /* it gets its own back */
+	}
+	if (connection->has_written_close)
+		wire_shut(connection->wsi);
+	else
+		lws_callback_on_writable(connection->wsi);
+}
+
+/* Not by the library, which would wait for the peer's Close: it may have come, and is wire.c's. */
+static void
 write_close(Connection *connection)
 {
-	if (connection->close_code == 0) /* the peer's close, or a second callback */
-		return 0;
-	size_t size = connection->close_reason != NULL ? strlen(connection->close_reason) : 0;
+	uint8_t frame[2 + WIRE_CONTROL_MAX] = {0x88};
+	size_t size = 0;
 
-	lws_close_reason(connection->wsi, (enum lws_close_status) connection->close_code,
-					 (unsigned char *) connection->close_reason, size);
-	connection->close_code = 0;
-	return -1;
+	if (connection->has_written_close)
+		return;
+	if (connection->close_code != 0)
+	{
+		frame[2] = (uint8_t) (connection->close_code >> 8);
+		frame[3] = (uint8_t) connection->close_code;
+		size = connection->close_reason != NULL ? strlen(connection->close_reason) : 0;
+		memcpy(frame + 4, connection->close_reason != NULL ? connection->close_reason : "", size);
+		size += 2;
+	}
+	frame[1] = (uint8_t) size;
+	connection->has_written_close = true;
+	if (lws_write(connection->wsi, frame, 2 + size, LWS_WRITE_RAW) < 0)
+		kill_socket(connection);
+	else if (connection->peer_has_ended)
+		wire_shut(connection->wsi);
+}
+
+static void
+lost_patience(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void) loop, (void) events;
+	kill_socket(timer->data);
 }
 
 static void
@@ -460,6 +532,7 @@ closed(HttpSlot *slot)
 	slot->connection = NULL;
 	connection->state = CONNECTION_GONE;
 	connection->wsi = NULL;
+	ev_timer_stop(loop_ev(), &connection->patience);
 	forget_message(connection);
 	member_forget_all(connection);
 	table[connection->index] = table[--table_size];
@@ -472,8 +545,11 @@ closed(HttpSlot *slot)
 static void
 begin_closing(Connection *connection)
 {
+	/* reading again, or the peer's answer to the close would never be seen */
+	connection_resume(connection, connection->pauses);
 	connection->state = CONNECTION_CLOSING;
-	connection->closing_since = loop_now();
+	ev_timer_set(&connection->patience, CLOSING_SECONDS, 0.0);
+	ev_timer_start(loop_ev(), &connection->patience);
 	member_leave_all(connection);
 }
 
@@ -502,11 +578,7 @@ look_after(Connection *connection, double now)
 	double silent = now - connection->received_at;
 
 	if (connection->state == CONNECTION_CLOSING)
-	{
-		if (now - connection->closing_since > CLOSING_SECONDS)
-			kill_socket(connection);
 		return;
-	}
 	if ((connection->pauses & PAUSE_UNPROVEN) != 0)
 	{
 		if (now - connection->proving_since > UNPROVEN_SECONDS)

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <ev.h>
+
 #include "frame.h"
 #include "throttle.h"
 #include "../token/token.h"
@@ -82,7 +84,9 @@ struct Connection
 	Buffer message; /* fragments so far */
 	double received_at, sent_at, pinged_at;
 	double proving_since; /* when it was opened, or PAUSE_UNPROVEN began */
-	double closing_since;
+	ev_timer patience; /* while CLOSING */
+	bool peer_has_ended; /* nothing more comes from it */
+	bool has_written_close; /* nor from us */
 	unsigned pauses; /* why we do not read from it (ConnectionPause) */
 	uint16_t close_code;
 	char *close_reason; /* NULL: none, or out of memory */

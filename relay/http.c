@@ -30,15 +30,9 @@ int
 http_check_upgrade(struct lws *wsi)
 {
 	char name[NAME_MAX_BYTES + 1];
-	char version[4] = "";
 
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0)
-		return refuse_upgrade(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED);
-	if (lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_VERSION) < 0 ||
-		strcmp(version, "13") != 0)
-		return refuse_upgrade(wsi, 426);
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_KEY) == 0 ||
-		(!http_is_hocuspocus(wsi) && !http_document_name(wsi, name)))
+	/* that it is a handshake as it must be, handshake.c has seen */
+	if (!http_is_hocuspocus(wsi) && !http_document_name(wsi, name))
 		return refuse_upgrade(wsi, HTTP_STATUS_BAD_REQUEST);
 	if (loop_is_draining())
 		return refuse_upgrade(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE);

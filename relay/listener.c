@@ -6,6 +6,7 @@
  */
 #include "listener.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <libwebsockets.h>
@@ -21,9 +22,11 @@
 
 #include "address.h"
 #include "config.h"
+#include "handshake.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "wire.h"
 
 #define ACCEPTS_PER_ROUND 64
 #define BACKLOG 4096
@@ -57,6 +60,8 @@ struct Arrival /* a socket; the library's opaque pointer leads to it */
 	struct lws *wsi; /* once the library has it */
 	ssize_t seen; /* bytes of an incomplete request */
 	char *path; /* of the first request; NULL before and after */
+	size_t head_bytes; /* of the first request */
+	Handshake handshake;
 	ev_io io; /* until the request is complete */
 	ev_timer timer;
 	ArrivalList *list; /* NULL: on none */
@@ -79,7 +84,7 @@ static void arrive(int fd, Address address);
 static void peek_request(struct ev_loop *, ev_io *, int);
 static void take_request(Arrival *arrival, const char *request, size_t size);
 static void adopt(Arrival *arrival);
-static bool has_control_character(const char *path);
+static bool is_decodable(const char *path);
 static bool has_stalling_header(const char *at, const char *end);
 static bool is_stalling_name(const char *name, size_t size);
 static void arrival_timeout(struct ev_loop *, ev_timer *, int);
@@ -388,12 +393,16 @@ take_request(Arrival *arrival, const char *request, size_t size)
 	if (target++ != NULL)
 		while (target + length < end && strchr(" ?#", target[length]) == NULL)
 			length++;
+	arrival->head_bytes = (size_t) (headers_end + 2 - request);
 	arrival->path = length > 0 ? strndup(target, length) : NULL;
-	if (arrival->path == NULL || has_control_character(arrival->path) ||
+	arrival->handshake = handshake_judge(request, arrival->head_bytes);
+	if (arrival->path == NULL || !is_decodable(arrival->path) ||
 		has_stalling_header(end, headers_end))
-	{
 		/* the library would drop the socket without a word, or say nothing at all */
-		refuse_arrival(arrival, BAD_REQUEST);
+		arrival->handshake.refusal = BAD_REQUEST;
+	if (arrival->handshake.refusal != NULL)
+	{
+		refuse_arrival(arrival, arrival->handshake.refusal);
 		return;
 	}
 	unlink_arrival(arrival);
@@ -406,6 +415,11 @@ adopt(Arrival *arrival)
 	static const int one = 1;
 
 	setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
+	if (!wire_expect_request(arrival->fd, arrival->head_bytes, &arrival->handshake))
+	{
+		refuse_arrival(arrival, UNAVAILABLE);
+		return;
+	}
 	unlink_arrival(arrival);
 	struct lws *wsi = lws_adopt_socket_vhost(loop_vhost(), arrival->fd);
 
@@ -422,14 +436,15 @@ adopt(Arrival *arrival)
 	ev_timer_start(loop_ev(), &arrival->timer);
 }
 
-/* %00 to %1F and %7F */
+/* No percent sign without two digits, and none that stands for a control character. */
 static bool
-has_control_character(const char *path)
+is_decodable(const char *path)
 {
 	for (; (path = strchr(path, '%')) != NULL; path++)
-		if (path[1] == '0' || path[1] == '1' || (path[1] == '7' && (path[2] | 0x20) == 'f'))
-			return true;
-	return false;
+		if (!isxdigit((unsigned char) path[1]) || !isxdigit((unsigned char) path[2]) ||
+			path[1] == '0' || path[1] == '1' || (path[1] == '7' && (path[2] | 0x20) == 'f'))
+			return false;
+	return true;
 }
 
 /* Version 4.1 waits for ever after a header whose name is the beginning of one it knows ("x:"). */
@@ -537,22 +552,28 @@ arrival_free(Arrival *arrival)
 	unlink_arrival(arrival);
 	handshake_done(arrival);
 	sockets--;
+	wire_forget(arrival->fd);
 	address_forget(arrival->address);
 	free(arrival->path);
 	free(arrival);
 }
 
-/* Said at once: a balancer tries another relay, a provider comes back. */
+/*
+ * Said at once: a balancer tries another relay, a provider comes back.  What has come is read, for if it were left in
+ * the socket, closing it would be a reset, which may overtake the answer.
+ */
 static void
 refuse(int fd, const char *status)
 {
-	char answer[200];
+	char answer[200], unread[4096];
 	int size = snprintf(answer, sizeof answer,
 						"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status);
 
 	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
 	if (send(fd, answer, (size_t) size, MSG_NOSIGNAL) < 0)
 		log_event(LEVEL_DEBUG, "refusal_unsent", NULL);
+	for (int i = 0; i < 16 && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
+		continue;
 	close(fd);
 }
 

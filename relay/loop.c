@@ -80,8 +80,7 @@ loop_start(void)
 	static const lws_retry_bo_t no_keep_alive = {0}; /* we ping ourselves: connection.c */
 	static void *foreign_loops[1];
 	struct lws_context_creation_info info = {
-		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-				   LWS_SERVER_OPTION_VALIDATE_UTF8,
+		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = connection_protocols(),
 		.foreign_loops = foreign_loops,

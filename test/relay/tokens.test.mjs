@@ -155,7 +155,8 @@ test('nothing of a document reaches whoever may not read it, however fast he sen
 
 test('what is sent in one packet with the request is answered all the same', async () => {
   await sql("SELECT ydoc.text_append('public/packet', 'content', 'there')")
-  const frame = payload => Buffer.concat([Buffer.from([0x82, 0xfe, payload.length >> 8, payload.length & 255, 0, 0, 0, 0]), payload])
+  const length = size => size < 126 ? [0x80 | size] : [0xfe, size >> 8, size & 255]
+  const frame = payload => Buffer.concat([Buffer.from([0x82, ...length(payload.length), 0, 0, 0, 0]), payload])
   const padding = Buffer.concat([Buffer.from([9]), Buffer.alloc(5000)]) // a message of a kind that is ignored
   for (const frames of [[[0, 0, 1, 0]], [[3], [0, 0, 1, 0], [3]], [padding, [0, 0, 1, 0]], [padding, padding, [0, 0, 1, 0], padding]]) {
     const socket = connect(Number(new URL(relay.http).port), '127.0.0.1')

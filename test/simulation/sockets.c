@@ -1,5 +1,5 @@
 /*
- * sockets.c: libwebsockets' functions, and listener.c's.
+ * sockets.c: libwebsockets' functions, listener.c's and wire.c's.
  */
 #include "sockets.h"
 
@@ -10,6 +10,7 @@
 
 #include "../../relay/connection.h"
 #include "../../relay/listener.h"
+#include "../../relay/wire.h"
 #include "chance.h"
 #include "editor.h"
 #include "invariant.h"
@@ -119,12 +120,12 @@ socket_deliver(Socket *socket)
 	switch (message->kind)
 	{
 		case UP_PONG:
-			call(socket, LWS_CALLBACK_RECEIVE_PONG, NULL, 0);
+			socket->heard(socket->heard_context);
 			drop_up(socket);
 			break;
 		case UP_CLOSE:
 			socket->is_closing = true;
-			call(socket, LWS_CALLBACK_WS_PEER_INITIATED_CLOSE, NULL, 0);
+			call(socket, LWS_CALLBACK_RECEIVE_PONG, NULL, 0); /* wire.c's mark */
 			drop_up(socket);
 			break;
 		default: deliver_part(socket, message); break;
@@ -174,15 +175,7 @@ socket_writable(Socket *socket)
 	socket->wants_writable = false;
 	relay_enter(socket->relay);
 	if (call(socket, LWS_CALLBACK_SERVER_WRITEABLE, NULL, 0) != 0)
-	{
-		if (socket->reason == 0)
-			socket->is_killed = true;
-		else
-		{
-			socket->is_closing = true;
-			socket->close_code = socket->reason;
-		}
-	}
+		socket->is_killed = true;
 	relay_leave(socket->relay);
 	return true;
 }
@@ -303,6 +296,8 @@ move_bytes(Buffer *to, Buffer *from, size_t size)
 
 /* ---- libwebsockets' functions ---- */
 
+static int take_close(Socket *socket, Bytes frame);
+
 int
 lws_write(struct lws *socket, unsigned char *data, size_t size, enum lws_write_protocol protocol)
 {
@@ -321,6 +316,8 @@ lws_write(struct lws *socket, unsigned char *data, size_t size, enum lws_write_p
 			socket_send(socket, UP_PONG, &nothing);
 		return (int) size;
 	}
+	if (size > 0 && data[0] == 0x88)
+		return take_close(socket, frames);
 	invariant_check(COMES_TO_REST, !socket->is_closing, "a relay writes after a close");
 	invariant_check(COMMITTED_REACHES_ALL,
 					frames_visit(frames, check_written, socket, &taken) && taken == size,
@@ -338,6 +335,20 @@ lws_write(struct lws *socket, unsigned char *data, size_t size, enum lws_write_p
 	if (socket->partial.size > 0 && socket->partial.size > socket->most_partial)
 		socket->most_partial = socket->partial.size;
 	return (int) size;
+}
+
+/* A Close: the editor's comes back to it, or the relay says why. */
+static int
+take_close(Socket *socket, Bytes frame)
+{
+	invariant_check(ENDS_IN_ORDER, frame.size <= 2 + 2 + 123 && frame.data[1] == frame.size - 2,
+					"a Close of %zu bytes", frame.size);
+	socket->is_closing = true;
+	if (frame.size == 2)
+		return (int) frame.size;
+	socket->reason = socket->close_code = frame.data[2] << 8 | frame.data[3];
+	world_closed(socket, socket->reason);
+	return (int) frame.size;
 }
 
 int
@@ -358,16 +369,6 @@ lws_rx_flow_control(struct lws *socket, int enable)
 {
 	socket->is_paused = (enable & 1) == 0;
 	return 0;
-}
-
-void
-lws_close_reason(struct lws *socket, enum lws_close_status status, unsigned char *data, size_t size)
-{
-	(void) data;
-	invariant_check(ENDS_IN_ORDER, size <= 123, "a close reason of %zu bytes", size);
-	socket->reason = (int) status;
-	if (!socket->relay->is_muted)
-		world_closed(socket, (int) status);
 }
 
 void
@@ -510,6 +511,36 @@ const char *
 listener_request_path(struct lws *socket)
 {
 	return socket->path;
+}
+
+/* ---- wire.c's functions: editors send what they may, and no pings ---- */
+
+bool
+wire_open(struct lws *socket, void (*heard)(void *context), void *context)
+{
+	socket->heard = heard;
+	socket->heard_context = context;
+	return true;
+}
+
+bool
+wire_take_ping(struct lws *socket, uint8_t payload[WIRE_CONTROL_MAX], size_t *size)
+{
+	(void) socket, (void) payload, (void) size;
+	return false;
+}
+
+WireEnd
+wire_end(struct lws *socket)
+{
+	(void) socket;
+	return (WireEnd){0};
+}
+
+void
+wire_shut(struct lws *socket)
+{
+	socket->is_closing = true;
 }
 
 /* ---- frames ---- */

@@ -6,7 +6,7 @@
  *                            partial: what the kernel did not take
  *
  * Whatever a relay writes is looked at the moment it is written: frames must be whole, and what is
- * in them committed.  Stands in for listener.c too, since that is about sockets of the system.
+ * in them committed.  Stands in for listener.c and wire.c too, since these are about sockets of the system.
  */
 #ifndef SIMULATION_SOCKETS_H
 #define SIMULATION_SOCKETS_H
@@ -65,6 +65,8 @@ typedef struct lws
 	Buffer *unstored; /* updates that were sent and not committed when last looked at */
 	size_t unstored_count, unstored_capacity;
 	uint32_t stored, said_to_be_stored;
+	void (*heard)(void *context); /* of wire_open() */
+	void *heard_context;
 } Socket;
 
 /* The editor's end of a new connection; NULL if nobody listens or it was refused. */

@@ -1,0 +1,420 @@
+/*
+ * wire.c: recv(), and a parser of frames' headers (wire.h).
+ *
+ * Here: RFC 6455 sections 5 and 7.  Not here: what a message means, answers (connection.c), requests (listener.c,
+ * http.c).
+ */
+#include "wire.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "config.h"
+#include "connection.h"
+#include "log.h"
+#include "name.h"
+
+#define HEADER_MAX 14
+#define MARK_BYTES 7
+
+enum
+{
+	OPCODE_CONTINUATION = 0,
+	OPCODE_TEXT = 1,
+	OPCODE_BINARY = 2,
+	OPCODE_CLOSE = 8,
+	OPCODE_PING = 9,
+	OPCODE_PONG = 10
+};
+
+typedef struct Wire /* of one socket */
+{
+	size_t head_read, head_left; /* bytes of its first request's head */
+	Handshake handshake;
+	bool is_open; /* a WebSocket */
+	bool is_inside_message; /* a fragment came that was not the last */
+	bool has_ended; /* what comes now is dropped */
+	WireEnd end;
+	void (*heard)(void *context);
+	void *context;
+	uint8_t header[HEADER_MAX]; /* of a frame, as far as it came; held back until it is complete */
+	size_t header_size;
+	uint64_t payload_left; /* of a frame whose header is complete */
+	uint8_t control[WIRE_CONTROL_MAX]; /* payload of a control frame, unmasked */
+	size_t control_size;
+	uint8_t ping[WIRE_CONTROL_MAX]; /* the newest one */
+	size_t ping_size;
+	bool has_ping;
+} Wire;
+
+typedef struct Reading /* one recv(): out never overtakes in */
+{
+	const uint8_t *in, *end;
+	uint8_t *out;
+} Reading;
+
+static Wire **wires; /* by descriptor */
+static size_t wire_count;
+
+static Wire *wire_of(int fd);
+static ssize_t read_request(Wire *wire, int fd, void *buffer, size_t size, int flags);
+static ssize_t read_frames(Wire *wire, int fd, uint8_t *buffer, size_t size, int flags);
+static void take_header(Wire *wire, Reading *reading);
+static const char *header_problem(const Wire *wire);
+static const char *first_byte_problem(const Wire *wire);
+static size_t header_length(const Wire *wire);
+static uint64_t payload_length(const Wire *wire);
+static void begin_payload(Wire *wire, Reading *reading);
+static void take_payload(Wire *wire, Reading *reading);
+static void take_control(Wire *wire, uint8_t byte);
+static void end_control(Wire *wire, Reading *reading);
+static void take_close(Wire *wire, Reading *reading);
+static bool is_close_code(unsigned code);
+static void finish(Wire *wire, Reading *reading, uint16_t code, const char *reason);
+static void put(Reading *reading, const uint8_t *bytes, size_t size);
+
+/* In the place of the C library's: see wire.h. */
+ssize_t wire_recv(int fd, void *buffer, size_t size, int flags) __asm__("recv");
+
+__attribute__((used, visibility("default"))) ssize_t
+wire_recv(int fd, void *buffer, size_t size, int flags)
+{
+	Wire *wire = wire_of(fd);
+
+	if (wire == NULL || (flags & MSG_PEEK) != 0)
+		return recvfrom(fd, buffer, size, flags, NULL, NULL);
+	if (wire->head_left > 0)
+		return read_request(wire, fd, buffer, size, flags);
+	if (!wire->is_open) /* the body of a plain request */
+		return recvfrom(fd, buffer, size, flags, NULL, NULL);
+	return read_frames(wire, fd, buffer, size, flags);
+}
+
+bool
+wire_expect_request(int fd, size_t head_bytes, const Handshake *handshake)
+{
+	if ((size_t) fd >= wire_count)
+	{
+		size_t count = (size_t) fd * 2 + 64;
+		Wire **larger = realloc(wires, count * sizeof *larger);
+
+		if (larger == NULL)
+			return false;
+		memset(larger + wire_count, 0, (count - wire_count) * sizeof *larger);
+		wires = larger;
+		wire_count = count;
+	}
+	if (wires[fd] == NULL)
+		wires[fd] = malloc(sizeof *wires[fd]);
+	if (wires[fd] == NULL)
+		return false;
+	*wires[fd] = (Wire){.head_left = head_bytes, .handshake = *handshake};
+	return true;
+}
+
+bool
+wire_open(struct lws *wsi, void (*heard)(void *context), void *context)
+{
+	Wire *wire = wire_of(lws_get_socket_fd(wsi));
+
+	if (wire == NULL || wire->head_left > 0)
+	{
+		log_event(LEVEL_ERROR, "wire_bypassed", "{s:s}", "reason",
+				  "libwebsockets does not read by recv(): frames could not be checked");
+		return false;
+	}
+	wire->is_open = true;
+	wire->heard = heard;
+	wire->context = context;
+	return true;
+}
+
+bool
+wire_take_ping(struct lws *wsi, uint8_t payload[WIRE_CONTROL_MAX], size_t *size)
+{
+	Wire *wire = wire_of(lws_get_socket_fd(wsi));
+
+	if (wire == NULL || !wire->has_ping)
+		return false;
+	wire->has_ping = false;
+	*size = wire->ping_size;
+	memcpy(payload, wire->ping, wire->ping_size);
+	return true;
+}
+
+WireEnd
+wire_end(struct lws *wsi)
+{
+	const Wire *wire = wire_of(lws_get_socket_fd(wsi));
+
+	return wire != NULL ? wire->end : (WireEnd){0};
+}
+
+void
+wire_shut(struct lws *wsi)
+{
+	shutdown(lws_get_socket_fd(wsi), SHUT_WR);
+}
+
+void
+wire_forget(int fd)
+{
+	if (wire_of(fd) == NULL)
+		return;
+	free(wires[fd]);
+	wires[fd] = NULL;
+}
+
+static Wire *
+wire_of(int fd)
+{
+	return fd >= 0 && (size_t) fd < wire_count ? wires[fd] : NULL;
+}
+
+/* The name of a header that is hidden begins with an X: nobody knows it. */
+static ssize_t
+read_request(Wire *wire, int fd, void *buffer, size_t size, int flags)
+{
+	ssize_t got =
+		recvfrom(fd, buffer, size < wire->head_left ? size : wire->head_left, flags, NULL, NULL);
+
+	if (got <= 0)
+		return got;
+	for (size_t i = 0; i < wire->handshake.hidden_count; i++)
+	{
+		size_t place = wire->handshake.hidden[i];
+
+		if (place >= wire->head_read && place < wire->head_read + (size_t) got)
+			((char *) buffer)[place - wire->head_read] = 'X';
+	}
+	wire->head_read += (size_t) got;
+	wire->head_left -= (size_t) got;
+	return got;
+}
+
+/*
+ * What is held back of a header goes before what is read, so that is read further behind; and there is room left
+ * for the frame that marks the end.
+ */
+static ssize_t
+read_frames(Wire *wire, int fd, uint8_t *buffer, size_t size, int flags)
+{
+	bool holds_back = wire->header_size > 0 && wire->payload_left == 0;
+	size_t gap = holds_back ? HEADER_MAX : 0;
+
+	if (size <= gap + MARK_BYTES)
+	{
+		errno = EINVAL; /* the library reads thousands at once */
+		return -1;
+	}
+	ssize_t got = recvfrom(fd, buffer + gap, size - gap - MARK_BYTES, flags, NULL, NULL);
+
+	if (got <= 0)
+		return got;
+	Reading reading = {.in = buffer + gap, .end = buffer + gap + got, .out = buffer};
+
+	while (reading.in < reading.end && !wire->has_ended)
+	{
+		if (wire->payload_left > 0)
+			take_payload(wire, &reading);
+		else
+			take_header(wire, &reading);
+	}
+	if (reading.out > buffer)
+		return reading.out - buffer;
+	errno = EAGAIN; /* nothing that concerns the library */
+	return -1;
+}
+
+/* One byte of it. */
+static void
+take_header(Wire *wire, Reading *reading)
+{
+	wire->header[wire->header_size++] = *reading->in++;
+	const char *problem = header_problem(wire);
+
+	if (problem != NULL)
+		finish(wire, reading, LWS_CLOSE_STATUS_PROTOCOL_ERR, problem);
+	else if (wire->header_size == 1 || wire->header_size < header_length(wire))
+		return;
+	else if (payload_length(wire) > (uint64_t) config.max_message_bytes)
+		finish(wire, reading, CLOSE_TOO_BIG, "message too big");
+	else
+		begin_payload(wire, reading);
+}
+
+/* As soon as the byte that tells is there; NULL if all is well so far. */
+static const char *
+header_problem(const Wire *wire)
+{
+	uint8_t length = wire->header[1] & 0x7f;
+
+	if (wire->header_size == 1)
+		return first_byte_problem(wire);
+	if (wire->header_size == 2)
+	{
+		if ((wire->header[1] & 0x80) == 0)
+			return "frame without a mask";
+		return (wire->header[0] & 0x08) != 0 && length > WIRE_CONTROL_MAX ? "control frame too long"
+																		  : NULL;
+	}
+	if (length == 126 && wire->header_size == 4 && payload_length(wire) < 126)
+		return "length in too many bytes";
+	if (length == 127 && wire->header_size == 3 && wire->header[2] > 0x7f)
+		return "length beyond 63 bits";
+	if (length == 127 && wire->header_size == 10 && payload_length(wire) <= UINT16_MAX)
+		return "length in too many bytes";
+	return NULL;
+}
+
+static const char *
+first_byte_problem(const Wire *wire)
+{
+	uint8_t opcode = wire->header[0] & 0x0f;
+	bool is_final = (wire->header[0] & 0x80) != 0;
+
+	if ((wire->header[0] & 0x70) != 0)
+		return "reserved bit set";
+	switch (opcode)
+	{
+		case OPCODE_CONTINUATION: return wire->is_inside_message ? NULL : "nothing to continue";
+		case OPCODE_TEXT:
+		case OPCODE_BINARY: return wire->is_inside_message ? "message inside another" : NULL;
+		case OPCODE_CLOSE:
+		case OPCODE_PING:
+		case OPCODE_PONG: return is_final ? NULL : "control frame in fragments";
+		default: return "unknown opcode";
+	}
+}
+
+/* From its second byte on. */
+static size_t
+header_length(const Wire *wire)
+{
+	uint8_t length = wire->header[1] & 0x7f;
+
+	return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + 4;
+}
+
+static uint64_t
+payload_length(const Wire *wire)
+{
+	uint8_t length = wire->header[1] & 0x7f;
+	size_t bytes = length == 126 ? 2 : length == 127 ? 8 : 0;
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		value = value << 8 | wire->header[2 + i];
+	return bytes > 0 ? value : length;
+}
+
+static void
+begin_payload(Wire *wire, Reading *reading)
+{
+	uint8_t opcode = wire->header[0] & 0x0f;
+
+	wire->payload_left = payload_length(wire);
+	wire->control_size = 0;
+	if (opcode <= OPCODE_BINARY)
+		wire->is_inside_message = (wire->header[0] & 0x80) == 0;
+	if (opcode <= OPCODE_BINARY)
+		put(reading, wire->header, wire->header_size);
+	if (wire->payload_left == 0 && opcode > OPCODE_BINARY)
+		end_control(wire, reading);
+	if (wire->payload_left == 0)
+		wire->header_size = 0;
+}
+
+/* As much of it as there is. */
+static void
+take_payload(Wire *wire, Reading *reading)
+{
+	uint8_t opcode = wire->header[0] & 0x0f;
+	size_t there = (size_t) (reading->end - reading->in);
+	size_t size = there < wire->payload_left ? there : (size_t) wire->payload_left;
+
+	wire->payload_left -= size;
+	if (opcode <= OPCODE_BINARY)
+		put(reading, reading->in, size);
+	else
+		for (size_t i = 0; i < size; i++)
+			take_control(wire, reading->in[i]);
+	reading->in += size;
+	if (wire->payload_left > 0)
+		return;
+	if (opcode > OPCODE_BINARY)
+		end_control(wire, reading);
+	wire->header_size = 0;
+}
+
+static void
+take_control(Wire *wire, uint8_t byte)
+{
+	const uint8_t *mask = wire->header + wire->header_size - 4;
+
+	wire->control[wire->control_size] = byte ^ mask[wire->control_size % 4];
+	wire->control_size++;
+}
+
+static void
+end_control(Wire *wire, Reading *reading)
+{
+	switch (wire->header[0] & 0x0f)
+	{
+		case OPCODE_CLOSE: take_close(wire, reading); break;
+		case OPCODE_PING:
+			memcpy(wire->ping, wire->control, wire->control_size);
+			wire->ping_size = wire->control_size;
+			wire->has_ping = true;
+			wire->heard(wire->context);
+			break;
+		default: wire->heard(wire->context);
+	}
+}
+
+static void
+take_close(Wire *wire, Reading *reading)
+{
+	unsigned code = wire->control_size < 2 ? 0 : wire->control[0] << 8 | wire->control[1];
+
+	if (wire->control_size == 0)
+		finish(wire, reading, 0, NULL);
+	else if (wire->control_size == 1 || !is_close_code(code))
+		finish(wire, reading, LWS_CLOSE_STATUS_PROTOCOL_ERR, "no such close code");
+	else if (!name_is_text((Bytes){wire->control + 2, wire->control_size - 2}))
+		finish(wire, reading, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "close reason is not UTF-8");
+	else
+		finish(wire, reading, (uint16_t) code, NULL);
+}
+
+/* RFC 6455 7.4 and IANA's registry: 1004 to 1006 and 1015 are never sent. */
+static bool
+is_close_code(unsigned code)
+{
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+		   (code >= 3000 && code <= 4999);
+}
+
+/* A pong in its place: the library meets it after all that came before. */
+static void
+finish(Wire *wire, Reading *reading, uint16_t code, const char *reason)
+{
+	static const uint8_t mark[MARK_BYTES] = {0x80 | OPCODE_PONG,
+											 0x80 | 1}; /* empty, it is not reported */
+
+	wire->has_ended = true;
+	wire->end = (WireEnd){.code = code, .reason = reason};
+	put(reading, mark, sizeof mark);
+}
+
+static void
+put(Reading *reading, const uint8_t *bytes, size_t size)
+{
+	if (reading->out != bytes)
+		memmove(reading->out, bytes, size);
+	reading->out += size;
+}
