@@ -79,7 +79,9 @@ static const Option options[] = {
 		   "show the database the token itself, which it checks once more, not what it says"),
 	TEXT("cookie", cookie, "ydoc_access", "cookie that may hold a token; empty: none"),
 	TEXT("origins", origins, NULL,
-		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas"),
+		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas; without "
+		 "keys"
+		 " * means any"),
 	SWITCH("token-in-url", token_in_url, NULL,
 		   "take tokens from ?token= as well, although proxies log what is there"),
 	TEXT("hocuspocus-path", hocuspocus_path, "/",

@@ -322,7 +322,9 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	metrics_add(METRIC_CONNECTIONS_OPENED, 1);
 	metrics_set(METRIC_CONNECTIONS, table_size);
 	log_event(LEVEL_DEBUG, "connection_opened", "{s:s}", "document", name);
-	if (is_hocuspocus)
+	if (!identity_may_come(wsi))
+		connection_close(connection, CLOSE_FORBIDDEN, "a page from elsewhere");
+	else if (is_hocuspocus)
 		hocuspocus_open(connection);
 	else
 		open_member(connection, name);

@@ -76,6 +76,9 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, HttpSlot *slot,
 	switch (reason)
 	{
 		case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
+			if (listener_request_path(wsi) ==
+				NULL) /* a second request, which nobody has looked at */
+				return -1;
 			listener_handshake_done(wsi);
 			listener_request_done(wsi);
 			return 0;

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "metrics.h"
 
+#define ORIGIN_MAX 300
 #define HEADER_MOST 16384 /* the listener lets no more through */
 
 typedef enum Found
@@ -43,6 +44,8 @@ static Found find_parameter(struct lws *wsi, Bytes *token);
 static Found find_cookie(struct lws *wsi, Bytes *token);
 static bool may_use_cookie(struct lws *wsi);
 static bool is_listed_origin(const char *origin);
+static size_t host_size(const char *authority);
+static bool is_loopback(const char *authority);
 static const char *read_header(struct lws *wsi, enum lws_token_indexes index);
 
 bool
@@ -77,6 +80,29 @@ bool
 identity_is_checked(void)
 {
 	return config.jwt_keys != NULL || config.jwt_secret_file != NULL;
+}
+
+bool
+identity_may_come(struct lws *wsi)
+{
+	char origin[ORIGIN_MAX], host[ORIGIN_MAX] = "";
+
+	if (identity_is_checked() || lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) == 0)
+		return true;
+	if (lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN) < 0)
+		return false;
+	const char *authority = strstr(origin, "://");
+	bool is_here = authority != NULL && authority[3] != '\0' &&
+				   lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0 &&
+				   host_size(host) == host_size(authority + 3) &&
+				   strncasecmp(host, authority + 3, host_size(host)) == 0 &&
+				   (is_loopback(host) || !is_loopback(config.listen));
+
+	if (is_here || is_listed_origin(origin))
+		return true;
+	log_event(LEVEL_WARNING, "origin_refused", "{s:s, s:s}", "origin", origin, "hint",
+			  "--origins names pages elsewhere that may use a relay without keys; *: any");
+	return false;
 }
 
 Identity *
@@ -188,10 +214,7 @@ log_keys(const Keys *loaded)
 static void
 warn_unchecked(void)
 {
-	const char *host = config.listen;
-
-	if (strncmp(host, "127.", 4) != 0 && strncmp(host, "[::1]:", 6) != 0 &&
-		strncmp(host, "localhost:", 10) != 0)
+	if (!is_loopback(config.listen))
 		log_event(LEVEL_WARNING, "users_unchecked", "{s:s, s:s}", "listen", config.listen, "hint",
 				  "whoever reaches this port reads and writes every document: see --jwt-keys");
 }
@@ -315,7 +338,7 @@ find_cookie(struct lws *wsi, Bytes *token)
 static bool
 may_use_cookie(struct lws *wsi)
 {
-	char origin[300] = "", host[300] = "";
+	char origin[ORIGIN_MAX] = "", host[ORIGIN_MAX] = "";
 	int size = lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN);
 	const char *authority = strstr(origin, "://");
 
@@ -342,10 +365,32 @@ is_listed_origin(const char *origin)
 	{
 		at += strspn(at, ", ");
 		size = strcspn(at, ", ");
-		if (size == strlen(origin) && strncasecmp(at, origin, size) == 0)
+		if ((size == strlen(origin) && strncasecmp(at, origin, size) == 0) ||
+			(size == 1 && *at == '*' && !identity_is_checked()))
 			return true;
 	}
 	return false;
+}
+
+/* Of HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT. */
+static size_t
+host_size(const char *authority)
+{
+	const char *bracket = authority[0] == '[' ? strchr(authority, ']') : NULL;
+
+	return bracket != NULL ? (size_t) (bracket + 1 - authority) : strcspn(authority, ":/");
+}
+
+/* This machine, by a name that nobody else can give out. */
+static bool
+is_loopback(const char *authority)
+{
+	size_t size = host_size(authority);
+	bool is_number = size > 4 && strspn(authority, "0123456789.") == size;
+
+	return (is_number && strncmp(authority, "127.", 4) == 0) ||
+		   (size == 5 && strncmp(authority, "[::1]", 5) == 0) ||
+		   (size == 9 && strncasecmp(authority, "localhost", 9) == 0);
 }
 
 /* Into header[]; empty if there is none, or if it is larger than any we let in. */

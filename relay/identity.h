@@ -47,6 +47,14 @@ bool identity_reload(void);
 /* Keys are configured. */
 bool identity_is_checked(void);
 
+/*
+ * A browser connects from any page that it shows, to any machine that it reaches.  Where keys are, a token says
+ * whose request it is, and a cookie counts for pages that we trust alone.  Without keys, reaching the port is the right to
+ * read: so a page must be of the host that it asks (any port), and a relay that listens on its own machine only
+ * believes no other name (which may be made to lead here); or config.origins lists it.  Programs send no Origin.
+ */
+bool identity_may_come(struct lws *wsi);
+
 /* The caller's to release.  NULL if a token is there and is refused, for the reason in *refusal, or
  * when out of memory.  Only during the upgrade: the request's headers are gone after it. */
 Identity *identity_of_request(struct lws *wsi, TokenVerdict *refusal);

@@ -181,7 +181,7 @@ const mark = '<!-- what follows is written by make -C test/wire check WRITE=1 --
 const written = () => readFileSync(page, 'utf8').split(mark)
 
 const database = await startDatabase()
-const relay = await startRelay(database, { arguments: ['--max-connections', '500'] })
+const relay = await startRelay(database, { arguments: ['--max-connections', '500', '--hocuspocus-path', '/hocuspocus'] })
 let failures
 let passed = 0
 const failed = []

@@ -25,7 +25,7 @@ export default [
     ['headers that nobody knows', headers({ 'X-Unknown': 'y', Pragma: 'no-cache' }), opened],
     ['spaces before a value', headers({ [version]: '   13' }), opened],
     ['Host with a port', headers({ Host: 'example.org:8443' }), opened],
-    ['Origin', headers({ Origin: 'https://example.org' }), opened],
+    ['Origin of the same host', headers({ Origin: 'http://localhost:3000' }), opened],
     ['a query', { target: '/0.1.12?a=b&c' }, opened],
     ['a body of no bytes', headers({ 'Content-Length': '0' }), opened]
   ]),
@@ -107,6 +107,9 @@ export default [
   },
   {
     id: '0.9.3', name: 'a broken frame in one packet with the request', section: '5.1', demand: 'it is judged like any other', request: request, isPipelined: true, send: [frame({ payload: syncStep1, mask: null })], expect: { ...opened, close: 1002 }
+  },
+  {
+    id: '0.11.1', name: 'Origin of another host', section: '10.2', demand: 'a server that is not for everybody checks Origin (it could answer 403, which a page would not see)', request: document => request(document, { changes: { Origin: 'https://example.org' } }), expect: { ...opened, close: 4403 }
   },
   ...rows(10, '4.2.2', 'none of the subprotocols offered is known: the answer names none, and the client decides', [
     ['one', headers({ 'Sec-WebSocket-Protocol': 'chat' }), { ...opened, headers: { ...opened.headers, 'sec-websocket-protocol': undefined } }],
