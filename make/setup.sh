@@ -14,6 +14,7 @@ declare -A why=(
 	[libev-dev]="the relay's event loop"
 	[libjansson-dev]="JSON: tokens, settings and log lines of the relay, vectors of the tests"
 	[libssl-dev]="TLS, hashes, signatures of tokens"
+	[libseccomp-dev]="the relay filters its own system calls"
 	[libmd4c-dev]="the extension reads Markdown"
 	[libmd4c-html0-dev]="names of characters in Markdown"
 	[nodejs]="bundles the demo page; the real Yjs for tests"
@@ -51,7 +52,7 @@ packages_for() {
 	case $1 in
 		build)
 			echo build-essential pkg-config postgresql-server-dev-all libpq-dev libwebsockets-dev \
-				libev-dev libjansson-dev libssl-dev libmd4c-dev libmd4c-html0-dev
+				libev-dev libjansson-dev libssl-dev libseccomp-dev libmd4c-dev libmd4c-html0-dev
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
 		test)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <libpq-fe.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +142,10 @@ static const Option options[] = {
 	BYTES("max-load-memory", max_load_memory, "256M", 1024, INT64_MAX,
 		  "slices kept for all slow clients, beyond which each gets one at a time"),
 	COUNT("max-loads", max_loads, "4", 1, 1000, "documents asked of a reader at once"),
+	TEXT("user", user, NULL, "go on as this user once the ports are open, if started as root"),
+	SWITCH("sandbox", sandbox, "true", "allow the process no system calls but those of a relay"),
+	SWITCH("core-dumps", core_dumps, NULL,
+		   "let it be dumped and looked into: its memory holds keys"),
 	SWITCH("check", check, NULL, "judge the configuration and end"),
 };
 
@@ -160,6 +165,8 @@ static char *json_as_text(const json_t *value);
 static const char *environment_value(const char *name);
 static bool set_option(const Option *option, const char *text, const char *source);
 static bool set_number(const Option *option, const char *text, const char *source);
+static bool judge_flag(const Option *option, const char *text);
+static bool judge_conninfo(const char *name, const char *text, bool *has_password);
 static bool judge(void);
 static bool judge_tokens(void);
 static void print_help(void);
@@ -181,7 +188,7 @@ config_read(int argc, char **argv)
 		const char *variable = environment_value(options[i].name);
 
 		if (flags[i] != NULL)
-			ok = set_option(&options[i], flags[i], "flag");
+			ok = set_option(&options[i], flags[i], "flag") && judge_flag(&options[i], flags[i]);
 		else if (variable != NULL)
 			ok = set_option(&options[i], variable, "environment");
 		else if (members[i] != NULL)
@@ -369,6 +376,46 @@ set_number(const Option *option, const char *text, const char *source)
 	return true;
 }
 
+/* Whoever may list processes reads their flags. */
+static bool
+judge_flag(const Option *option, const char *text)
+{
+	bool has_password = false;
+
+	if (option->field != offsetof(Config, database) &&
+		option->field != offsetof(Config, listen_database))
+		return true;
+	if (judge_conninfo(option->name, text, &has_password) && !has_password)
+		return true;
+	if (has_password)
+		fprintf(stderr,
+				"ydoc-relay: %s: a password in a flag is seen by everybody on this machine: write "
+				"it into a file and "
+				"say passfile=FILE (lines of HOST:PORT:DATABASE:USER:PASSWORD)\n",
+				option->name);
+	return false;
+}
+
+/* What libpq says of a bad one may quote it, with its password. */
+static bool
+judge_conninfo(const char *name, const char *text, bool *has_password)
+{
+	PQconninfoOption *parts = PQconninfoParse(text, NULL);
+
+	*has_password = false;
+	if (parts == NULL)
+	{
+		fprintf(stderr, "ydoc-relay: %s is no connection string or URI of libpq\n", name);
+		return false;
+	}
+	for (const PQconninfoOption *part = parts; part->keyword != NULL; part++)
+		if (part->val != NULL &&
+			(strcmp(part->keyword, "password") == 0 || strcmp(part->keyword, "sslpassword") == 0))
+			*has_password = true;
+	PQconninfoFree(parts);
+	return true;
+}
+
 /* What no single option can know. */
 static bool
 judge(void)
@@ -410,6 +457,12 @@ judge(void)
 		fputs("ydoc-relay: notify-off must not be less than notify-alarm\n", stderr);
 		return false;
 	}
+	bool has_password;
+
+	if (!judge_conninfo("database", config.database, &has_password) ||
+		(config.listen_database != NULL &&
+		 !judge_conninfo("listen-database", config.listen_database, &has_password)))
+		return false;
 	if (config.load_window < config.slice_bytes)
 	{
 		fputs("ydoc-relay: load-window must not be less than slice\n", stderr);

@@ -40,6 +40,9 @@ typedef struct Config
 	char *hocuspocus_path; /* where that protocol is spoken; empty: nowhere */
 	bool init; /* create extension and store first */
 	bool check; /* only judge the configuration */
+	char *user; /* to go on as, once we listen; NULL: whoever started us */
+	bool sandbox; /* system calls are filtered */
+	bool core_dumps; /* may be written, with all secrets in them */
 	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */
 	int64_t writers; /* database connections that commit batches */
 	int64_t batch_interval; /* milliseconds between the batches of a writer */

@@ -27,11 +27,14 @@
 #include "notify_queue.h"
 #include "presence.h"
 #include "room.h"
+#include "sandbox.h"
 #include "supervisor.h"
 #include "sync.h"
 #include "throttle.h"
 
 static int run(char **argv);
+static bool become_user(void);
+static void enter_sandbox(void);
 static bool init_apart(void);
 static int serve(const int *sockets, int count);
 
@@ -53,9 +56,11 @@ run(char **argv)
 	SupervisedWorker worker;
 	int sockets[LISTENER_MAX_SOCKETS], port = 0;
 
+	sandbox_begin(config.core_dumps);
 	if (supervisor_is_over_us(&worker))
 		return serve(worker.fds, worker.fd_count);
-	if (config.init && !(config.workers > 0 ? init_apart() : database_init()))
+	if (config.init &&
+		!(config.workers > 0 || config.user != NULL ? init_apart() : database_init()))
 		return EX_UNAVAILABLE;
 	if (config.workers > 0)
 		return supervisor_run(argv);
@@ -64,10 +69,34 @@ run(char **argv)
 
 	if (count == 0 || !listener_write_port_file(port))
 		return EX_UNAVAILABLE;
-	return serve(sockets, count);
+	return become_user() ? serve(sockets, count) : EX_NOPERM;
 }
 
-/* In a process of its own: the supervisor keeps free of database connections. */
+static bool
+become_user(void)
+{
+	char problem[SANDBOX_PROBLEM_MAX];
+
+	if (config.user == NULL || sandbox_become(config.user, false, problem))
+		return true;
+	log_event(LEVEL_ERROR, "user_failed", "{s:s, s:s}", "user", config.user, "reason", problem);
+	return false;
+}
+
+/* Not fatal: older kernels, and containers in containers, cannot. */
+static void
+enter_sandbox(void)
+{
+	char problem[SANDBOX_PROBLEM_MAX];
+
+	if (geteuid() == 0)
+		log_event(LEVEL_WARNING, "runs_as_root", "{s:s}", "hint",
+				  "--user names one who may do less");
+	if (config.sandbox && sandbox_is_supported() && !sandbox_enter(problem))
+		log_event(LEVEL_WARNING, "sandbox_failed", "{s:s}", "reason", problem);
+}
+
+/* In a process of its own: the supervisor keeps free of database connections, and root away from them. */
 static bool
 init_apart(void)
 {
@@ -75,7 +104,7 @@ init_apart(void)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(database_init() ? EX_OK : EX_UNAVAILABLE);
+		_exit(become_user() && database_init() ? EX_OK : EX_UNAVAILABLE);
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
 		   WEXITSTATUS(status) == EX_OK;
 }
@@ -100,7 +129,10 @@ serve(const int *sockets, int count)
 		throttle_start();
 		batch_start();
 		if (database_start(&bus_events))
+		{
+			enter_sandbox();
 			status = loop_run(sockets, count);
+		}
 		listener_stop();
 		database_stop();
 		batch_stop();

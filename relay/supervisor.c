@@ -23,6 +23,7 @@
 #include "config.h"
 #include "log.h"
 #include "metrics.h"
+#include "sandbox.h"
 #include "service.h"
 
 #define VARIABLE "YDOC_RELAY_SUPERVISED" /* board:cell:worker:socket,socket… */
@@ -89,6 +90,7 @@ int
 supervisor_run(char **argv)
 {
 	sigset_t signals;
+	char problem[SANDBOX_PROBLEM_MAX];
 
 	arguments = argv;
 	worker_count = (int) config.workers;
@@ -107,6 +109,12 @@ supervisor_run(char **argv)
 	}
 	if (!listener_write_port_file(port))
 		return EX_UNAVAILABLE;
+	if (config.user != NULL &&
+		!sandbox_become(config.user, true, problem)) /* it may have to open a port again */
+	{
+		log_event(LEVEL_ERROR, "user_failed", "{s:s, s:s}", "user", config.user, "reason", problem);
+		return EX_NOPERM;
+	}
 	log_event(LEVEL_INFO, "supervising", "{s:i, s:i}", "workers", worker_count, "port", port);
 	block_signals(&signals);
 	watchdog_seconds = service_watchdog_seconds();

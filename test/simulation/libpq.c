@@ -456,6 +456,19 @@ PQerrorMessage(const PGconn *link)
 	return link != NULL ? (char *) link->error : "connection pointer is NULL";
 }
 
+PQconninfoOption *
+PQconninfoParse(const char *conninfo, char **message)
+{
+	(void) conninfo, (void) message;
+	return calloc(1, sizeof(PQconninfoOption)); /* there is nothing in it */
+}
+
+void
+PQconninfoFree(PQconninfoOption *options)
+{
+	free(options);
+}
+
 int
 PQsetnonblocking(PGconn *link, int on)
 {

@@ -1,5 +1,5 @@
 /*
- * A relay: all of its real code but listener.c and wire.c, as a shared object with variables of its own.
+ * A relay: all of its real code but listener.c, wire.c and sandbox.c, as a shared object with variables of its own.
  *
  *     relay_launch(relay, arguments);      its main() runs, up to where it waits for events
  *     relay_enter(relay);                  what follows are events, as its libraries report them
