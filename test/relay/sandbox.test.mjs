@@ -207,6 +207,13 @@ test('the unit for systemd gives the relay little to do harm with', { skip: !has
   assert.deepEqual(wrong, [])
 })
 
+test('make install puts the unit beside the program that it starts', () => {
+  const root = join(directory, 'root')
+  execFileSync('make', ['-s', '-C', new URL('../../relay', import.meta.url).pathname, 'install', `DESTDIR=${root}`, 'UNITDIR=/units'], { stdio: 'pipe' })
+  const [, program] = /^ExecStart=(\S+)/m.exec(readFileSync(join(root, 'units/ydoc-relay.service'), 'utf8'))
+  assert.match(execFileSync(join(root, program), ['--version']).toString(), /^ydoc-relay /)
+})
+
 function hasSystemd () {
   try {
     return /--offline/.test(execFileSync('systemd-analyze', ['--help']).toString())
