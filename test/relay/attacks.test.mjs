@@ -14,7 +14,7 @@ import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
 import { close, frame, fragments, OPCODE, ping, request, syncStep1, text } from '../wire/client.mjs'
-import { closeAll, metric, open, raw, residentBytes, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, metric, open, raw, residentBytes, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 
 const MB = 1 << 20
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-attacks-'))
@@ -148,6 +148,25 @@ attack('who has not said who he is gets nothing read, however much he sends', as
     tell(Buffer.concat([Buffer.from(request('office/plan')), claim, claim]), { localAddress: '127.0.0.9' })))
   for (const answer of answers) assert.match(answer, /101 Switching/)
   assert.ok(answers.filter(answer => closeCodeOf(answer) === 4401).length > 150) // some were cut while they still sent
+})
+
+attack('who waits to be let in waits 10 s or so, and nothing of him is read', async () => {
+  const detour = await startDetour(database)
+  const other = await startRelay(detour, { arguments: ['--jwt-secret-file', join(directory, 'secret')] })
+  try {
+    await until(async () => (await fetch(`${other.http}/readyz`)).status === 200)
+    detour.leave() // nobody can tell what he may do
+    const sockets = await Promise.all(Array.from({ length: 20 }, () => raw(other, path('attacked/waiting'), bearer(asEve))))
+    const before = residentBytes(other)
+    for (const socket of sockets) socket.send(Buffer.alloc(500000, 99))
+    await sleep(1000)
+    assert.equal(await metric(other, 'received_bytes'), 0)
+    assert.ok(residentBytes(other) - before < 16 * MB)
+    for (const socket of sockets) assert.deepEqual(await socket.closed, { code: 1013, reason: 'rights cannot be told now' })
+  } finally {
+    await other.stop()
+    await detour.stop()
+  }
 })
 
 attack('slow handshakes are ended after 10 s, and keep nobody out', async () => {
