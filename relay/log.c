@@ -17,6 +17,22 @@ static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static LogLevel least_level = LEVEL_INFO;
 static int own_worker;
 
+/* Of one event in one second. */
+typedef struct Tally
+{
+	const char *event; /* NULL: free, and so are all that follow */
+	time_t second;
+	int lines;
+	int64_t suppressed;
+} Tally;
+
+#define LINES_PER_SECOND 100
+#define TALLIES 128 /* more than there are events */
+
+static Tally tallies[TALLIES];
+
+static bool is_too_much(const char *event);
+static void tell_suppressed(Tally *tally);
 static json_t *event_new(LogLevel level, const char *event);
 static void write_line(char *line);
 
@@ -47,12 +63,11 @@ log_set_worker(int worker)
 void
 log_event(LogLevel level, const char *event, const char *fields, ...)
 {
-	if (level < least_level)
+	if (level < least_level ||
+		(least_level > LEVEL_DEBUG && level < LEVEL_ERROR && is_too_much(event)))
 		return;
 	json_t *object = event_new(level, event);
 
-	if (own_worker > 0)
-		json_object_set_new(object, "worker", json_integer(own_worker));
 	if (fields != NULL)
 	{
 		va_list values;
@@ -71,6 +86,43 @@ log_event(LogLevel level, const char *event, const char *fields, ...)
 	json_decref(object);
 }
 
+/* Counts it.  What was suppressed in a second that is over is told first, whatever event comes next. */
+static bool
+is_too_much(const char *event)
+{
+	static time_t last_second;
+	time_t second = time(NULL);
+	Tally *tally = tallies;
+
+	if (second != last_second)
+		for (Tally *each = tallies; each < tallies + TALLIES && each->event != NULL; each++)
+			if (each->suppressed > 0)
+				tell_suppressed(each);
+	last_second = second;
+	while (tally < tallies + TALLIES && tally->event != NULL && strcmp(tally->event, event) != 0)
+		tally++;
+	if (tally == tallies + TALLIES)
+		return false;
+	if (tally->event == NULL || tally->second != second)
+		*tally = (Tally){.event = event, .second = second};
+	if (++tally->lines <= LINES_PER_SECOND)
+		return false;
+	tally->suppressed++;
+	return true;
+}
+
+static void
+tell_suppressed(Tally *tally)
+{
+	json_t *object = event_new(LEVEL_WARNING, "log_suppressed");
+
+	json_object_set_new(object, "of", json_string(tally->event));
+	json_object_set_new(object, "count", json_integer(tally->suppressed));
+	tally->suppressed = 0;
+	write_line(json_dumps(object, JSON_ENSURE_ASCII));
+	json_decref(object);
+}
+
 static json_t *
 event_new(LogLevel level, const char *event)
 {
@@ -83,7 +135,12 @@ event_new(LogLevel level, const char *event)
 	gmtime_r(&now.tv_sec, &parts);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
 	snprintf(stamp, sizeof stamp, "%s.%03ldZ", date, now.tv_nsec / 1000000);
-	return json_pack("{s:s, s:s, s:s}", "time", stamp, "level", level_names[level], "event", event);
+	json_t *object =
+		json_pack("{s:s, s:s, s:s}", "time", stamp, "level", level_names[level], "event", event);
+
+	if (own_worker > 0)
+		json_object_set_new(object, "worker", json_integer(own_worker));
+	return object;
 }
 
 /* One write(2) per line, so that several processes may share a log file; takes the line. */

@@ -226,6 +226,29 @@ attack('a second request on a connection, or one hidden in the body of another, 
   }
 })
 
+attack('who wants to fill the log gets few lines, and how many more there were is said', async () => {
+  const other = await startRelay(database, { arguments: ['--log-level', 'info'] })
+  try {
+    const socket = text => new Promise(resolve => {
+      const one = connect({ port: Number(new URL(other.http).port), host: '127.0.0.1' })
+      one.on('close', resolve).on('error', resolve).on('data', data => { if (data.includes(0x88)) one.destroy() })
+      one.write(text)
+    })
+    const start = performance.now()
+    for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 100 }, () => socket(request('open/log', { changes: { Origin: 'https://evil.example' } }))))
+    const seconds = (performance.now() - start) / 1000
+    await sleep(1100)
+    await socket(request('open/log', { changes: { Origin: 'https://evil.example' } }))
+    await until(() => other.log.includes('"log_suppressed", "of": "origin_refused"'))
+    const lines = other.log.split('\n').filter(line => line.includes('"origin_refused"') && !line.includes('log_suppressed'))
+    const suppressed = [...other.log.matchAll(/"log_suppressed", "of": "origin_refused", "count": (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
+    assert.ok(lines.length <= 100 * (seconds + 3), `${lines.length} lines in ${seconds} s`)
+    assert.equal(lines.length + suppressed, 2001)
+  } finally {
+    await other.stop()
+  }
+})
+
 // ---- names ----
 
 attack('a path leads to no file outside, whatever it is written with', async () => {
