@@ -262,7 +262,7 @@ crdt_buffer_view(const CrdtBuffer *buffer)
 }
 
 uint8_t *
-crdt_buffer_room(CrdtBuffer *buffer, size_t size)
+crdt_buffer_room_slow(CrdtBuffer *buffer, size_t size)
 {
 	size_t capacity = buffer->capacity + buffer->capacity / 2 + 64;
 	uint8_t *data;
@@ -304,18 +304,10 @@ crdt_write_u8(CrdtBuffer *buffer, uint8_t value)
 void
 crdt_write_varuint(CrdtBuffer *buffer, uint64_t value)
 {
-	uint8_t *room = crdt_buffer_room(buffer, 10);
-	size_t size = 0;
+	uint8_t *room = crdt_buffer_room(buffer, CRDT_VARUINT_BYTES);
 
-	if (room == NULL)
-		return;
-	while (value > 127)
-	{
-		room[size++] = (uint8_t) (0x80 | (value & 127));
-		value >>= 7;
-	}
-	room[size++] = (uint8_t) value;
-	buffer->size += size;
+	if (room != NULL)
+		buffer->size = (size_t) (crdt_put_varuint(room, value) - buffer->data);
 }
 
 void
@@ -379,8 +371,14 @@ crdt_write_bytes(CrdtBuffer *buffer, CrdtBytes bytes)
 void
 crdt_write_byte_array(CrdtBuffer *buffer, CrdtBytes bytes)
 {
-	crdt_write_varuint(buffer, bytes.size);
-	crdt_write_bytes(buffer, bytes);
+	uint8_t *room = crdt_buffer_room(buffer, CRDT_VARUINT_BYTES + bytes.size);
+
+	if (room == NULL)
+		return;
+	room = crdt_put_varuint(room, bytes.size);
+	if (bytes.size > 0)
+		memcpy(room, bytes.data, bytes.size);
+	buffer->size = (size_t) (room - buffer->data) + bytes.size;
 }
 
 /* The half of a pair that buffer ends in becomes the character of both. */

@@ -107,8 +107,32 @@ uint64_t crdt_read_sum(CrdtReader *reader, uint64_t a, uint64_t b);
 
 /* ---- writing ---- */
 
+uint8_t *crdt_buffer_room_slow(CrdtBuffer *buffer, size_t size);
+
 /* Room for size more bytes, or NULL (and buffer->failed).  Follow with buffer->size += written. */
-uint8_t *crdt_buffer_room(CrdtBuffer *buffer, size_t size);
+static inline uint8_t *
+crdt_buffer_room(CrdtBuffer *buffer, size_t size)
+{
+	if (buffer->capacity - buffer->size >= size && !buffer->failed)
+		return buffer->data + buffer->size;
+	return crdt_buffer_room_slow(buffer, size);
+}
+
+/* As many bytes as a varUint may take. */
+#define CRDT_VARUINT_BYTES 10
+
+/* Writes value to a place that has room; returns the place behind it. */
+static inline uint8_t *
+crdt_put_varuint(uint8_t *at, uint64_t value)
+{
+	while (value > 127)
+	{
+		*at++ = (uint8_t) (0x80 | (value & 127));
+		value >>= 7;
+	}
+	*at++ = (uint8_t) value;
+	return at;
+}
 
 void crdt_write_u8(CrdtBuffer *buffer, uint8_t value);
 void crdt_write_varuint(CrdtBuffer *buffer, uint64_t value);

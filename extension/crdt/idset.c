@@ -271,8 +271,13 @@ write_ranges(const CrdtIdRange *ranges, size_t count, CrdtFormat format, CrdtBuf
 	crdt_write_varuint(out, count);
 	for (size_t i = 0; i < count; i++)
 	{
-		crdt_write_varuint(out, ranges[i].clock - before);
-		crdt_write_varuint(out, ranges[i].length - (format == CRDT_V2));
+		uint8_t *at = crdt_buffer_room(out, 2 * CRDT_VARUINT_BYTES);
+
+		if (at == NULL)
+			return;
+		at = crdt_put_varuint(at, ranges[i].clock - before);
+		at = crdt_put_varuint(at, ranges[i].length - (format == CRDT_V2));
+		out->size = (size_t) (at - out->data);
 		if (format == CRDT_V2)
 			before = ranges[i].clock + ranges[i].length;
 	}

@@ -160,11 +160,13 @@ crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out)
 
 /* ---- writing ---- */
 
-static void
-write_id(CrdtBuffer *out, CrdtId id)
+/* An info byte and two ids. */
+#define HEAD_BYTES (1 + 4 * CRDT_VARUINT_BYTES)
+
+static uint8_t *
+put_id(uint8_t *at, CrdtId id)
 {
-	crdt_write_varuint(out, id.client);
-	crdt_write_varuint(out, id.clock);
+	return crdt_put_varuint(crdt_put_varuint(at, id.client), id.clock);
 }
 
 static void
@@ -178,7 +180,8 @@ write_parent(CrdtBuffer *out, const CrdtStruct *item)
 	else
 	{
 		crdt_write_varuint(out, 0);
-		write_id(out, item->parent_id);
+		crdt_write_varuint(out, item->parent_id.client);
+		crdt_write_varuint(out, item->parent_id.clock);
 	}
 	if (item->parent_sub.data != NULL)
 		crdt_write_string(out, item->parent_sub);
@@ -192,6 +195,12 @@ write_text(CrdtBuffer *out, const CrdtStruct *item, uint64_t offset)
 	uint8_t inside[3];
 	CrdtBytes rest;
 
+	if (item->ascii)
+	{
+		crdt_write_byte_array(
+			out, (CrdtBytes){item->content.data + offset, item->content.size - (size_t) offset});
+		return;
+	}
 	if (crdt_struct_text(item, offset, &rest, inside) == CRDT_TEXT_WHOLE)
 	{
 		crdt_write_string(out, rest);
@@ -270,6 +279,7 @@ crdt_v1_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t 
 	CrdtBuffer *out = &writer->structs;
 	uint8_t origins = item->flags & (CRDT_HAS_ORIGIN | CRDT_HAS_RIGHT_ORIGIN);
 	CrdtId origin = item->origin;
+	uint8_t *at;
 
 	if (!crdt_kind_has_origin(item->kind))
 	{
@@ -282,12 +292,16 @@ crdt_v1_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t 
 		origins |= CRDT_HAS_ORIGIN;
 		origin = (CrdtId){item->client, item->clock + offset - 1};
 	}
-	crdt_write_u8(out, (uint8_t) (item->kind | origins |
-								  (item->parent_sub.data != NULL ? CRDT_HAS_PARENT_SUB : 0)));
+	at = crdt_buffer_room(out, HEAD_BYTES);
+	if (at == NULL)
+		return;
+	*at++ = (uint8_t) (item->kind | origins |
+					   (item->parent_sub.data != NULL ? CRDT_HAS_PARENT_SUB : 0));
 	if ((origins & CRDT_HAS_ORIGIN) != 0)
-		write_id(out, origin);
+		at = put_id(at, origin);
 	if ((origins & CRDT_HAS_RIGHT_ORIGIN) != 0)
-		write_id(out, item->right_origin);
+		at = put_id(at, item->right_origin);
+	out->size = (size_t) (at - out->data);
 	if (origins == 0)
 		write_parent(out, item);
 	write_content(writer, item, offset);
