@@ -16,6 +16,8 @@
 #define WALK_MAX 192
 #define BLOCK_ITEMS 64
 #define BLOCK_ITEMS_MAX 256
+/* Changes so many items away from the finger are still known to be before or behind it. */
+#define FINGER_REACH 8
 
 /* What a block does to the marks in force: for each key the marks that count, in order. */
 typedef struct Summary
@@ -47,6 +49,8 @@ struct CrdtIndex
 	size_t order_capacity;
 	size_t hint; /* a place in order, and the units before it */
 	uint64_t hint_units;
+	CrdtRef finger; /* where the last search ended in its block; 0: not known */
+	uint64_t finger_units; /* of its block, before it */
 	uint32_t list;
 	bool has_large; /* a block wants to be halved */
 };
@@ -254,6 +258,7 @@ halve_large(CrdtDoc *doc, CrdtIndex *index)
 	index->has_large = false;
 	index->hint = 0;
 	index->hint_units = 0;
+	index->finger = 0;
 	for (size_t i = 1; i < count; i++)
 		while (index->blocks[i].items > BLOCK_ITEMS_MAX)
 		{
@@ -370,6 +375,35 @@ move_hint(CrdtIndex *index, uint64_t index_units)
 		index->hint_units += index->blocks[index->order[index->hint++]].units;
 }
 
+/* The item of a block that holds the block's unit number units (> 0), and the units before it.  Edits
+ * come close together: the walk begins where the last one ended, if that is nearer than the start. */
+static CrdtIndexPlace
+walk_block(const CrdtDoc *doc, CrdtIndex *index, const Block *block, uint64_t units)
+{
+	CrdtIndexPlace place = {block->first, 0};
+	const CrdtItem *item;
+
+	if (index->finger != 0 && block_of(doc, index, index->finger) == block &&
+		index->finger_units / 2 < units)
+		place = (CrdtIndexPlace){index->finger, index->finger_units};
+	item = crdt_item(doc, place.item);
+	while (place.units >= units)
+	{
+		place.item = item->left;
+		item = crdt_item(doc, place.item);
+		place.units -= units_of(item);
+	}
+	while (place.units + units_of(item) < units)
+	{
+		place.units += units_of(item);
+		place.item = item->right;
+		item = crdt_item(doc, place.item);
+	}
+	index->finger = place.item;
+	index->finger_units = place.units;
+	return place;
+}
+
 CrdtIndexPlace
 crdt_index_seek(CrdtDoc *doc, uint32_t list, uint64_t index_units, CrdtMarks *marks,
 				CrdtArena *arena)
@@ -385,7 +419,12 @@ crdt_index_seek(CrdtDoc *doc, uint32_t list, uint64_t index_units, CrdtMarks *ma
 	if (block->first == 0 ||
 		(marks != NULL && !add_up_marks(doc, index, index->hint, marks, arena)))
 		return start;
-	return (CrdtIndexPlace){block->first, index->hint_units};
+	start = (CrdtIndexPlace){block->first, 0};
+	/* marks have to be passed one by one */
+	if ((marks == NULL || block->marks == 0) && index_units - index->hint_units <= block->units)
+		start = walk_block(doc, index, block, index_units - index->hint_units);
+	start.units += index->hint_units;
+	return start;
 }
 
 uint64_t
@@ -419,6 +458,46 @@ change_units(CrdtIndex *index, Block *block, uint64_t more, uint64_t fewer)
 		index->hint_units += more - fewer;
 }
 
+/* Units of an item, not the finger, become more or fewer: that item is looked for near the finger. */
+static void
+keep_finger(const CrdtDoc *doc, CrdtIndex *index, CrdtRef ref, uint64_t more, uint64_t fewer)
+{
+	CrdtRef left = ref;
+	CrdtRef right = ref;
+
+	if (index->finger == 0 || doc->block_of[index->finger] != doc->block_of[ref])
+		return;
+	for (int i = 0; i < FINGER_REACH; i++)
+	{
+		left = left == 0 ? 0 : crdt_item(doc, left)->left;
+		right = right == 0 ? 0 : crdt_item(doc, right)->right;
+		if (left == index->finger)
+			return;
+		if (right == index->finger)
+		{
+			index->finger_units += more - fewer;
+			return;
+		}
+	}
+	index->finger = 0;
+}
+
+/* right is going to be a part of left, which may be of the block before. */
+static void
+join_finger(const CrdtDoc *doc, CrdtIndex *index, CrdtRef left, CrdtRef right)
+{
+	bool is_one_block = doc->block_of[left] == doc->block_of[right];
+
+	if (index->finger == right)
+	{
+		index->finger = is_one_block ? left : 0;
+		index->finger_units -= units_of(crdt_item(doc, left));
+	}
+	else if (!is_one_block && index->finger != 0 &&
+			 doc->block_of[index->finger] == doc->block_of[right])
+		index->finger_units -= units_of(crdt_item(doc, right));
+}
+
 static void
 note_size(CrdtIndex *index, const Block *block)
 {
@@ -448,6 +527,7 @@ crdt_index_linked(CrdtDoc *doc, CrdtRef ref)
 	block->summary.is_made &= !is_visible_mark(item);
 	doc->block_of[ref] = doc->block_of[neighbour];
 	change_units(index, block, units_of(item), 0);
+	keep_finger(doc, index, ref, units_of(item), 0);
 	note_size(index, block);
 }
 
@@ -474,6 +554,7 @@ crdt_index_joining(CrdtDoc *doc, CrdtRef left, CrdtRef right)
 
 	if (index == NULL)
 		return;
+	join_finger(doc, index, left, right);
 	block = block_of(doc, index, right);
 	block->items--;
 	if (block->first == right)
@@ -500,5 +581,9 @@ crdt_index_deleted(CrdtDoc *doc, CrdtRef ref)
 		block->summary.is_made = false;
 	}
 	else if (crdt_item_is_countable(item))
+	{
 		change_units(index, block, 0, item->length);
+		if (ref != index->finger)
+			keep_finger(doc, index, ref, 0, item->length);
+	}
 }
