@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "encode.h"
 #include "index.h"
 #include "plan.h"
 #include "redone.h"
@@ -56,6 +57,7 @@ crdt_doc_free(CrdtDoc *doc)
 	crdt_transaction_free(doc);
 	crdt_array_free(&doc->host, &doc->queue, &doc->queue_capacity, sizeof(CrdtTransaction));
 	crdt_redone_free(doc);
+	crdt_change_encoder_free(doc);
 	crdt_index_free(doc);
 	crdt_structs_free(doc);
 	crdt_pool_free(&doc->host, &doc->items);
@@ -66,6 +68,7 @@ crdt_doc_free(CrdtDoc *doc)
 	free_hash(doc, &doc->client_hash);
 	free_hash(doc, &doc->name_hash);
 	free_hash(doc, &doc->list_hash);
+	crdt_array_free(&doc->host, &doc->noted_clients, &doc->noted_capacity, sizeof(uint32_t));
 	crdt_array_free(&doc->host, &doc->wide_ids, &doc->wide_capacity, sizeof(CrdtId));
 	crdt_array_free(&doc->host, &doc->clients, &doc->client_capacity, sizeof(CrdtClient));
 	crdt_array_free(&doc->host, &doc->names, &doc->name_capacity, sizeof(CrdtBytes));
@@ -88,6 +91,7 @@ crdt_doc_memory_bytes(const CrdtDoc *doc)
 		   doc->pending.missing.capacity * sizeof(CrdtStateVectorEntry) +
 		   doc->transaction.client_capacity * sizeof(CrdtTouched) +
 		   doc->transaction.type_capacity * sizeof(uint32_t) +
+		   doc->noted_capacity * sizeof(uint32_t) + crdt_change_encoder_bytes(doc) +
 		   doc->redone.capacity * sizeof(CrdtRedoneEntry) + crdt_index_bytes(doc) +
 		   doc->transaction.deleted_capacity * sizeof(CrdtDeletedRange) +
 		   doc->transaction.to_merge_capacity * sizeof(CrdtPackedId) +

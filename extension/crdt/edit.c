@@ -16,6 +16,9 @@
 #include "tables.h"
 #include "transaction.h"
 
+/* More clients than that are forgotten with the call. */
+#define NOTED_KEPT 64
+
 /* ---- transactions ---- */
 
 void
@@ -108,11 +111,11 @@ note_client(CrdtEditing *edit, uint32_t client)
 
 	if (known->coming_splits + known->coming_structs > 0)
 		return;
-	if (!crdt_array_reserve(&edit->doc->host, &edit->clients, &edit->client_capacity,
+	if (!crdt_array_reserve(&edit->doc->host, &edit->doc->noted_clients, &edit->doc->noted_capacity,
 							edit->client_count + 1, sizeof(uint32_t)))
 		crdt_editing_no_memory(edit);
 	else
-		edit->clients[edit->client_count++] = client;
+		edit->doc->noted_clients[edit->client_count++] = client;
 }
 
 /* Counting starts: the own client is in it always. */
@@ -129,8 +132,10 @@ end_counting(CrdtEditing *edit)
 {
 	for (size_t i = 0; i < edit->client_count; i++)
 	{
-		edit->doc->clients[edit->clients[i]].coming_splits = 0;
-		edit->doc->clients[edit->clients[i]].coming_structs = 0;
+		CrdtClient *client = &edit->doc->clients[edit->doc->noted_clients[i]];
+
+		client->coming_splits = 0;
+		client->coming_structs = 0;
 	}
 	/* it may not have got into the list, for lack of memory */
 	edit->doc->clients[edit->client].coming_splits = 0;
@@ -180,7 +185,9 @@ crdt_editing_close(CrdtEditing *edit)
 		crdt_doc_commit(edit->doc);
 		crdt_arena_reset(&edit->doc->scratch);
 	}
-	crdt_array_free(&edit->doc->host, &edit->clients, &edit->client_capacity, sizeof(uint32_t));
+	if (edit->doc->noted_capacity > NOTED_KEPT)
+		crdt_array_free(&edit->doc->host, &edit->doc->noted_clients, &edit->doc->noted_capacity,
+						sizeof(uint32_t));
 	return edit->status;
 }
 
@@ -203,7 +210,8 @@ crdt_editing_reserve(CrdtEditing *edit)
 		return false;
 	edit->needs.wide |=
 		crdt_id_is_wide(edit->client, edit->doc->clients[edit->client].state + (UINT64_C(1) << 40));
-	status = crdt_reserve(edit->doc, &edit->needs, edit->clients, edit->client_count, edit->error);
+	status = crdt_reserve(edit->doc, &edit->needs, edit->doc->noted_clients, edit->client_count,
+						  edit->error);
 	end_counting(edit);
 	begin_counting(edit);
 	if (status != CRDT_OK)

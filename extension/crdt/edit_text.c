@@ -20,6 +20,24 @@
 /* More newlines than this are not added by formatting beyond the end. */
 #define NEWLINES_MAX (UINT64_C(1) << 24)
 
+/* Room for the marks of a call; more come from the arena. */
+#define FEW_MARKS 4
+
+typedef struct MarksRoom
+{
+	CrdtMark in_force[FEW_MARKS];
+	CrdtMark call[FEW_MARKS];
+	CrdtMark negated[FEW_MARKS];
+	CrdtMark before[FEW_MARKS];
+	CrdtMark counted[FEW_MARKS];
+} MarksRoom;
+
+static CrdtMarks
+no_marks(CrdtMark room[static FEW_MARKS])
+{
+	return (CrdtMarks){.list = room, .capacity = FEW_MARKS};
+}
+
 /* A place in a text that edits move along. */
 typedef struct TextPlace
 {
@@ -52,6 +70,13 @@ static bool
 is_content(const CrdtItem *item)
 {
 	return !item->deleted && item->kind != CRDT_FORMAT_MARK;
+}
+
+/* May there be format marks in the list? */
+static bool
+list_has_marks(const CrdtDoc *doc, uint32_t list)
+{
+	return crdt_type(doc, doc->lists[list].type)->has_marks;
 }
 
 static void
@@ -196,7 +221,8 @@ add_negated(TextPlace *place)
 {
 	const CrdtItem *item;
 
-	while ((item = right_item(place)) != NULL)
+	/* what is deleted may stay at the right: every operation passes it first */
+	while (place->negated.count > 0 && (item = right_item(place)) != NULL)
 	{
 		if (!item->deleted)
 		{
@@ -369,9 +395,12 @@ static void
 clean_gap(TextPlace *place, CrdtRef start)
 {
 	const CrdtDoc *doc = place->edit->doc;
-	CrdtRef end = next_content(doc, start);
+	CrdtRef end;
 	bool reached = false;
 
+	if (!list_has_marks(doc, place->list))
+		return;
+	end = next_content(doc, start);
 	for (CrdtRef ref = start; ref != end && !crdt_editing_failed(place->edit);
 		 ref = crdt_item(doc, ref)->right)
 	{
@@ -430,18 +459,20 @@ delete_text(TextPlace *place, uint64_t length)
 
 /* At the end of the text the last newline of a delta may have to go. */
 static void
-insert_text(TextPlace *place, CrdtPreparedOp op)
+insert_text(TextPlace *place, const CrdtPreparedOp *op)
 {
-	CrdtBytes *text = &op.content.wire.content;
+	CrdtBytes text = op->content.wire.content;
 
-	if (op.drops_newline && place->right == 0 && text->size > 0 &&
-		text->data[text->size - 1] == '\n')
+	if (op->drops_newline && place->right == 0 && text.size > 0 && text.data[text.size - 1] == '\n')
 	{
-		text->size--;
-		op.content.wire.length--;
+		CrdtPreparedOp without = *op;
+
+		without.content.wire.content.size--;
+		if (--without.content.wire.length > 0)
+			insert(place, &without);
 	}
-	if (op.content.wire.length > 0)
-		insert(place, &op);
+	else if (op->content.wire.length > 0)
+		insert(place, op);
 }
 
 static void
@@ -449,7 +480,7 @@ run_op(TextPlace *place, const CrdtPreparedOp *op)
 {
 	switch (op->kind)
 	{
-		case CRDT_DELTA_INSERT: insert_text(place, *op); return;
+		case CRDT_DELTA_INSERT: insert_text(place, op); return;
 		case CRDT_DELTA_EMBED: insert(place, op); return;
 		case CRDT_DELTA_RETAIN:
 			if (place->right != 0 || !op->needs_something)
@@ -585,7 +616,8 @@ count_ops(Count *count, const CrdtPreparedOp *ops, size_t op_count)
 		count_op(count, &ops[i]);
 	if (crdt_editing_failed(edit))
 		return;
-	pass_marks(count);
+	if (count->right != 0 && list_has_marks(edit->doc, crdt_item(edit->doc, count->right)->list))
+		pass_marks(count);
 	if (count->newlines > 0)
 	{
 		CrdtStruct wire = {.kind = CRDT_STRING, .ascii = true, .content.size = count->newlines};
@@ -609,9 +641,14 @@ crdt_prepare_run(CrdtEditing *edit, const CrdtPreparedOp *ops, size_t count, uin
 /* ---- calls ---- */
 
 static void
-open_place(TextPlace *place, CrdtEditing *edit, uint32_t type)
+open_place(TextPlace *place, CrdtEditing *edit, uint32_t type, MarksRoom *room)
 {
-	*place = (TextPlace){.edit = edit, .list = crdt_type(edit->doc, type)->sequence};
+	*place = (TextPlace){.edit = edit,
+						 .list = crdt_type(edit->doc, type)->sequence,
+						 .marks = no_marks(room->in_force),
+						 .call = no_marks(room->call),
+						 .negated = no_marks(room->negated),
+						 .before = no_marks(room->before)};
 	place->right = edit->doc->lists[place->list].first;
 }
 
@@ -626,8 +663,9 @@ void
 crdt_editing_run(CrdtEditing *edit, uint32_t type, const CrdtPreparedOp *ops, size_t count)
 {
 	TextPlace place;
+	MarksRoom room;
 
-	open_place(&place, edit, type);
+	open_place(&place, edit, type, &room);
 	run_ops(&place, ops, count);
 }
 
@@ -636,7 +674,8 @@ static void
 run_at(CrdtEditing *edit, uint64_t index, const CrdtPreparedOp *ops, size_t count)
 {
 	TextPlace place;
-	Count counting = {.edit = edit};
+	MarksRoom room;
+	Count counting = {.edit = edit, .active = no_marks(room.counted)};
 	uint64_t length = edit->doc->lists[crdt_type(edit->doc, edit->type)->sequence].length;
 	uint64_t cut;
 
@@ -645,7 +684,7 @@ run_at(CrdtEditing *edit, uint64_t index, const CrdtPreparedOp *ops, size_t coun
 						  (unsigned long long) index, (unsigned long long) length);
 	if (crdt_editing_failed(edit))
 		return;
-	open_place(&place, edit, edit->type);
+	open_place(&place, edit, edit->type, &room);
 	cut = find_place(&place, index);
 	counting.right = place.right;
 	counting.skipped = cut;

@@ -37,9 +37,7 @@ typedef struct CrdtEditing
 	uint32_t type;
 	uint32_t client; /* number of the document's own */
 	CrdtNeeds needs;
-	uint32_t *clients; /* whose structs are cut or get more */
-	size_t client_count;
-	size_t client_capacity;
+	size_t client_count; /* of doc->noted_clients: whose structs are cut or get more */
 	unsigned depth; /* of the input being prepared */
 	bool is_open;
 } CrdtEditing;

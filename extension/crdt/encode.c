@@ -119,56 +119,127 @@ encode_integrated(CrdtDoc *doc, CrdtFormat format, const CrdtStateVector *vector
 
 /* ---- one transaction ---- */
 
-/* What the ending transaction added and deleted. */
+/* What that takes, kept for the next one: an editor's every keystroke is a transaction. */
+struct CrdtChangeEncoder
+{
+	CrdtUpdateWriter writer; /* V1 */
+	CrdtIdSet deletes;
+	EncodedClient *clients;
+	size_t client_capacity;
+};
+
+/* An encoder that has grown larger is not kept. */
+#define ENCODER_KEPT_BYTES 4096
+
+static CrdtChangeEncoder *
+open_change_encoder(CrdtDoc *doc)
+{
+	CrdtChangeEncoder *encoder = doc->change_encoder;
+
+	if (encoder == NULL)
+	{
+		encoder = doc->host.resize(doc->host.context, NULL, 0, sizeof(*encoder));
+		if (encoder == NULL)
+			return NULL;
+		crdt_update_writer_open(&encoder->writer, &doc->host, CRDT_V1);
+		crdt_idset_open(&encoder->deletes, &doc->host);
+		encoder->clients = NULL;
+		encoder->client_capacity = 0;
+		doc->change_encoder = encoder;
+	}
+	return encoder;
+}
+
+void
+crdt_change_encoder_free(CrdtDoc *doc)
+{
+	CrdtChangeEncoder *encoder = doc->change_encoder;
+
+	if (encoder == NULL)
+		return;
+	crdt_update_writer_close(&encoder->writer);
+	crdt_idset_close(&encoder->deletes);
+	crdt_array_free(&doc->host, &encoder->clients, &encoder->client_capacity,
+					sizeof(EncodedClient));
+	doc->host.resize(doc->host.context, encoder, sizeof(*encoder), 0);
+	doc->change_encoder = NULL;
+}
+
+size_t
+crdt_change_encoder_bytes(const CrdtDoc *doc)
+{
+	const CrdtChangeEncoder *encoder = doc->change_encoder;
+
+	if (encoder == NULL)
+		return 0;
+	return sizeof(*encoder) + encoder->writer.structs.capacity + encoder->writer.text.capacity +
+		   encoder->writer.block_capacity * sizeof(CrdtBlockHead) +
+		   encoder->deletes.capacity * sizeof(CrdtIdRange) +
+		   encoder->client_capacity * sizeof(EncodedClient);
+}
+
+/* Takes up what the ending transaction added and deleted. */
 static bool
-encode_change(CrdtDoc *doc, CrdtFormat format, EncodedClient *clients, CrdtBuffer *out)
+take_change(const CrdtDoc *doc, CrdtChangeEncoder *encoder)
 {
 	const CrdtTransaction *transaction = &doc->transaction;
-	CrdtIdSet deletes;
-	bool done = true;
 
+	if (!crdt_array_reserve(&doc->host, &encoder->clients, &encoder->client_capacity,
+							transaction->client_count, sizeof(EncodedClient)))
+		return false;
 	for (size_t i = 0; i < transaction->client_count; i++)
 	{
 		const CrdtTouched *touched = &transaction->clients[i];
 
-		clients[i] = (EncodedClient){doc->clients[touched->client].id, touched->state_before,
-									 touched->client};
+		encoder->clients[i] = (EncodedClient){doc->clients[touched->client].id,
+											  touched->state_before, touched->client};
 	}
-	crdt_sort(clients, transaction->client_count, sizeof(EncodedClient), client_is_before);
-	crdt_idset_open(&deletes, &doc->host);
-	for (size_t i = 0; done && i < transaction->deleted_count; i++)
+	crdt_sort(encoder->clients, transaction->client_count, sizeof(EncodedClient), client_is_before);
+	encoder->deletes.count = 0;
+	for (size_t i = 0; i < transaction->deleted_count; i++)
 	{
 		const CrdtDeletedRange *range = &transaction->deleted[i];
 
-		done = crdt_idset_add(
-			&deletes, (CrdtIdRange){doc->clients[range->client].id, range->clock, range->length});
+		if (!crdt_idset_add(&encoder->deletes, (CrdtIdRange){doc->clients[range->client].id,
+															 range->clock, range->length}))
+			return false;
 	}
-	if (done)
-		crdt_idset_normalize(&deletes);
-	done = done && encode_clients(doc, format, clients, transaction->client_count, &deletes, out);
-	crdt_idset_close(&deletes);
-	return done;
+	crdt_idset_normalize(&encoder->deletes);
+	return true;
+}
+
+static bool
+encode_change(CrdtDoc *doc, CrdtFormat format, CrdtBuffer *out)
+{
+	CrdtChangeEncoder *encoder = open_change_encoder(doc);
+
+	if (encoder == NULL || !take_change(doc, encoder))
+		return false;
+	if (format != CRDT_V1)
+		return encode_clients(doc, format, encoder->clients, doc->transaction.client_count,
+							  &encoder->deletes, out);
+	crdt_update_writer_clear(&encoder->writer);
+	for (size_t i = 0; i < doc->transaction.client_count; i++)
+		write_client(doc, &encoder->clients[i], &encoder->writer);
+	return crdt_update_writer_finish(&encoder->writer, &encoder->deletes, out);
 }
 
 CrdtStatus
 crdt_doc_encode_transaction(CrdtDoc *doc, CrdtFormat format, CrdtBuffer *out, CrdtError *error)
 {
 	size_t size_before = out->size;
-	size_t capacity = 0;
-	EncodedClient *clients = NULL;
 	CrdtStatus status = CRDT_OK;
 
 	if (!doc->transaction.is_ending)
 		return crdt_error_set(error, CRDT_INVALID, 0, "no transaction is ending");
-	if (!crdt_array_reserve(&doc->host, &clients, &capacity, doc->transaction.client_count + 1,
-							sizeof(EncodedClient)) ||
-		!encode_change(doc, format, clients, out))
+	if (!encode_change(doc, format, out))
 	{
 		out->size = size_before;
 		out->failed = false;
 		status = crdt_error_no_memory(error);
 	}
-	crdt_array_free(&doc->host, &clients, &capacity, sizeof(EncodedClient));
+	if (crdt_change_encoder_bytes(doc) > ENCODER_KEPT_BYTES)
+		crdt_change_encoder_free(doc);
 	return status;
 }
 

@@ -11,4 +11,8 @@ CRDT_MUST_CHECK CrdtStatus crdt_encode_with_waiting(CrdtDoc *doc, CrdtFormat for
 													CrdtBytes state_vector, CrdtBytes integrated,
 													CrdtBuffer *out, CrdtError *error);
 
+/* What is kept for encoding the document's transactions. */
+void crdt_change_encoder_free(CrdtDoc *doc);
+size_t crdt_change_encoder_bytes(const CrdtDoc *doc);
+
 #endif

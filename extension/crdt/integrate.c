@@ -178,7 +178,10 @@ integrate_content(CrdtDoc *doc, CrdtRef ref, CrdtItem *item, const CrdtList *lis
 			crdt_type(doc, item->content.type)->item = ref;
 			doc->keyed_types += list->key != 0;
 			break;
-		case CRDT_FORMAT_MARK: crdt_type(doc, list->type)->has_formatting = true; break;
+		case CRDT_FORMAT_MARK:
+			crdt_type(doc, list->type)->has_formatting = true;
+			crdt_type(doc, list->type)->has_marks = true;
+			break;
 		default: break;
 	}
 }

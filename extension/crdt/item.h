@@ -107,6 +107,7 @@ struct CrdtType
 	uint32_t last_key;
 	uint8_t kind; /* CrdtKind */
 	bool has_formatting; /* a format mark was integrated while it was known to be a text */
+	bool has_marks; /* one was integrated at all */
 	bool gone; /* garbage: its holder is no item that holds a type any more */
 	bool changed; /* is in transaction.types */
 	bool to_clean; /* clean.c: holds formatting that may be redundant now */
@@ -117,6 +118,7 @@ struct CrdtType
 
 typedef struct CrdtLeaf CrdtLeaf;
 typedef struct CrdtIndex CrdtIndex;
+typedef struct CrdtChangeEncoder CrdtChangeEncoder;
 
 typedef struct CrdtClient
 {
@@ -306,6 +308,9 @@ struct CrdtDoc
 	size_t block_of_capacity;
 	CrdtRedone redone;
 	uint64_t edit_client; /* Yjs's client id of local edits */
+	uint32_t *noted_clients; /* of the edit at hand (editing.h) */
+	size_t noted_capacity;
+	CrdtChangeEncoder *change_encoder; /* encode.c; made when first needed */
 	uint32_t edit_depth; /* begins that are not committed yet */
 	bool notes_changes; /* somebody wants to know which types a transaction changed */
 	struct CrdtUndo *undos; /* managers that watch */

@@ -11,12 +11,10 @@
 /* ---- the map ---- */
 
 bool
-crdt_marks_reserve(CrdtMarks *marks, CrdtArena *arena, size_t capacity)
+crdt_marks_grow(CrdtMarks *marks, CrdtArena *arena, size_t capacity)
 {
 	CrdtMark *list;
 
-	if (capacity <= marks->capacity)
-		return true;
 	if (capacity < 2 * marks->capacity)
 		capacity = 2 * marks->capacity;
 	list = capacity > SIZE_MAX / 64 ? NULL : crdt_arena_take(arena, capacity * sizeof(CrdtMark));

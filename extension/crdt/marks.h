@@ -23,8 +23,14 @@ typedef struct CrdtMarks
 	size_t capacity;
 } CrdtMarks;
 
+CRDT_MUST_CHECK bool crdt_marks_grow(CrdtMarks *marks, CrdtArena *arena, size_t capacity);
+
 /* Room for capacity marks in all; false: no memory. */
-CRDT_MUST_CHECK bool crdt_marks_reserve(CrdtMarks *marks, CrdtArena *arena, size_t capacity);
+CRDT_MUST_CHECK static inline bool
+crdt_marks_reserve(CrdtMarks *marks, CrdtArena *arena, size_t capacity)
+{
+	return capacity <= marks->capacity || crdt_marks_grow(marks, arena, capacity);
+}
 
 const CrdtMark *crdt_marks_find(const CrdtMarks *marks, uint32_t key); /* NULL: none */
 

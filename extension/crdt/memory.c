@@ -148,15 +148,13 @@ crdt_arena_copy(CrdtArena *arena, CrdtBytes bytes)
 }
 
 bool
-crdt_array_reserve(const CrdtHost *host, void *array, size_t *capacity, size_t needed,
-				   size_t element_size)
+crdt_array_grow(const CrdtHost *host, void *array, size_t *capacity, size_t needed,
+				size_t element_size)
 {
 	void *old;
 	void *new;
 	size_t new_capacity = *capacity + *capacity / 2 + 8;
 
-	if (needed <= *capacity)
-		return true;
 	if (new_capacity < needed)
 		new_capacity = needed;
 	if (new_capacity > SIZE_MAX / 2 / element_size)

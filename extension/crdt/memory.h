@@ -42,9 +42,16 @@ CRDT_MUST_CHECK bool crdt_arena_reserve(CrdtArena *arena, size_t size);
 
 CrdtBytes crdt_arena_copy(CrdtArena *arena, CrdtBytes bytes);
 
+CRDT_MUST_CHECK bool crdt_array_grow(const CrdtHost *host, void *array, size_t *capacity,
+									 size_t needed, size_t element_size);
+
 /* Room for needed elements in a plain array; grows by half; false: no memory (nothing changed). */
-CRDT_MUST_CHECK bool crdt_array_reserve(const CrdtHost *host, void *array, size_t *capacity,
-										size_t needed, size_t element_size);
+CRDT_MUST_CHECK static inline bool
+crdt_array_reserve(const CrdtHost *host, void *array, size_t *capacity, size_t needed,
+				   size_t element_size)
+{
+	return needed <= *capacity || crdt_array_grow(host, array, capacity, needed, element_size);
+}
 
 /* Frees what crdt_array_reserve made. */
 void crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t element_size);

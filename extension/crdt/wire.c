@@ -202,6 +202,16 @@ crdt_update_writer_close(CrdtUpdateWriter *writer)
 		crdt_v2_writer_close(&writer->columns);
 }
 
+void
+crdt_update_writer_clear(CrdtUpdateWriter *writer)
+{
+	writer->structs.size = 0;
+	writer->structs.failed = false;
+	writer->text.size = 0;
+	writer->text.failed = false;
+	writer->block_count = 0;
+}
+
 /* The block that item belongs to; NULL: no memory. */
 static CrdtBlockHead *
 block_for(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset)

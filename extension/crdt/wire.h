@@ -199,6 +199,9 @@ typedef struct CrdtUpdateWriter
 void crdt_update_writer_open(CrdtUpdateWriter *writer, const CrdtHost *host, CrdtFormat format);
 void crdt_update_writer_close(CrdtUpdateWriter *writer);
 
+/* Forgets what was written and keeps the memory.  V1 only. */
+void crdt_update_writer_clear(CrdtUpdateWriter *writer);
+
 /* Writes item from its unit number offset on (< length): a block is begun whenever the client
  * changes.  offset > 0 sets the origin to the unit before, as Yjs does. */
 void crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t offset);
