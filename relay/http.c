@@ -43,9 +43,11 @@ bool
 http_is_hocuspocus(struct lws *wsi)
 {
 	const char *path = listener_request_path(wsi);
+	size_t size = strlen(config.hocuspocus_path);
 
-	return path != NULL && config.hocuspocus_path[0] != '\0' &&
-		   strcmp(path, config.hocuspocus_path) == 0;
+	if (path == NULL || size == 0 || strncmp(path, config.hocuspocus_path, size) != 0)
+		return false;
+	return path[size] == '\0' || (size > 1 && strcmp(path + size, "/") == 0);
 }
 
 bool

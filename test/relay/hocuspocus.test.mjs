@@ -298,6 +298,7 @@ for (const kind of hocuspoci) {
     assert.equal(await metric('connections') > 0, true)
   })
 
+  // acknowledged-is-committed
   test(`${kind.name}: an update counts as saved when it is committed, and not before`, async () => {
     const name = document('committing')
     const ann = openHocuspocus(relay, name, { version })
@@ -475,6 +476,8 @@ test('the path says which protocol is spoken', async () => {
   const ann = openHocuspocus({ url: `${moved.url}/collaboration` }, 'at a path')
   await ann.saved()
   await assert.rejects(raw(moved, '/'), /400/)
+  const slash = openHocuspocus({ url: `${moved.url}/collaboration/` }, 'at a path', { socket: hocuspocusSocket({ url: `${moved.url}/collaboration/` }, { preserveTrailingSlash: true }) })
+  await slash.saved()
   const ben = open(moved, 'at a path')
   ben.text.insert(0, 'x')
   await until(() => ann.text.length === 1)
