@@ -62,6 +62,7 @@ static Bytes address_of(const Member *member);
 static bool is_plain(const Member *member);
 static Bytes share_frames(Member *member, Bytes frames);
 static void write_first(Member *member, Buffer *out);
+static bool waits_for_load(const Member *member);
 static void write_statuses(Member *member, Buffer *out);
 static void write_stateless(Member *member, Buffer *out);
 static void write_frames(Bytes address, Bytes frames, Buffer *out);
@@ -316,10 +317,11 @@ hocuspocus_write(Member *member, Bytes frames)
 	write_first(member, &scratch);
 	member->wants &= ~(unsigned) (WANT_TOKEN | WANT_LEVEL);
 	write_frames(address_of(member), frames, &scratch);
-	write_statuses(member, &scratch);
+	if (!waits_for_load(member))
+		write_statuses(member, &scratch);
 	write_stateless(member, &scratch);
 	send_scratch(member->connection);
-	if ((member->wants & NEWS) != 0)
+	if ((member->wants & NEWS) != 0 && !waits_for_load(member))
 		member_yield(member);
 }
 
@@ -403,9 +405,9 @@ write_first(Member *member, Buffer *out)
 static void
 write_statuses(Member *member, Buffer *out)
 {
-	size_t most = out->size + MAX_NEWS_BYTES;
 	static const uint8_t accepted[] = {0x82, 2, MESSAGE_SYNC_STATUS, 1};
 	static const uint8_t refused[] = {0x82, 2, MESSAGE_SYNC_STATUS, 0};
+	size_t most = out->size + MAX_NEWS_BYTES;
 
 	for (; member->accepted > 0 && out->size < most; member->accepted--)
 		write_frames(address_of(member), (Bytes){accepted, sizeof accepted}, out);
@@ -413,6 +415,13 @@ write_statuses(Member *member, Buffer *out)
 		write_frames(address_of(member), (Bytes){refused, sizeof refused}, out);
 	if (member->accepted == 0 && member->refused == 0)
 		member->wants &= ~(unsigned) WANT_STATUS;
+}
+
+/* A provider that has nothing unsaved says that it is synced: not before it has all. */
+static bool
+waits_for_load(const Member *member)
+{
+	return member->state == MEMBER_LOADING;
 }
 
 /* Likewise. */

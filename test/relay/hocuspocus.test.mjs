@@ -387,10 +387,28 @@ for (const kind of hocuspoci) {
       assert.deepEqual(ann.told.denied, [])
       ann.text.insert(0, 'goes on')
       await ann.saved()
+      // and by its answer it is known to know of closed documents
+      await database.psql(`SELECT ydoc.delete('team/${document('refreshed')}')`)
+      await until(() => ann.told.closes.length > 0)
+      assert.deepEqual([ann.told.closes[0].reason, ann.told.denied], ['document deleted', []])
     }
     lasting.text.insert(0, 'goes on')
     await lasting.saved()
     assert.equal(socket.closes.length, 0)
+  })
+
+  test(`${kind.name}: a large document comes in slices, and is synced when all is there`, async () => {
+    const name = document('large')
+    await database.psql(`DO $$ BEGIN FOR i IN 1 .. 400 LOOP
+      PERFORM ydoc.text_insert('${name}', 'content', 0, repeat(md5(i::text), 60)); END LOOP; END $$`)
+    const writes = await metric('writes')
+    const ann = openHocuspocus(relay, name, { version })
+    let sizeWhenSynced
+    ann.provider.on('synced', () => { sizeWhenSynced ??= ann.text.length })
+    await ann.saved()
+    assert.equal(sizeWhenSynced, 400 * 60 * 32)
+    assert.ok(await metric('writes') - writes > 10)
+    assert.equal(ann.text.toString(), await database.text(name))
   })
 
   test(`${kind.name}: rights that change under way show in the scope`, async () => {
@@ -441,6 +459,30 @@ test('connections that have nothing to say stay, those that open nothing go', { 
   clients[0].text.insert(0, 'awake')
   await until(() => clients.every(client => client.text.toString() === 'awake'))
   assert.equal((await idler.closed).code, 4408)
+})
+
+test('a slow socket with many documents gets all of each', { timeout: 60000 }, async () => {
+  const small = await startRelay(database, { arguments: ['--max-room-log', '64K'] })
+  const names = Array.from({ length: 20 }, (_, i) => `slow ${i}`)
+  const socket = hocuspocusSocket(small, { version: 4, messageReconnectTimeout: 60000 })
+  const slow = names.map(name => openHocuspocus(small, name, { socket }))
+  const quick = names.map(name => openHocuspocus(other, name))
+  await Promise.all([...slow, ...quick].map(client => client.saved()))
+  socket.webSocket._socket.pause()
+  for (const i of slow.keys()) slow[i].text.insert(0, 'mine. ')
+  // more than the kernel takes, and more than rooms keep
+  for (let round = 0; round < 12; round++) {
+    for (const client of quick) client.text.insert(client.text.length, randomBytes(8000).toString('hex'))
+    await Promise.all(quick.map(client => client.saved()))
+  }
+  await until(async () => await metric('fell_behind', small) > 0)
+  socket.webSocket._socket.resume()
+  await Promise.all(slow.map(client => client.saved()))
+  for (const i of slow.keys()) await until(() => texts(slow[i], quick[i]).size === 1)
+  assert.ok(quick.every(client => client.text.toString().includes('mine. ')))
+  assert.deepEqual(socket.closes, [])
+  closeAll()
+  await small.stop()
 })
 
 test('Hocuspocus 4: sessions of one document on one socket are apart', async () => {
