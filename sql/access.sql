@@ -35,6 +35,9 @@ SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS revoked;
 SELECT operation, documents, subject, level_before, level_after FROM ydoc_data.access_audit ORDER BY at;
 
 -- ---- a relay: nobody himself, it shows the claims of each user ----
+-- nobody else may call what is for relays
+SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'ydoc_data'::regnamespace AND p.proname LIKE 'relay\_%'
+    AND has_function_privilege('public', p.oid, 'EXECUTE');
 CREATE ROLE regress_ydoc_relay;
 SELECT ydoc.grant_relay('regress_ydoc_relay');
 SET ROLE regress_ydoc_relay;

@@ -190,8 +190,6 @@ BEGIN
             WHERE s.id = ydoc.find_session(token)
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_sessions(text) IS 'The sessions of whoever has this token of one of them';
-    REVOKE ALL ON FUNCTION ydoc_data.relay_start_session(text, text), ydoc_data.relay_refresh_session(text),
-        ydoc_data.relay_end_session(text), ydoc_data.relay_end_sessions(text), ydoc_data.relay_sessions(text) FROM PUBLIC;
 END
 $upgrade$;
 COMMENT ON FUNCTION ydoc.upgrade_session_store() IS

@@ -10,6 +10,8 @@ CREATE FUNCTION ydoc.upgrade_store()
     SET search_path TO pg_catalog, pg_temp
     SET client_min_messages TO warning
 AS $upgrade$
+DECLARE
+    gate record;
 BEGIN
     IF to_regnamespace('ydoc_data') IS NULL THEN
         RAISE EXCEPTION 'this database has no store for documents' USING
@@ -438,12 +440,12 @@ BEGIN
         AS 'SELECT k.key FROM ydoc_data.relay_key k';
     COMMENT ON FUNCTION ydoc_data.relay_presence_key() IS
         'The key under which relays tell each other who is here, on a channel that everybody can hear';
-    REVOKE ALL ON FUNCTION ydoc_data.relay_report(text, bigint, boolean, text[], bigint[], text[]),
-        ydoc_data.relay_presence_key(), ydoc_data.relay_apply(text[], bytea[], text[], bigint[]),
-        ydoc_data.relay_sync(text, text, bytea, bigint),
-        ydoc_data.relay_sync_slices(text, text, bytea, integer, integer, bigint),
-        ydoc_data.relay_changes(text, text, bigint, bigint, integer),
-        ydoc_data.relay_levels(text[], text[]), ydoc_data.relay_heads(text[], text[]) FROM PUBLIC;
+    FOR gate IN
+        SELECT p.oid::regprocedure AS name FROM pg_proc p
+        WHERE p.pronamespace = 'ydoc_data'::regnamespace AND p.proname ~ '^relay_' AND p.prosecdef
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', gate.name);
+    END LOOP;
 
     PERFORM ydoc.upgrade_session_store();
 
