@@ -138,6 +138,8 @@ level_of_name(const char *name)
 	for (size_t i = 0; i < lengthof(names); i++)
 		if (strcmp(names[i], name) == 0)
 			return (AccessLevel) i;
+	if (strcmp(name, "unknown") == 0)
+		return ACCESS_UNKNOWN;
 	elog(ERROR, "there is no level \"%s\"", name);
 }
 
@@ -151,7 +153,7 @@ ask(const char *document, const text *claims, text **actor)
 	AccessLevel level;
 
 	store_prepare(&plan,
-				  "SELECT CASE WHEN c.claims IS NULL THEN 'none'"
+				  "SELECT CASE WHEN c.claims IS NULL THEN 'unknown'"
 				  " ELSE ydoc.access_level($1, c.claims)::pg_catalog.text END,"
 				  " c.claims OPERATOR(pg_catalog.->>) 'sub'"
 				  " FROM (SELECT ydoc.claims_of($2) OFFSET 0) AS c (claims)",
@@ -285,6 +287,9 @@ ydoc_require_level(PG_FUNCTION_ARGS)
 	store_open();
 	level = access_level(document, claims, NULL);
 	store_close();
+	if (level == ACCESS_UNKNOWN)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+						errmsg("the token is not valid")));
 	if (level < level_of_name(wanted))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("no right to %s document \"%s\"", wanted, document)));

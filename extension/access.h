@@ -17,6 +17,7 @@
 /* In the order of SQL's ydoc.level. */
 typedef enum AccessLevel
 {
+	ACCESS_UNKNOWN = -1, /* what was shown is not good: a token that has expired */
 	ACCESS_NONE,
 	ACCESS_READ,
 	ACCESS_COMMENT,

@@ -876,6 +876,12 @@ take_claims(BatchItem *item, text *claims)
 	text *actor;
 	AccessLevel level = access_level(item->document, claims, &actor);
 
+	if (level == ACCESS_UNKNOWN)
+	{
+		item->sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+		item->message = pstrdup("the token is not valid");
+		return;
+	}
 	if (level < ACCESS_COMMENT || (level == ACCESS_COMMENT && !row_is_there(item->document)))
 	{
 		item->sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;

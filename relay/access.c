@@ -33,6 +33,8 @@ typedef struct AccessQuery
 	DatabaseQuery query; /* first */
 	Buffer documents, claims; /* parameters */
 	Member *members[MAX_ASKED]; /* held */
+	Identity *shown[MAX_ASKED]; /* what was asked about; held */
+	Identity *live[MAX_ASKED]; /* what is to be shown from now on; held, NULL: the same */
 	uint32_t count;
 } AccessQuery;
 
@@ -44,9 +46,10 @@ static ev_timer check_timer, doubt_timer;
 static AccessQuery *take_waiting(void);
 static void add(AccessQuery *query, Member *member);
 static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
-static bool read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels);
+static bool read_levels(AccessQuery *query, const DatabaseAnswer *answer, int *levels);
 static int read_level(Bytes name);
 static void ask_one_by_one(const AccessQuery *query);
+static void go_live(AccessQuery *query, uint32_t i);
 static void query_free(AccessQuery *query);
 static void apply(Member *member, AccessLevel level);
 static void tell_denial(Member *member);
@@ -114,7 +117,14 @@ access_doubt(Member *member)
 bool
 access_is_denied(Member *member, const char *sqlstate)
 {
-	if (!identity_is_checked() || sqlstate == NULL || strcmp(sqlstate, "42501") != 0)
+	if (!identity_is_checked() || sqlstate == NULL)
+		return false;
+	if (strcmp(sqlstate, "28000") == 0)
+	{
+		member_close(member, CLOSE_UNAUTHORIZED, "token is not valid any more");
+		return true;
+	}
+	if (strcmp(sqlstate, "42501") != 0)
 		return false;
 	/* a connection comes back and is told; a document would not */
 	member_close(member,
@@ -196,6 +206,7 @@ add(AccessQuery *query, Member *member)
 	buffer_write(&query->documents, (Bytes){(const uint8_t *) document, size});
 	buffer_write_u32(&query->claims, (uint32_t) claims.size);
 	buffer_write(&query->claims, claims);
+	query->shown[query->count] = identity_retain(member->identity);
 	query->members[query->count++] = member;
 }
 
@@ -213,7 +224,10 @@ answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 			if (levels[i] == UNKNOWN_IDENTITY)
 				member_close(query->members[i], CLOSE_UNAUTHORIZED, "token is not valid any more");
 			else
+			{
+				go_live(query, i);
 				apply(query->members[i], (AccessLevel) levels[i]);
+			}
 		}
 	else if (!is_stopping && query->count > 1)
 		ask_one_by_one(query);
@@ -230,7 +244,7 @@ answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 /* False if the answer is none about all of them. */
 static bool
-read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels)
+read_levels(AccessQuery *query, const DatabaseAnswer *answer, int *levels)
 {
 	if (answer->result == NULL || (uint32_t) answer->row_count != query->count)
 		return false;
@@ -245,6 +259,8 @@ read_levels(const AccessQuery *query, const DatabaseAnswer *answer, int *levels)
 		levels[ordinal - 1] = database_number(answer, row, 2) != 0
 								  ? read_level(database_bytes(answer, row, 1))
 								  : UNKNOWN_IDENTITY;
+		if (!database_is_null(answer, row, 3) && query->live[ordinal - 1] == NULL)
+			query->live[ordinal - 1] = identity_of_session(database_bytes(answer, row, 3));
 	}
 	for (uint32_t i = 0; i < query->count; i++)
 		if (levels[i] < 0)
@@ -282,13 +298,31 @@ ask_one_by_one(const AccessQuery *query)
 	}
 }
 
+/* An access token is good for minutes, what came in with it as long as the session: unless it has shown
+ * something else in the meantime. */
+static void
+go_live(AccessQuery *query, uint32_t i)
+{
+	Member *member = query->members[i];
+
+	if (query->live[i] == NULL || member->identity != query->shown[i])
+		return;
+	member->identity = query->live[i];
+	query->live[i] = NULL;
+	identity_release(query->shown[i]); /* the member's */
+}
+
 static void
 query_free(AccessQuery *query)
 {
 	if (query == NULL)
 		return;
 	for (uint32_t i = 0; i < query->count; i++)
+	{
 		member_release(query->members[i]);
+		identity_release(query->shown[i]);
+		identity_release(query->live[i]);
+	}
 	buffer_free(&query->documents);
 	buffer_free(&query->claims);
 	free(query);

@@ -501,6 +501,8 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 		member_tell_status(item->member, false);
 	if (room_close_if_gone(item->room, sqlstate, message))
 		return;
+	if (strcmp(sqlstate, "28000") == 0 && access_is_denied(item->member, sqlstate))
+		return;
 	if (identity_is_checked() && strcmp(sqlstate, "42501") == 0 && access_doubt(item->member))
 		return; /* it reads on, and has been told */
 	log_event(LEVEL_WARNING, "update_refused", "{s:s, s:I, s:s, s:s}", "document",

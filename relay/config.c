@@ -78,6 +78,7 @@ static const Option options[] = {
 	SWITCH("jwt-require-exp", jwt_require_exp, "true", "refuse tokens that never expire"),
 	SWITCH("pass-tokens", pass_tokens, NULL,
 		   "show the database the token itself, which it checks once more, not what it says"),
+	SWITCH("sessions", sessions, NULL, "take access tokens of the database's sessions, too"),
 	TEXT("cookie", cookie, "ydoc_access", "cookie that may hold a token; empty: none"),
 	TEXT("origins", origins, NULL,
 		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas; without "
@@ -487,11 +488,17 @@ judge_tokens(void)
 
 	if (config.jwt_keys == NULL && config.jwt_secret_file == NULL)
 	{
-		if (config.jwt_audience == NULL && config.jwt_issuer == NULL && !config.token_in_url)
+		if (config.jwt_audience == NULL && config.jwt_issuer == NULL && !config.token_in_url &&
+			!config.pass_tokens && !config.sessions)
 			return true;
 		fputs("ydoc-relay: tokens are checked with jwt-keys or jwt-secret-file, and neither is "
 			  "given\n",
 			  stderr);
+		return false;
+	}
+	if (config.sessions && config.cookie[0] == '\0')
+	{
+		fputs("ydoc-relay: sessions need a cookie\n", stderr);
 		return false;
 	}
 	if (!key_files_load(&keys, config.jwt_keys, config.jwt_secret_file, problem))

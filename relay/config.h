@@ -34,6 +34,7 @@ typedef struct Config
 	int64_t jwt_leeway; /* seconds that clocks may differ */
 	bool jwt_require_exp;
 	bool pass_tokens; /* the database gets tokens instead of claims */
+	bool sessions; /* takes access tokens of sessions */
 	char *cookie; /* that may hold a token; empty: none may */
 	char *origins; /* whose pages may use it, beside our own; NULL: none */
 	bool token_in_url;

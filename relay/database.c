@@ -151,12 +151,13 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 							 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
 							 " FROM ydoc_data.relay_heads($1, $2)",
 						 .claims = OID_TEXT_ARRAY},
-	[STATEMENT_LEVELS] = {"levels",
-						  ROLE_READER,
-						  2,
-						  {OID_TEXT_ARRAY, OID_TEXT_ARRAY},
-						  "SELECT ordinal, level, is_known FROM ydoc_data.relay_levels($1, $2)",
-						  .may_fail = true},
+	[STATEMENT_LEVELS] =
+		{"levels",
+		 ROLE_READER,
+		 2,
+		 {OID_TEXT_ARRAY, OID_TEXT_ARRAY},
+		 "SELECT ordinal, level, is_known, live FROM ydoc_data.relay_levels($1, $2)",
+		 .may_fail = true},
 	[STATEMENT_INCLUDES] = {"includes",
 							ROLE_READER,
 							3,
@@ -830,7 +831,8 @@ outcome_is_unknown(const Link *link, const PGresult *result)
 	bool may_fail = statement != NULL && statement->may_fail;
 	/* not of us, but of him in whose name we ask */
 	bool is_denied = statement != NULL && statement->claims != 0 && identity_is_checked() &&
-					 sqlstate != NULL && strcmp(sqlstate, "42501") == 0;
+					 sqlstate != NULL &&
+					 (strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "28000") == 0);
 
 	return PQstatus(link->pg) == CONNECTION_BAD || sqlstate == NULL || severity == NULL ||
 		   strcmp(severity, "ERROR") != 0 || (!may_fail && !is_denied && may_work_later(sqlstate));

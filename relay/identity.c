@@ -8,9 +8,11 @@
  */
 #include "identity.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <libwebsockets.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -42,6 +44,8 @@ static Found find_token(struct lws *wsi, Bytes *token);
 static Found find_bearer(struct lws *wsi, Bytes *token);
 static Found find_parameter(struct lws *wsi, Bytes *token);
 static Found find_cookie(struct lws *wsi, Bytes *token);
+static Found find_cookie_in(const char *at, const char *name, Bytes *value);
+static bool is_access_token(Bytes token);
 static bool may_use_cookie(struct lws *wsi);
 static bool is_listed_origin(const char *origin);
 static size_t host_size(const char *authority);
@@ -134,6 +138,13 @@ identity_of_token(Bytes token, TokenVerdict *refusal)
 		.leeway_seconds = config.jwt_leeway,
 		.requires_expiry = config.jwt_require_exp,
 	};
+	if (config.sessions && is_access_token(token))
+	{
+		Identity *session = identity_of_session(token);
+
+		*refusal = session != NULL ? TOKEN_VALID : TOKEN_OUT_OF_MEMORY;
+		return session;
+	}
 	Identity *identity = calloc(1, sizeof *identity);
 
 	*refusal = TOKEN_OUT_OF_MEMORY;
@@ -152,11 +163,43 @@ identity_of_token(Bytes token, TokenVerdict *refusal)
 	return NULL;
 }
 
+/* Only the database can tell whether it is good. */
+static bool
+is_access_token(Bytes token)
+{
+	static const char prefix[] = "ydoc_access_";
+	size_t size = sizeof prefix - 1;
+
+	if (token.size != size + 43 || memcmp(token.data, prefix, size) != 0)
+		return false;
+	for (size_t i = size; i < token.size; i++)
+		if (token.data[i] != '-' && token.data[i] != '_' && !isalnum(token.data[i]))
+			return false;
+	return true;
+}
+
+Identity *
+identity_of_session(Bytes shown)
+{
+	Identity *identity = make_stranger();
+
+	if (identity == NULL)
+		return NULL;
+	identity->is_stranger = false;
+	identity->is_session = true;
+	identity->shown = strndup((const char *) shown.data, shown.size);
+	if (identity->shown != NULL)
+		return identity;
+	identity_release(identity);
+	return NULL;
+}
+
 bool
 identity_is_current(const Identity *identity)
 {
-	return identity->is_stranger || (identity->token.expires_at > (int64_t) time(NULL) &&
-									 keys_have(&keys, identity->token.key));
+	return identity->is_stranger || identity->is_session ||
+		   (identity->token.expires_at > (int64_t) time(NULL) &&
+			keys_have(&keys, identity->token.key));
 }
 
 Bytes
@@ -300,6 +343,38 @@ find_parameter(struct lws *wsi, Bytes *token)
 	return found;
 }
 
+bool
+identity_find_cookie(const char *field, const char *name, Bytes *value)
+{
+	return find_cookie_in(field, name, value) == FOUND_TOKEN;
+}
+
+static Found
+find_cookie_in(const char *at, const char *name, Bytes *value)
+{
+	size_t name_size = strlen(name);
+	Found found = FOUND_NOTHING;
+
+	for (const char *end; *at != '\0'; at = *end == ';' ? end + 1 : end)
+	{
+		at += strspn(at, " \t");
+		end = at + strcspn(at, ";");
+		if (strncmp(at, name, name_size) != 0 || at[name_size] != '=')
+			continue;
+		Bytes one = {(const uint8_t *) at + name_size + 1, (size_t) (end - at) - name_size - 1};
+
+		while (one.size > 0 && strchr(" \t", one.data[one.size - 1]) != NULL)
+			one.size--;
+		if (one.size >= 2 && one.data[0] == '"' && one.data[one.size - 1] == '"')
+			one = (Bytes){one.data + 1, one.size - 2};
+		if (found != FOUND_NOTHING)
+			return FOUND_SEVERAL;
+		found = FOUND_TOKEN;
+		*value = one;
+	}
+	return found;
+}
+
 /*
  * A cookie comes along from any page that a browser shows, so it counts for pages that we trust alone.
  * Two of one name come from two places (a neighbouring host may set one for the domain): nobody can
@@ -308,27 +383,10 @@ find_parameter(struct lws *wsi, Bytes *token)
 static Found
 find_cookie(struct lws *wsi, Bytes *token)
 {
-	size_t name_size = strlen(config.cookie);
-	Found found = FOUND_NOTHING;
-	const char *at = name_size > 0 ? read_header(wsi, WSI_TOKEN_HTTP_COOKIE) : "";
+	Found found = config.cookie[0] == '\0' ? FOUND_NOTHING
+										   : find_cookie_in(read_header(wsi, WSI_TOKEN_HTTP_COOKIE),
+															config.cookie, token);
 
-	for (const char *end; *at != '\0'; at = *end == ';' ? end + 1 : end)
-	{
-		at += strspn(at, " \t");
-		end = at + strcspn(at, ";");
-		if (strncmp(at, config.cookie, name_size) != 0 || at[name_size] != '=')
-			continue;
-		Bytes value = {(const uint8_t *) at + name_size + 1, (size_t) (end - at) - name_size - 1};
-
-		while (value.size > 0 && strchr(" \t", value.data[value.size - 1]) != NULL)
-			value.size--;
-		if (value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"')
-			value = (Bytes){value.data + 1, value.size - 2};
-		if (found != FOUND_NOTHING)
-			return FOUND_SEVERAL;
-		found = FOUND_TOKEN;
-		*token = value;
-	}
 	if (found == FOUND_TOKEN && (token->size == 0 || !may_use_cookie(wsi)))
 		return FOUND_NOTHING; /* signed out; or another's page */
 	return found;

@@ -34,6 +34,7 @@ typedef struct Identity /* never changes; shared by those who hold it */
 	TokenClaims token; /* of a stranger: json is {}, the rest empty */
 	char *shown; /* to the database, instead of the claims; NULL: they are */
 	bool is_stranger;
+	bool is_session; /* the database knows whose: shown is its access token, or what came of it */
 } Identity;
 
 /* Reads the keys, if any are configured; false after logging why. */
@@ -61,6 +62,13 @@ Identity *identity_of_request(struct lws *wsi, TokenVerdict *refusal);
 
 /* Of a token that has come in another way; likewise. */
 Identity *identity_of_token(Bytes token, TokenVerdict *refusal);
+
+/* Of a connection that was let in by a session's access token, as the database wants to be asked from now
+ * on (relay_levels).  NULL when out of memory. */
+Identity *identity_of_session(Bytes shown);
+
+/* The value of the cookie of that name in a Cookie field; false: there is none, or several. */
+bool identity_find_cookie(const char *field, const char *name, Bytes *value);
 
 /* It has not expired, and its token's key is one of the present ones. */
 bool identity_is_current(const Identity *identity);

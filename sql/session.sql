@@ -9,6 +9,7 @@ CREATE FUNCTION base64url(json text) RETURNS text LANGUAGE sql AS $$ SELECT base
 CREATE FUNCTION token(claims jsonb, header text DEFAULT '{"alg":"HS256"}', secret text DEFAULT repeat('k', 32)) RETURNS text LANGUAGE sql AS $$
     SELECT text || '.' || base64url(hmac(secret::bytea, text::bytea)) FROM (SELECT base64url(header) || '.' || base64url(claims::text)) AS t (text)
 $$;
+CREATE FUNCTION overwrite(text, integer) RETURNS text LANGUAGE sql AS $$ SELECT overlay($1 PLACING CASE substr($1, $2 + 1, 1) WHEN '0' THEN '1' ELSE '0' END FROM $2 + 1) $$;
 SELECT encode(hmac('Jefe', 'what do ya want for nothing?'), 'hex') AS rfc_4231;
 
 -- ---- keys and policy ----
@@ -108,6 +109,11 @@ SELECT ydoc.claims_of(:'first_access_token'), ydoc.claims_of(:'first_refresh_tok
 SELECT count(*) FILTER (WHERE strpos(t::text, substr(:'first_access_token', 13)) + strpos(t::text, substr(:'first_refresh_token', 14)) > 0) AS shown, count(*)
 FROM (SELECT s::text FROM ydoc_data.session s UNION ALL SELECT t::text FROM ydoc_data.session_token t UNION ALL SELECT a::text FROM ydoc_data.session_audit a) AS t;
 SELECT ordinal, seq, sqlstate FROM update, ydoc.apply_batch_as(ARRAY['session/1'], ARRAY['\x0101030004010174017800'::bytea], ARRAY[:'first_access_token']);
+-- a connection goes on with what it gets for its access token, until the session ends
+SELECT level, is_known, live AS live_token FROM ydoc_data.relay_levels(ARRAY['session/1'], ARRAY[:'first_access_token']) \gset
+SELECT :'level' AS level, :'is_known' AS is_known, ydoc.claims_of(:'live_token') ->> 'sub' AS sub,
+       ydoc.claims_of(overwrite(:'live_token', 10)) IS NULL AS changed, ydoc.claims_of(overwrite(:'live_token', 60)) IS NULL AS changed_too;
+SELECT live IS NULL AS no_more FROM ydoc_data.relay_levels(ARRAY['session/1'], ARRAY[:'live_token']);
 -- refreshed: the next two; two tabs at once get the same two
 SELECT session, status, access_token, refresh_token FROM ydoc.refresh_session(:'first_refresh_token') \gset next_
 SELECT session, status, access_token, refresh_token FROM ydoc.refresh_session(:'first_refresh_token') \gset tab_
@@ -119,7 +125,7 @@ UPDATE ydoc_data.session_token SET used_at = used_at - interval '1 minute' WHERE
 SELECT status, access_token FROM ydoc.refresh_session(:'first_refresh_token');
 SELECT status, access_token FROM ydoc.refresh_session(:'next_refresh_token') AS the_honest_one;
 SELECT pg_sleep(1.1);
-SELECT ydoc.claims_of(:'next_access_token') IS NULL AS gone;
+SELECT ydoc.claims_of(:'next_access_token') IS NULL AS gone, ydoc.claims_of(:'live_token') IS NULL AS gone_too;
 SELECT ended_why FROM ydoc_data.session WHERE id = :'first_session';
 SELECT event, subject FROM ydoc_data.session_audit ORDER BY at;
 -- also within the grace, if the next one has been used
@@ -185,6 +191,7 @@ SELECT status FROM ydoc_data.relay_refresh_session(:'relay_refresh_token');
 SELECT ydoc_data.relay_end_session(:'relay_access_token'), ydoc_data.relay_end_sessions(:'relay_access_token') AS none_any_more, ydoc_data.relay_end_sessions('guess') AS guess;
 SELECT * FROM ydoc_data.session;
 \echo :LAST_ERROR_SQLSTATE
+SELECT ydoc_data.live_token(gen_random_uuid());
 SELECT ydoc.start_session('{"sub": "ann"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.end_sessions('ben');
@@ -205,4 +212,4 @@ DELETE FROM ydoc_data.access WHERE documents LIKE 'session/%';
 DROP OWNED BY regress_ydoc_web, regress_ydoc_relay;
 DROP ROLE regress_ydoc_web, regress_ydoc_relay;
 DELETE FROM ydoc_data.speaker WHERE role = 'regress_ydoc_web';
-DROP FUNCTION pad, hmac, base64url(bytea), base64url(text), token;
+DROP FUNCTION overwrite, pad, hmac, base64url(bytea), base64url(text), token;

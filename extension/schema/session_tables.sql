@@ -78,9 +78,15 @@ BEGIN
     );
     COMMENT ON TABLE ydoc_data.session_policy IS 'How long sessions and their tokens are good, and how many one user has';
     INSERT INTO ydoc_data.session_policy DEFAULT VALUES ON CONFLICT DO NOTHING;
+    CREATE TABLE IF NOT EXISTS ydoc_data.session_key (
+        only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+        key bytea NOT NULL CHECK (octet_length(key) = 32)
+    );
+    COMMENT ON TABLE ydoc_data.session_key IS 'Secret that signs what connections show that were opened with an access token';
+    INSERT INTO ydoc_data.session_key (key) VALUES (ydoc.random_bytes32()) ON CONFLICT DO NOTHING;
 
     -- who may read or write all tables does so with documents, but not here: the owner alone
-    FOREACH secret_table IN ARRAY '{token_key,token_policy,session,session_token,session_assertion,session_audit,session_policy}'::text[] LOOP
+    FOREACH secret_table IN ARRAY '{token_key,token_policy,session,session_token,session_assertion,session_audit,session_policy,session_key}'::text[] LOOP
         EXECUTE format('ALTER TABLE ydoc_data.%I ENABLE ROW LEVEL SECURITY', secret_table);
     END LOOP;
 
@@ -100,6 +106,18 @@ BEGIN
         SET search_path TO pg_catalog, pg_temp
         AS 'SELECT p.only_tokens FROM ydoc_data.token_policy p';
     COMMENT ON FUNCTION ydoc_data.only_tokens() IS 'Do claims count for nothing without a token?';
+    -- a connection that was let in by an access token goes on as long as the session does
+    CREATE OR REPLACE FUNCTION ydoc_data.live_token(session uuid)
+        RETURNS text
+        LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER COST 100
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT 'ydoc_live_' || session || '_' || encode(sha256(k.key || sha256(k.key || uuid_send(session))), 'hex')
+            FROM ydoc_data.session_key k
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.live_token(uuid) IS
+        'What a connection of a session shows after its access token was taken: good until the session ends; for nobody to call but functions here';
+    REVOKE ALL ON FUNCTION ydoc_data.live_token(uuid) FROM PUBLIC;
     CREATE OR REPLACE FUNCTION ydoc_data.claims_of(credential text)
         RETURNS jsonb
         LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER COST 1000
@@ -114,6 +132,13 @@ BEGIN
             SELECT s.claims INTO claims FROM ydoc_data.session_token t JOIN ydoc_data.session s ON s.id = t.session
             WHERE t.token_hash = sha256(convert_to(credential, 'UTF8')) AND t.kind = 'access'
               AND t.expires_at > clock_timestamp() AND s.ended_at IS NULL AND s.expires_at > clock_timestamp();
+            RETURN claims;
+        ELSIF credential ~ '^ydoc_live_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_[0-9a-f]{64}$' THEN
+            -- hashes are compared: how far two secrets agree is nobody's to measure
+            SELECT s.claims INTO claims FROM ydoc_data.session s
+            WHERE s.id = substr(credential, 11, 36)::uuid
+              AND sha256(convert_to(credential, 'UTF8')) = sha256(convert_to(ydoc_data.live_token(s.id), 'UTF8'))
+              AND s.ended_at IS NULL AND s.idle_until > clock_timestamp() AND s.expires_at > clock_timestamp();
             RETURN claims;
         ELSIF credential ~ '^[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]*$' THEN
             RETURN (SELECT judged.claims FROM ydoc_data.judge_token(credential) AS judged);

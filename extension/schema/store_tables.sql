@@ -337,6 +337,8 @@ BEGIN
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.comment_root
         FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
 
+    PERFORM ydoc.upgrade_session_store();
+
     -- what a relay may call, who is nobody himself: each checks the claims of a user
     CREATE OR REPLACE FUNCTION ydoc_data.relay_apply(
         documents text[], updates bytea[], claims text[], known_epochs bigint[],
@@ -397,20 +399,23 @@ BEGIN
     COMMENT ON FUNCTION ydoc_data.relay_includes(text, text, bytea) IS
         'Whether a document has all of an update, for a user with these claims who may only read it';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(
-        documents text[], claims text[], OUT ordinal bigint, OUT level text, OUT is_known boolean)
+        documents text[], claims text[], OUT ordinal bigint, OUT level text, OUT is_known boolean, OUT live text)
         RETURNS SETOF record
         LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
         SET search_path TO pg_catalog, pg_temp
         AS $gate$
             SELECT asked.ordinal,
                    CASE WHEN known.claims IS NULL THEN 'none' ELSE ydoc.access_level(asked.document, known.claims)::text END,
-                   known.claims IS NOT NULL
+                   known.claims IS NOT NULL,
+                   CASE WHEN known.claims IS NOT NULL AND starts_with(asked.claims, 'ydoc_access_') THEN (
+                       SELECT ydoc_data.live_token(t.session) FROM ydoc_data.session_token t
+                       WHERE t.token_hash = sha256(convert_to(asked.claims, 'UTF8'))) END
             FROM ROWS FROM (unnest(documents), unnest(claims)) WITH ORDINALITY AS asked (document, claims, ordinal),
-                 LATERAL (SELECT ydoc.claims_of(asked.claims) OFFSET 0) AS known (claims)
+                 LATERAL (SELECT ydoc_data.claims_of(asked.claims) OFFSET 0) AS known (claims)
             ORDER BY asked.ordinal;
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_levels(text[], text[]) IS
-        'What user i may do with document i, and whether what he shows is good at all';
+        'What user i may do with document i, as of now, and whether what he shows is good at all; live: what his connection is to show from now on, instead of an access token';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_heads(
         documents text[], claims text[],
         OUT document text, OUT epoch bigint, OUT seq bigint, OUT deleted_at timestamptz)
@@ -446,8 +451,6 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', gate.name);
     END LOOP;
-
-    PERFORM ydoc.upgrade_session_store();
 
     IF 'lz4' = ANY ((SELECT s.enumvals FROM pg_settings s
                      WHERE s.name = 'default_toast_compression')::text[]) THEN

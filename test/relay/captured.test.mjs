@@ -107,7 +107,7 @@ test('whatever function the role may call, it gets nothing', async () => {
     'ydoc_data.relay_start_session' // refused, but for eve: an honest relay would have checked that it is she
   ])
   assert.match(said, /^answered ydoc_data\.relay_apply\|1\|.*\|42501\|no right to write document "secret\/1"$/m)
-  assert.match(said, /^answered ydoc_data\.relay_levels\|1\|none\|t$/m)
+  assert.match(said, /^answered ydoc_data\.relay_levels\|1\|none\|t\|$/m)
   assert.doesNotMatch(said, /server closed the connection|connection to server was lost/)
 })
 
@@ -129,8 +129,8 @@ test('where only tokens count, a relay speaks for nobody whose token it never sa
     `SELECT update FROM ydoc_data.relay_changes(${bare}, 'secret/1', 0, 0, 1000);`,
     `SELECT count(*) FROM ydoc_data.relay_heads(ARRAY['secret/1'], ARRAY[${bare}]);`,
     `SELECT status FROM ydoc_data.relay_start_session(${bare}, NULL);`]
-  const denied = 'ERROR:  no right to read document "secret/1"\nCONTEXT:  SQL function '
-  assert.equal((await asNobody(tries)).trim(), ['none', '42501', `${denied}"relay_sync" statement 1`, `${denied}"relay_sync_slices" statement 1`,
+  const denied = 'ERROR:  the token is not valid\nCONTEXT:  SQL function '
+  assert.equal((await asNobody(tries)).trim(), ['none', '28000', `${denied}"relay_sync" statement 1`, `${denied}"relay_sync_slices" statement 1`,
     `${denied}"relay_changes" statement 1`, '0', 'refused'].join('\n'))
   assert.equal((await asNobody([tries[0].replace(bare, good)])).trim(), 'admin')
 
@@ -159,5 +159,32 @@ test('where only tokens count, a relay speaks for nobody whose token it never sa
     assert.deepEqual(await relay.stop(), { code: 0, signal: null })
     assert.deepEqual(await other.stop(), { code: 0, signal: null })
     await sql('SELECT ydoc.set_token_policy()')
+  }
+})
+
+test('what came in with a session\'s access token stays as long as the session, and no longer', async () => {
+  await sql("SELECT ydoc.set_session_policy(access_lifetime => '1 second')")
+  const start = async () => JSON.parse(await sql("SELECT to_json(s) FROM ydoc.start_session('{\"sub\": \"ann\"}') AS s"))
+  const conninfo = database.conninfo.replace('user=postgres', 'user=nobody')
+  const relay = await startRelay({ ...database, pooled: undefined, conninfo }, { arguments: [...keys.flags, '--sessions'] })
+  const closeOf = client => new Promise(resolve => client.provider.on('connection-close', event => event?.code > 4000 && resolve(event.code)))
+  try {
+    const session = await start()
+    const headers = { authorization: `Bearer ${session.access_token}` }
+    const ann = open(relay, 'secret/3', { headers })
+    await ann.synced()
+    await until(async () => await sql(`SELECT ydoc.claims_of('${session.access_token}') IS NULL`) === 't')
+    ann.text.insert(0, 'later')
+    await until(async () => await database.text('secret/3') === 'later')
+    assert.equal(await closeOf(open(relay, 'secret/3', { headers })), 4401)
+    assert.equal(await closeOf(open(relay, 'secret/3', { headers: { authorization: `Bearer ydoc_access_${'A'.repeat(43)}` } })), 4401)
+    const closed = closeOf(ann)
+    const began = Date.now()
+    await sql(`SELECT ydoc.end_session('${session.refresh_token}')`)
+    assert.equal(await closed, 4401)
+    assert.ok(Date.now() - began < 1000, `${Date.now() - began} ms`)
+  } finally {
+    assert.deepEqual(await relay.stop(), { code: 0, signal: null })
+    await sql('SELECT ydoc.set_session_policy()')
   }
 })
