@@ -48,6 +48,9 @@ check "the glue includes the core's public headers only" nowhere \
 mapfile -t token < <(files 'token/*.c' 'token/*.h')
 check "checking tokens knows neither relay nor PostgreSQL" \
 	nowhere '#include "(.*(relay|extension|crdt)/|postgres|fmgr)' "${token[@]}"
+# What advisories for libwebsockets have been about: its client, resolver, programs, extensions, formats.
+[ ${#relay[@]} -eq 0 ] || check "the relay uses no more of libwebsockets than it needs" \
+	nowhere 'lws_client_|CONFIRM_UPGRADE|lws_async_dns|lws_cgi|lws_spawn|lws_extension_callback|lws_(jws|jwk|jose|lejp|lecp|lhp|upng|dlo)_' "${relay[@]}"
 # The invariants are those that are checked, under the same names; what their page points to is there.
 named_invariants() {
 	diff <(sed -n 's/^### //p' doc/invariants.md | sort) <(
