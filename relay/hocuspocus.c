@@ -109,6 +109,7 @@ hocuspocus_handle(Connection *connection, Bytes message)
 		TokenVerdict refusal;
 		Identity *identity = identify(connection, (Bytes){0}, &refusal);
 
+		throttle_costly_message(connection);
 		member = open_member(connection, address, identity, refusal);
 	}
 	if (member == NULL || !member_is_open(member))

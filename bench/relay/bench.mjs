@@ -38,6 +38,7 @@ async function each (starts, measure) {
   return rows
 }
 
+const ofBothProtocols = [servers.startOurs, servers.startOursForHocuspocus, servers.startYWebsocket, servers.startHocuspocus, servers.startCopier]
 const everybody = [servers.startOurs, servers.startYWebsocket, servers.startHocuspocus, servers.startCopier]
 
 const cost = (result, of) => ({
@@ -55,7 +56,7 @@ const scenarios = {
   // many small documents
   async steady () {
     const load = { documents: 100, editors: 2, rate: 10, seconds: 10, warmup: 2 }
-    const rows = await each(everybody, async server => cost(await servers.load(server, load), load))
+    const rows = await each(ofBothProtocols, async server => cost(await servers.load(server, load), load))
     table('100 documents x 2 editors x 10 updates/s', rows)
     target('keystroke to the other editor, p50', rows[0]['p50 ms'], 3, 'ms')
     target('keystroke to the other editor, p99', rows[0]['p99 ms'], 12, 'ms')
@@ -93,7 +94,7 @@ const scenarios = {
   // one document, everybody in it
   async busy () {
     const load = { documents: 1, editors: 100, rate: 10, seconds: 10, warmup: 2 }
-    const rows = await each(everybody, async server => {
+    const rows = await each(ofBothProtocols, async server => {
       const result = await servers.load(server, load)
       return { ...cost(result, load), 'CPU µs/delivery': result.serverCpu / (result.delivered * (1 + load.warmup / load.seconds)) * 1e6 }
     })

@@ -64,6 +64,11 @@ export async function startOurs (relays = 1, more = []) {
   }
 }
 
+// The same, and the load comes by the protocol of Hocuspocus.
+export async function startOursForHocuspocus () {
+  return { ...await startOurs(), name: 'ydoc-relay by Hocuspocus', protocol: 'hocuspocus' }
+}
+
 async function startPeer (name, protocol, command, args, database) {
   const peer = program(command, args)
   return {
