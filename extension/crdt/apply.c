@@ -49,6 +49,19 @@ find_list(CrdtDoc *doc, const CrdtArrival *arrival, const Surroundings *around)
 	return crdt_item(doc, around->left != 0 ? around->left : around->right)->list;
 }
 
+/* The item that starts exactly at place, which packed says too.  Where nobody else has written, it
+ * stands right behind left. */
+static CrdtRef
+find_right(CrdtDoc *doc, CrdtRef left, CrdtPlace place, CrdtPackedId packed)
+{
+	const CrdtItem *item = left == 0 ? NULL : crdt_item(doc, left);
+
+	if (item != NULL && item->list != 0 && item->right != 0 &&
+		crdt_item(doc, item->right)->id == packed)
+		return item->right;
+	return crdt_structs_clean_start(doc, place);
+}
+
 /* Also done for what is known already: Yjs looks up, and cuts, before it finds that out. */
 static Surroundings
 look_around(CrdtDoc *doc, const CrdtArrival *arrival)
@@ -67,8 +80,8 @@ look_around(CrdtDoc *doc, const CrdtArrival *arrival)
 	{
 		CrdtPlace place = {wire->right_origin.clock, arrival->right_client};
 
-		around.right = crdt_structs_clean_start(doc, place);
 		around.right_origin = crdt_pack(doc, place.client, place.clock);
+		around.right = find_right(doc, around.left, place, around.right_origin);
 	}
 	return around;
 }
@@ -127,10 +140,10 @@ delete_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 	CrdtClient *client = &doc->clients[range->client];
 	uint64_t clock = range->clock;
 	uint64_t end = range->clock + range->length;
+	CrdtCursor cursor = crdt_structs_find(client, clock);
 
 	while (clock < end)
 	{
-		CrdtCursor cursor = crdt_structs_find(client, clock);
 		CrdtRef ref = crdt_structs_at(client, cursor);
 		uint64_t struct_end =
 			crdt_structs_clock_at(client, cursor) + crdt_item_length(crdt_item(doc, ref));
@@ -146,7 +159,11 @@ delete_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 				struct_end = end;
 			}
 			crdt_item_delete(doc, ref);
+			if (struct_end < end)
+				cursor = crdt_structs_find(client, struct_end);
 		}
+		else
+			(void) crdt_structs_next(client, &cursor);
 		clock = struct_end;
 	}
 }

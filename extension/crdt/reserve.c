@@ -21,13 +21,6 @@ crdt_needs(const CrdtDoc *doc)
 }
 
 void
-crdt_needs_split(CrdtDoc *doc, CrdtNeeds *needs, uint32_t client)
-{
-	doc->clients[client].coming_splits++;
-	needs->splits++;
-}
-
-void
 crdt_needs_content(CrdtNeeds *needs, const CrdtStruct *wire)
 {
 	bool has_bytes = wire->kind != CRDT_GC && wire->kind != CRDT_DELETED && wire->kind != CRDT_TYPE;

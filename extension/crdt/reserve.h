@@ -32,7 +32,12 @@ typedef struct CrdtNeeds
 CrdtNeeds crdt_needs(const CrdtDoc *doc);
 
 /* A struct of the client with that number may be cut. */
-void crdt_needs_split(CrdtDoc *doc, CrdtNeeds *needs, uint32_t client);
+static inline void
+crdt_needs_split(CrdtDoc *doc, CrdtNeeds *needs, uint32_t client)
+{
+	doc->clients[client].coming_splits++;
+	needs->splits++;
+}
 
 /* A struct with that content may come. */
 void crdt_needs_content(CrdtNeeds *needs, const CrdtStruct *wire);

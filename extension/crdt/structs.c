@@ -201,8 +201,17 @@ crdt_structs_find(CrdtClient *client, uint64_t clock)
 		uint32_t at = client->hint_at;
 
 		/* right origins repeat: what is typed in one go has one */
-		if (at + 1 < leaf->count && leaf->clocks[at] <= clock && leaf->clocks[at + 1] > clock)
-			return (CrdtCursor){hint, at};
+		if (at + 1 < leaf->count && leaf->clocks[at] <= clock)
+		{
+			if (leaf->clocks[at + 1] > clock)
+				return (CrdtCursor){hint, at};
+			/* and ranges are walked struct by struct */
+			if (at + 2 < leaf->count && leaf->clocks[at + 2] > clock)
+			{
+				client->hint_at = at + 1;
+				return (CrdtCursor){hint, at + 1};
+			}
+		}
 	}
 	else
 		client->hint = last_at_most(client->leaf_clocks, client->leaf_count, clock);
@@ -358,6 +367,7 @@ crdt_structs_append(CrdtDoc *doc, uint32_t number, CrdtRef ref, uint64_t length)
 {
 	CrdtClient *client = &doc->clients[number];
 	CrdtCursor end = {0, 0};
+	CrdtLeaf *leaf;
 
 	if (client->leaf_count == 0)
 		insert_leaf(client, 0, take_spare(doc, SMALL), client->state);
@@ -366,7 +376,15 @@ crdt_structs_append(CrdtDoc *doc, uint32_t number, CrdtRef ref, uint64_t length)
 		end = crdt_structs_last(client);
 		end.at++;
 	}
-	insert_entry(doc, client, end, client->state, ref);
+	leaf = client->leaves[end.leaf];
+	if (end.at > 0 && leaf->count < leaf->capacity)
+	{
+		leaf->clocks[end.at] = client->state;
+		crdt_leaf_refs(leaf)[end.at] = ref;
+		leaf->count++;
+	}
+	else
+		insert_entry(doc, client, end, client->state, ref);
 	client->state += length;
 }
 

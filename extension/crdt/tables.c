@@ -255,17 +255,9 @@ crdt_doc_state(const CrdtDoc *doc, uint64_t client)
 	return number == CRDT_NO_CLIENT ? 0 : doc->clients[number].state;
 }
 
-bool
-crdt_id_is_wide(uint32_t client, uint64_t clock)
-{
-	return client >= CRDT_PACKED_WIDE || clock > CRDT_PACKED_CLOCK_MASK;
-}
-
 CrdtPackedId
-crdt_pack(CrdtDoc *doc, uint32_t client, uint64_t clock)
+crdt_pack_wide(CrdtDoc *doc, uint32_t client, uint64_t clock)
 {
-	if (!crdt_id_is_wide(client, clock))
-		return (uint64_t) client << CRDT_PACKED_CLOCK_BITS | clock;
 	doc->wide_ids[doc->wide_count] = (CrdtId){client, clock};
 	return CRDT_PACKED_WIDE << CRDT_PACKED_CLOCK_BITS | doc->wide_count++;
 }

@@ -35,9 +35,21 @@ crdt_pool_record(const CrdtPool *pool, uint32_t number)
 uint32_t crdt_client_find(CrdtDoc *doc, uint64_t id); /* CRDT_NO_CLIENT: never seen */
 CRDT_MUST_CHECK bool crdt_client_add(CrdtDoc *doc, uint64_t id, uint32_t *number);
 
+CrdtPackedId crdt_pack_wide(CrdtDoc *doc, uint32_t client, uint64_t clock); /* reserved */
+
+static inline bool
+crdt_id_is_wide(uint32_t client, uint64_t clock)
+{
+	return client >= CRDT_PACKED_WIDE || clock > CRDT_PACKED_CLOCK_MASK;
+}
+
 /* Packs a place; a wide one takes an entry of wide_ids (reserved). */
-CrdtPackedId crdt_pack(CrdtDoc *doc, uint32_t client, uint64_t clock);
-bool crdt_id_is_wide(uint32_t client, uint64_t clock);
+static inline CrdtPackedId
+crdt_pack(CrdtDoc *doc, uint32_t client, uint64_t clock)
+{
+	return crdt_id_is_wide(client, clock) ? crdt_pack_wide(doc, client, clock)
+										  : (uint64_t) client << CRDT_PACKED_CLOCK_BITS | clock;
+}
 
 /* The last unit of a struct. */
 CrdtPackedId crdt_item_last_id(CrdtDoc *doc, CrdtRef ref);

@@ -23,15 +23,13 @@
 /* ---- noting ---- */
 
 void
-crdt_transaction_touch(CrdtDoc *doc, uint32_t number)
+crdt_transaction_touch_first(CrdtDoc *doc, uint32_t number)
 {
 	CrdtTransaction *transaction = &doc->transaction;
 	CrdtClient *client = &doc->clients[number];
 
 	transaction->changed = true;
 	doc->edited_since_apply |= doc->edit_depth > 0;
-	if (client->in_transaction)
-		return;
 	client->in_transaction = true;
 	client->state_before = client->state;
 	transaction->clients[transaction->client_count++] = (CrdtTouched){client->state, number};
@@ -56,11 +54,11 @@ crdt_transaction_add_deleted(CrdtDoc *doc, const CrdtItem *item)
 }
 
 void
-crdt_transaction_note_change(CrdtDoc *doc, uint32_t number)
+crdt_transaction_note_type(CrdtDoc *doc, uint32_t number)
 {
 	CrdtType *type = crdt_type(doc, number);
 
-	if (!doc->notes_changes || type->changed)
+	if (type->changed)
 		return;
 	if (type->item != 0)
 	{

@@ -10,14 +10,28 @@
 
 #include "item.h"
 
+void crdt_transaction_touch_first(CrdtDoc *doc, uint32_t client);
+
 /* The client is about to get structs. */
-void crdt_transaction_touch(CrdtDoc *doc, uint32_t client);
+static inline void
+crdt_transaction_touch(CrdtDoc *doc, uint32_t client)
+{
+	if (!doc->clients[client].in_transaction)
+		crdt_transaction_touch_first(doc, client);
+}
 
 /* The item was deleted just now. */
 void crdt_transaction_add_deleted(CrdtDoc *doc, const CrdtItem *item);
 
+void crdt_transaction_note_type(CrdtDoc *doc, uint32_t type);
+
 /* A list of the type changed. */
-void crdt_transaction_note_change(CrdtDoc *doc, uint32_t type);
+static inline void
+crdt_transaction_note_change(CrdtDoc *doc, uint32_t type)
+{
+	if (doc->notes_changes)
+		crdt_transaction_note_type(doc, type);
+}
 
 /* The deleted item, if it is older than the transaction, may be joined to neighbours at its end. */
 void crdt_transaction_merge_later(CrdtDoc *doc, const CrdtItem *item);
