@@ -1,41 +1,60 @@
 /*
  * http.c: requests that are not WebSockets, and those that want to become one.
  *
- * Here: paths, answers, headers.  Not here: sockets (listener.c), documents (room.c).
+ * Here: which endpoint, who asks, from which page; health.  Not here: sockets (listener.c), bodies
+ * and time (http_request.c), answers' bytes (http_answer.c), documents (api.c).
  */
 #include "http.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "board.h"
 #include "breaker.h"
 #include "config.h"
 #include "database.h"
+#include "http_answer.h"
 #include "listener.h"
 #include "loop.h"
 #include "metrics.h"
 #include "name.h"
 
-static int refuse_upgrade(struct lws *wsi, unsigned status);
-static int decoded(const char *at);
-static int answer(struct lws *wsi, HttpSlot *slot, const char *path);
-static int
-begin_answer(struct lws *wsi, HttpSlot *slot, unsigned status, const char *type, char *body);
-static int write_body(struct lws *wsi, HttpSlot *slot);
-static bool is_path(const char *path, const char *wanted);
+#define PREFLIGHT_SECONDS "600"
+
+static int refuse_upgrade(struct lws *wsi, unsigned status, const char *code, const char *detail);
+static int answer(struct lws *wsi, HttpSlot *slot);
+static void answer_head(HttpRequest *request, const char *head);
+static bool may_ask(HttpRequest *request);
+static void find_endpoint(HttpRequest *request);
+static bool matches(HttpRequest *request, const char *pattern, bool *is_malformed);
+static void answer_options(HttpRequest *request, unsigned methods);
+static void name_methods(HttpRequest *request, const char *field, unsigned methods);
+static bool identify(HttpRequest *request);
+static void get_health(HttpRequest *request);
+static void get_readiness(HttpRequest *request);
+static void get_metrics(HttpRequest *request);
+
+static const HttpEndpoint health_endpoints[] = {
+	{HTTP_GET, "/healthz", get_health, .is_public = true},
+	{HTTP_GET, "/readyz", get_readiness, .is_public = true},
+	{HTTP_GET, "/metrics", get_metrics, .is_public = true},
+	{0},
+};
+
+static const HttpEndpoint *const endpoint_tables[] = {health_endpoints};
 
 int
 http_check_upgrade(struct lws *wsi)
 {
 	char name[NAME_MAX_BYTES + 1];
 
+	free(listener_take_head(wsi));
 	/* that it is a handshake as it must be, handshake.c has seen */
 	if (!http_is_hocuspocus(wsi) && !http_document_name(wsi, name))
-		return refuse_upgrade(wsi, HTTP_STATUS_BAD_REQUEST);
+		return refuse_upgrade(wsi, 400, "malformed", "the path is no document's name");
 	if (loop_is_draining())
-		return refuse_upgrade(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE);
+		return refuse_upgrade(wsi, 503, "overloaded", "the relay is about to stop");
 	return 0;
 }
 
@@ -54,27 +73,27 @@ bool
 http_document_name(struct lws *wsi, char *name)
 {
 	const char *path = listener_request_path(wsi);
-	size_t size = 0;
+	size_t size = path != NULL ? strlen(path) : 0;
 
-	if (path == NULL || *path++ != '/')
+	/* each byte may be percent-encoded */
+	if (path == NULL || path[0] != '/' || size > NAME_MAX_BYTES * 3 + 1)
 		return false;
-	for (; *path != '\0' && size < NAME_MAX_BYTES; size++)
-	{
-		int value = decoded(path);
+	char decoded[NAME_MAX_BYTES * 3 + 1];
+	ssize_t length = http_decode(path + 1, size - 1, decoded);
 
-		if (value < 0)
-			return false;
-		path += *path == '%' ? 3 : 1;
-		name[size] = (char) value;
-	}
-	name[size] = '\0';
-	return *path == '\0' && name_is_document((Bytes){(const uint8_t *) name, size});
+	if (length < 0 || !name_is_document((Bytes){(const uint8_t *) decoded, (size_t) length}))
+		return false;
+	memcpy(name, decoded, (size_t) length);
+	name[length] = '\0';
+	return true;
 }
 
 int
 http_callback(struct lws *wsi, enum lws_callback_reasons reason, HttpSlot *slot, void *in,
 			  size_t size)
 {
+	HttpRequest *request = slot != NULL ? slot->request : NULL;
+
 	switch (reason)
 	{
 		case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
@@ -84,43 +103,47 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, HttpSlot *slot,
 			listener_handshake_done(wsi);
 			listener_request_done(wsi);
 			return 0;
-		case LWS_CALLBACK_HTTP: listener_handshake_done(wsi); return answer(wsi, slot, in);
+		case LWS_CALLBACK_HTTP: listener_handshake_done(wsi); return answer(wsi, slot);
+		case LWS_CALLBACK_HTTP_BODY:
+			return request == NULL || http_request_take_body(request, (Bytes){in, size}) ? 0 : -1;
+		case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+			return request == NULL || http_request_body_complete(request) ? 0 : -1;
 		case LWS_CALLBACK_HTTP_WRITEABLE:
-			if (slot != NULL && slot->body != NULL)
-				return write_body(wsi, slot);
+			if (request != NULL)
+				return http_answer_write(request) ? 0 : -1;
 			return lws_callback_http_dummy(wsi, reason, slot, in, size);
+		case LWS_CALLBACK_HTTP_FILE_COMPLETION: return -1; /* as "Connection: close" says */
 		case LWS_CALLBACK_CLOSED_HTTP:
 		case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-			if (slot != NULL)
+			if (request != NULL)
 			{
-				free(slot->body);
-				slot->body = NULL;
+				slot->request = NULL;
+				http_request_gone(request);
 			}
 			return 0;
 		default: return lws_callback_http_dummy(wsi, reason, slot, in, size);
 	}
 }
 
-/*
- * A page of ours loads nothing from elsewhere and runs no inline script, so a document's content
- * that slips into markup is inert.  Inline styles are let through: editors position cursors so.
- */
 const struct lws_protocol_vhost_options *
 http_security_headers(void)
 {
-	static const struct lws_protocol_vhost_options headers[] = {
-		{&headers[1], NULL, "x-content-type-options:", "nosniff"},
-		{&headers[2], NULL, "content-security-policy:",
-		 "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:;"
-		 " style-src 'self' 'unsafe-inline'; base-uri 'self'; frame-ancestors 'none';"
-		 " object-src 'none'"},
-		{&headers[3], NULL, "referrer-policy:", "same-origin"},
-		{NULL, NULL, "connection:", "close"}, /* one request a socket: listener_request_path() */
-	};
+	static struct lws_protocol_vhost_options headers[10];
+	static char names[10][40];
 
+	for (int i = 0; http_common_fields[2 * i] != NULL; i++)
+	{
+		for (size_t j = 0; http_common_fields[2 * i][j] != '\0'; j++)
+			names[i][j] = (char) (http_common_fields[2 * i][j] | 0x20);
+		strcat(names[i], ":");
+		headers[i] = (struct lws_protocol_vhost_options){
+			http_common_fields[2 * i + 2] != NULL ? &headers[i + 1] : NULL, NULL, names[i],
+			http_common_fields[2 * i + 1]};
+	}
 	return headers;
 }
 
+/* Without files every path is ours anyway. */
 const struct lws_http_mount *
 http_mounts(void)
 {
@@ -130,11 +153,19 @@ http_mounts(void)
 		{&more_types[3], NULL, ".woff2", "font/woff2"},
 		{NULL, NULL, ".webmanifest", "application/manifest+json"},
 	};
-	static struct lws_http_mount mount;
+	static struct lws_http_mount mounts[2];
 
 	if (config.static_dir == NULL)
 		return NULL;
-	mount = (struct lws_http_mount){
+	mounts[0] = (struct lws_http_mount){
+		.mountpoint = "/api",
+		.mountpoint_len = 4,
+		.origin = "ydoc",
+		.origin_protocol = LWSMPRO_CALLBACK,
+		.protocol = "ydoc",
+		.mount_next = &mounts[1],
+	};
+	mounts[1] = (struct lws_http_mount){
 		.mountpoint = "/",
 		.mountpoint_len = 1,
 		.origin = config.static_dir,
@@ -143,104 +174,245 @@ http_mounts(void)
 		.protocol = "ydoc",
 		.extra_mimetypes = more_types,
 	};
-	return &mount;
+	return &mounts[0];
 }
 
 static int
-refuse_upgrade(struct lws *wsi, unsigned status)
+refuse_upgrade(struct lws *wsi, unsigned status, const char *code, const char *detail)
 {
+	char text[1024];
+	int size = http_refusal(
+		text, sizeof text, status,
+		status == 426 ? "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n" : "", code, detail);
+
 	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
-	lws_return_http_status(wsi, status, NULL);
+	(void) !lws_write(wsi, (unsigned char *) text, (size_t) size, LWS_WRITE_RAW);
 	return 1;
 }
 
-/* The byte that stands there, percent-encoded or not; -1 for a percent sign without two digits. */
-static int
-decoded(const char *at)
-{
-	char digits[3] = {0};
-
-	if (*at != '%')
-		return (unsigned char) *at;
-	if (!isxdigit((unsigned char) at[1]) || !isxdigit((unsigned char) at[2]))
-		return -1;
-	memcpy(digits, at + 1, 2);
-	return (int) strtol(digits, NULL, 16);
-}
+/* ---- from a request to its endpoint ---- */
 
 /* Whatever no file was found for. */
 static int
-answer(struct lws *wsi, HttpSlot *slot, const char *path)
+answer(struct lws *wsi, HttpSlot *slot)
 {
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0 &&
-		lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0)
+	char *head = listener_take_head(wsi);
+
+	if (head == NULL || slot == NULL || slot->request != NULL) /* a second request of this socket */
 	{
-		/* answering before a body has been read would desynchronise the connection: close it */
-		lws_return_http_status(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, NULL);
+		free(head);
 		return -1;
 	}
-	if (is_path(path, "healthz"))
-		return begin_answer(wsi, slot, 200, "text/plain", strdup("ok\n"));
-	if (is_path(path, "readyz"))
-	{
-		bool ready =
-			database_is_ready() && breaker_is_ready() && board_is_ready(!loop_is_draining());
-
-		return begin_answer(wsi, slot, ready ? 200 : 503, "text/plain",
-							strdup(ready ? "ready\n" : "not ready\n"));
-	}
-	if (is_path(path, "metrics"))
-		return begin_answer(wsi, slot, 200,
-							"application/openmetrics-text; version=1.0.0; charset=utf-8",
-							board_metrics_text());
-	return begin_answer(wsi, slot, 404, "text/plain", strdup("not found\n"));
+	slot->request = http_request_new(wsi);
+	if (slot->request != NULL)
+		answer_head(slot->request, head);
+	free(head);
+	return slot->request != NULL ? 0 : -1;
 }
 
-/* Takes the body. */
-static int
-begin_answer(struct lws *wsi, HttpSlot *slot, unsigned status, const char *type, char *body)
+static void
+answer_head(HttpRequest *request, const char *head)
 {
-	unsigned char headers[LWS_PRE + 2048];
-	unsigned char *start = headers + LWS_PRE, *at = start, *end = headers + sizeof headers - 1;
-
-	free(slot->body);
-	slot->body = body;
-	slot->size = body != NULL ? strlen(body) : 0;
-	if (body == NULL || lws_add_http_common_headers(wsi, status, type, slot->size, &at, end) ||
-		lws_add_http_header_by_name(wsi, (const unsigned char *) "cache-control:",
-									(const unsigned char *) "no-store", 8, &at, end) ||
-		lws_finalize_write_http_header(wsi, start, &at, end))
-		return 1;
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0)
+	switch (http_head_read(&request->head, head, strlen(head)))
 	{
-		free(slot->body);
-		slot->body = NULL;
-		return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+		case HTTP_HEAD_GOOD: break;
+		case HTTP_HEAD_TARGET_TOO_LONG:
+			http_problem(request, 414, "target-too-long", "the path is longer than 8 kB");
+			return;
+		case HTTP_HEAD_TOO_MANY:
+			http_problem(request, 431, "head-too-large", "too many header fields or parameters");
+			return;
+		default: http_problem(request, 400, "malformed", "this is no request of HTTP/1.1"); return;
 	}
-	lws_callback_on_writable(wsi);
-	return 0;
+	request->method = request->head.method == HTTP_HEAD ? HTTP_GET : request->head.method;
+	find_endpoint(request);
+	if (request->endpoint == NULL)
+		return; /* answered */
+	if (request->endpoint->is_public || (may_ask(request) && identify(request)))
+		http_request_begin(request);
 }
 
-static int
-write_body(struct lws *wsi, HttpSlot *slot)
-{
-	unsigned char *copy = malloc(LWS_PRE + slot->size);
-	int written = -1;
-
-	if (copy != NULL)
-	{
-		memcpy(copy + LWS_PRE, slot->body, slot->size);
-		written = lws_write(wsi, copy + LWS_PRE, slot->size, LWS_WRITE_HTTP_FINAL);
-	}
-	free(copy);
-	free(slot->body);
-	slot->body = NULL;
-	return written < 0 || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
-}
-
-/* With a static mount the path comes without its slash, without one with it. */
+/*
+ * A browser sends a request from any page that it shows, and our cookie with it: only pages of our own
+ * host and of config.origins may ask.  Others cannot read an answer, but might have one made.  What is
+ * no browser says nothing of the kind.
+ */
 static bool
-is_path(const char *path, const char *wanted)
+may_ask(HttpRequest *request)
 {
-	return strcmp(path[0] == '/' ? path + 1 : path, wanted) == 0;
+	const char *origin = http_field(&request->head, "origin");
+	const char *host = http_field(&request->head, "host");
+	const char *site = http_field(&request->head, "sec-fetch-site");
+	const char *authority = origin != NULL ? strstr(origin, "://") : NULL;
+	bool is_ours = authority != NULL && host != NULL && strcasecmp(authority + 3, host) == 0;
+
+	if (origin != NULL && identity_is_listed_origin(origin))
+		request->allowed_origin = origin;
+	else if (origin != NULL
+				 ? !is_ours
+				 : site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+	{
+		http_problem(request, 403, "cross-site",
+					 "a page from elsewhere asks; the relay's option origins lists those that may");
+		return false;
+	}
+	return true;
+}
+
+/* Into request->endpoint, or answers that there is none. */
+static void
+find_endpoint(HttpRequest *request)
+{
+	unsigned methods = 0;
+	bool is_malformed = false, is_public = true;
+
+	for (size_t i = 0; i < sizeof endpoint_tables / sizeof endpoint_tables[0]; i++)
+		for (const HttpEndpoint *endpoint = endpoint_tables[i]; endpoint->path != NULL; endpoint++)
+		{
+			if (!matches(request, endpoint->path, &is_malformed))
+				continue;
+			methods |= endpoint->method;
+			is_public &= endpoint->is_public;
+			if (endpoint->method == request->method)
+			{
+				request->endpoint = endpoint;
+				return;
+			}
+		}
+	if (is_malformed)
+		http_problem(request, 400, "malformed",
+					 "the path is not UTF-8 without control characters, percent-encoded");
+	else if (methods == 0)
+		http_problem(request, 404, "no-endpoint", "there is nothing at this path");
+	else if (request->method == HTTP_OPTIONS)
+	{
+		if (is_public || may_ask(request))
+			answer_options(request, methods);
+	}
+	else
+	{
+		name_methods(request, "Allow", methods);
+		http_problem(request, 405, "method", "this path does not take that method");
+	}
+}
+
+/* If so, request->names are what stands for ":name" in the pattern. */
+static bool
+matches(HttpRequest *request, const char *pattern, bool *is_malformed)
+{
+	const char *path = request->head.path;
+	size_t name_count = 0;
+	char *text;
+
+	free(request->name_text);
+	memset(request->names, 0, sizeof request->names);
+	text = request->name_text = malloc(strlen(path) + 1);
+	while (text != NULL && *path == '/' && *pattern == '/')
+	{
+		size_t size = strcspn(++path, "/"), pattern_size = strcspn(++pattern, "/");
+		ssize_t length = http_decode(path, size, text);
+
+		if (length < 0 || !http_is_plain_text(text, (size_t) length))
+		{
+			*is_malformed = true;
+			return false;
+		}
+		text[length] = '\0';
+		if (*pattern == ':')
+		{
+			if (length == 0 || name_count == HTTP_NAMES_MAX)
+				return false;
+			request->names[name_count++] = (Bytes){(const uint8_t *) text, (size_t) length};
+			text += length + 1;
+		}
+		else if ((size_t) length != pattern_size || memcmp(text, pattern, pattern_size) != 0)
+			return false;
+		path += size;
+		pattern += pattern_size;
+	}
+	return text != NULL && *path == '\0' && *pattern == '\0';
+}
+
+static void
+answer_options(HttpRequest *request, unsigned methods)
+{
+	name_methods(request, "Allow", methods);
+	if (request->allowed_origin != NULL &&
+		http_field(&request->head, "access-control-request-method") != NULL)
+	{
+		name_methods(request, "Access-Control-Allow-Methods", methods);
+		http_answer_field(request, "Access-Control-Allow-Headers",
+						  "Authorization, Content-Type, If-None-Match, X-CSRF-Token");
+		http_answer_field(request, "Access-Control-Max-Age", PREFLIGHT_SECONDS);
+	}
+	http_answer(request, 204, NULL, (Bytes){0});
+}
+
+static void
+name_methods(HttpRequest *request, const char *field, unsigned methods)
+{
+	static const struct
+	{
+		HttpMethod method;
+		const char *name;
+	} known[] = {{HTTP_GET, ", GET, HEAD"}, {HTTP_POST, ", POST"},     {HTTP_PUT, ", PUT"},
+				 {HTTP_PATCH, ", PATCH"},   {HTTP_DELETE, ", DELETE"}, {HTTP_OPTIONS, ", OPTIONS"}};
+	char list[100] = "";
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (((methods | HTTP_OPTIONS) & known[i].method) != 0)
+			strcat(list, known[i].name);
+	http_answer_field(request, field, list + 2);
+}
+
+/* False after answering that its token is bad. */
+static bool
+identify(HttpRequest *request)
+{
+	TokenVerdict refusal;
+
+	request->identity = identity_of_request(request->wsi, &refusal);
+	if (request->identity != NULL)
+		return true;
+	metrics_add(METRIC_TOKENS_REFUSED, 1);
+	if (refusal == TOKEN_OUT_OF_MEMORY)
+		http_problem(request, 503, "overloaded", "out of memory");
+	else
+		http_problem(request, 401, "bad-token", token_reason(refusal));
+	return false;
+}
+
+/* ---- health ---- */
+
+static Bytes
+view(const char *text)
+{
+	return (Bytes){(const uint8_t *) text, strlen(text)};
+}
+
+static void
+get_health(HttpRequest *request)
+{
+	http_answer(request, 200, "text/plain", view("ok\n"));
+}
+
+static void
+get_readiness(HttpRequest *request)
+{
+	bool ready = database_is_ready() && breaker_is_ready() && board_is_ready(!loop_is_draining());
+
+	http_answer(request, ready ? 200 : 503, "text/plain", view(ready ? "ready\n" : "not ready\n"));
+}
+
+static void
+get_metrics(HttpRequest *request)
+{
+	char *text = board_metrics_text();
+
+	if (text == NULL)
+		http_problem(request, 503, "overloaded", "out of memory");
+	else
+		http_answer(request, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8",
+					view(text));
+	free(text);
 }

@@ -47,7 +47,6 @@ static Found find_cookie(struct lws *wsi, Bytes *token);
 static Found find_cookie_in(const char *at, const char *name, Bytes *value);
 static bool is_access_token(Bytes token);
 static bool may_use_cookie(struct lws *wsi);
-static bool is_listed_origin(const char *origin);
 static size_t host_size(const char *authority);
 static bool is_loopback(const char *authority);
 static const char *read_header(struct lws *wsi, enum lws_token_indexes index);
@@ -102,7 +101,7 @@ identity_may_come(struct lws *wsi)
 				   strncasecmp(host, authority + 3, host_size(host)) == 0 &&
 				   (is_loopback(host) || !is_loopback(config.listen));
 
-	if (is_here || is_listed_origin(origin))
+	if (is_here || identity_is_listed_origin(origin))
 		return true;
 	log_event(LEVEL_WARNING, "origin_refused", "{s:s, s:s}", "origin", origin, "hint",
 			  "--origins names pages elsewhere that may use a relay without keys; *: any");
@@ -200,6 +199,22 @@ identity_is_current(const Identity *identity)
 	return identity->is_stranger || identity->is_session ||
 		   (identity->token.expires_at > (int64_t) time(NULL) &&
 			keys_have(&keys, identity->token.key));
+}
+
+bool
+identity_is_listed_origin(const char *origin)
+{
+	const char *at = config.origins != NULL ? config.origins : "";
+
+	for (size_t size; *at != '\0'; at += size)
+	{
+		at += strspn(at, ", ");
+		size = strcspn(at, ", ");
+		if ((size == strlen(origin) && strncasecmp(at, origin, size) == 0) ||
+			(size == 1 && *at == '*' && !identity_is_checked()))
+			return true;
+	}
+	return false;
 }
 
 Bytes
@@ -407,26 +422,10 @@ may_use_cookie(struct lws *wsi)
 	bool is_ours = lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0 &&
 				   strcasecmp(authority + 3, host) == 0;
 
-	if (is_ours || is_listed_origin(origin))
+	if (is_ours || identity_is_listed_origin(origin))
 		return true;
 	log_event(LEVEL_INFO, "cookie_ignored", "{s:s, s:s}", "origin", origin, "hint",
 			  "a page from elsewhere: --origins names those that may use the cookie");
-	return false;
-}
-
-static bool
-is_listed_origin(const char *origin)
-{
-	const char *at = config.origins != NULL ? config.origins : "";
-
-	for (size_t size; *at != '\0'; at += size)
-	{
-		at += strspn(at, ", ");
-		size = strcspn(at, ", ");
-		if ((size == strlen(origin) && strncasecmp(at, origin, size) == 0) ||
-			(size == 1 && *at == '*' && !identity_is_checked()))
-			return true;
-	}
 	return false;
 }
 

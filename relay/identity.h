@@ -73,6 +73,9 @@ bool identity_find_cookie(const char *field, const char *name, Bytes *value);
 /* It has not expired, and its token's key is one of the present ones. */
 bool identity_is_current(const Identity *identity);
 
+/* A page from there is trusted like one of our own (config.origins). */
+bool identity_is_listed_origin(const char *origin);
+
 /* What the database is shown: the claims, or the token itself (config.pass_tokens). */
 Bytes identity_claims(const Identity *identity);
 Identity *identity_retain(Identity *identity);

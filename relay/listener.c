@@ -23,6 +23,7 @@
 #include "address.h"
 #include "config.h"
 #include "handshake.h"
+#include "http_answer.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -39,11 +40,25 @@
 #define REQUEST_SECONDS 10.0
 #define ANSWER_SECONDS 2.0 /* the request is complete: milliseconds are enough */
 #define REQUEST_BYTES 16384 /* all headers of a request */
-#define UNAVAILABLE "503 Service Unavailable\r\nRetry-After: 5"
-#define TOO_MANY "429 Too Many Requests\r\nRetry-After: 5"
-#define TIMEOUT "408 Request Timeout"
-#define TOO_LARGE "431 Request Header Fields Too Large"
-#define BAD_REQUEST "400 Bad Request"
+
+typedef struct Refusal
+{
+	unsigned status;
+	const char *code, *detail;
+	const char *fields; /* of the answer, each with its CR LF; NULL: none */
+} Refusal;
+
+#define LATER "Retry-After: 5\r\n"
+
+static const Refusal unavailable = {503, "overloaded", "the relay takes no more connections now",
+									LATER};
+static const Refusal too_many = {429, "too-many-connections",
+								 "too many connections from this address", LATER};
+static const Refusal too_slow = {408, "too-slow", "the request did not arrive in time", NULL};
+static const Refusal head_too_large = {431, "head-too-large",
+									   "the request's header fields are larger than 16 kB", NULL};
+static const Refusal unknown_method = {501, "method", "this method is not known here", NULL};
+static const Refusal malformed = {400, "malformed", "this is no request of HTTP/1.1", NULL};
 
 typedef struct Arrival Arrival;
 
@@ -62,6 +77,7 @@ struct Arrival /* a socket; the library's opaque pointer leads to it */
 	char *path; /* of the first request; NULL before and after */
 	size_t head_bytes; /* of the first request */
 	Handshake handshake;
+	char *head; /* all of its head, NUL-terminated, until somebody takes it */
 	ev_io io; /* until the request is complete */
 	ev_timer timer;
 	ArrivalList *list; /* NULL: on none */
@@ -89,12 +105,13 @@ static bool has_stalling_header(const char *at, const char *end);
 static bool is_stalling_name(const char *name, size_t size);
 static void arrival_timeout(struct ev_loop *, ev_timer *, int);
 static void kill_unanswered(struct ev_loop *, ev_timer *, int);
-static void refuse_arrival(Arrival *arrival, const char *status);
+static void refuse_arrival(Arrival *arrival, const Refusal *refusal);
+static void refuse_handshake(Arrival *arrival);
 static void handshake_done(Arrival *arrival);
 static void append_arrival(ArrivalList *list, Arrival *arrival);
 static void unlink_arrival(Arrival *arrival);
 static void arrival_free(Arrival *arrival);
-static void refuse(int fd, const char *status);
+static void refuse(int fd, const Refusal *refusal);
 static void pause_accepting(bool pause);
 static void resume_later(struct ev_loop *, ev_timer *, int);
 
@@ -198,9 +215,9 @@ listener_stop(void)
 {
 	listener_stop_accepting();
 	while (incomplete.first != NULL)
-		refuse_arrival(incomplete.first, UNAVAILABLE);
+		refuse_arrival(incomplete.first, &unavailable);
 	while (complete.first != NULL)
-		refuse_arrival(complete.first, UNAVAILABLE);
+		refuse_arrival(complete.first, &unavailable);
 }
 
 void
@@ -216,6 +233,17 @@ listener_request_path(struct lws *wsi)
 	const Arrival *arrival = lws_get_opaque_user_data(wsi);
 
 	return arrival != NULL ? arrival->path : NULL;
+}
+
+char *
+listener_take_head(struct lws *wsi)
+{
+	Arrival *arrival = lws_get_opaque_user_data(wsi);
+	char *head = arrival != NULL ? arrival->head : NULL;
+
+	if (arrival != NULL)
+		arrival->head = NULL;
+	return head;
 }
 
 void
@@ -307,7 +335,7 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 						 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0 && sockets >= config.max_connections)
-			refuse(fd, UNAVAILABLE);
+			refuse(fd, &unavailable);
 		else if (fd >= 0)
 			arrive(fd, address_of((struct sockaddr *) &peer));
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -332,7 +360,7 @@ arrive(int fd, Address address)
 
 	if (arrival == NULL || !address_count(address))
 	{
-		refuse(fd, arrival == NULL ? UNAVAILABLE : TOO_MANY);
+		refuse(fd, arrival == NULL ? &unavailable : &too_many);
 		free(arrival);
 		return;
 	}
@@ -373,7 +401,7 @@ peek_request(struct ev_loop *loop, ev_io *io, int events)
 	else if (memmem(request, (size_t) size, "\r\n\r\n", 4) != NULL)
 		take_request(arrival, request, (size_t) size);
 	else if (size == sizeof request)
-		refuse_arrival(arrival, TOO_LARGE);
+		refuse_arrival(arrival, &head_too_large);
 	else
 	{
 		/* not to be woken for what we have seen */
@@ -390,19 +418,28 @@ take_request(Arrival *arrival, const char *request, size_t size)
 	const char *target = memchr(request, ' ', (size_t) (end - request));
 	size_t length = 0;
 
+	if (target != NULL && !http_is_method(request, (size_t) (target - request)))
+	{
+		refuse_arrival(arrival, &unknown_method);
+		return;
+	}
 	if (target++ != NULL)
 		while (target + length < end && strchr(" ?#", target[length]) == NULL)
 			length++;
 	arrival->head_bytes = (size_t) (headers_end + 2 - request);
 	arrival->path = length > 0 ? strndup(target, length) : NULL;
 	arrival->handshake = handshake_judge(request, arrival->head_bytes);
-	if (arrival->path == NULL || !is_decodable(arrival->path) ||
+	arrival->head = strndup(request, arrival->head_bytes);
+	if (arrival->path == NULL || arrival->head == NULL || !is_decodable(arrival->path) ||
 		has_stalling_header(end, headers_end))
+	{
 		/* the library would drop the socket without a word, or say nothing at all */
-		arrival->handshake.refusal = BAD_REQUEST;
+		refuse_arrival(arrival, &malformed);
+		return;
+	}
 	if (arrival->handshake.refusal != NULL)
 	{
-		refuse_arrival(arrival, arrival->handshake.refusal);
+		refuse_handshake(arrival);
 		return;
 	}
 	unlink_arrival(arrival);
@@ -417,7 +454,7 @@ adopt(Arrival *arrival)
 	setsockopt(arrival->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
 	if (!wire_expect_request(arrival->fd, arrival->head_bytes, &arrival->handshake))
 	{
-		refuse_arrival(arrival, UNAVAILABLE);
+		refuse_arrival(arrival, &unavailable);
 		return;
 	}
 	unlink_arrival(arrival);
@@ -488,7 +525,7 @@ static void
 arrival_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void) loop, (void) events;
-	refuse_arrival(timer->data, TIMEOUT);
+	refuse_arrival(timer->data, &too_slow);
 }
 
 static void
@@ -502,10 +539,25 @@ kill_unanswered(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 static void
-refuse_arrival(Arrival *arrival, const char *status)
+refuse_arrival(Arrival *arrival, const Refusal *refusal)
 {
-	refuse(arrival->fd, status);
+	refuse(arrival->fd, refusal);
 	arrival_free(arrival);
+}
+
+/* handshake.h says with which status, and with which fields. */
+static void
+refuse_handshake(Arrival *arrival)
+{
+	char fields[200] = "";
+	const char *more = strstr(arrival->handshake.refusal, "\r\n");
+	unsigned status = (unsigned) atoi(arrival->handshake.refusal);
+	Refusal refusal = {status, "handshake", "this is no handshake of WebSocket version 13", NULL};
+
+	if (more != NULL)
+		snprintf(fields, sizeof fields, "%s\r\n", more + 2);
+	refusal.fields = fields;
+	refuse_arrival(arrival, &refusal);
 }
 
 static void
@@ -555,6 +607,7 @@ arrival_free(Arrival *arrival)
 	wire_forget(arrival->fd);
 	address_forget(arrival->address);
 	free(arrival->path);
+	free(arrival->head);
 	free(arrival);
 }
 
@@ -563,15 +616,17 @@ arrival_free(Arrival *arrival)
  * the socket, closing it would be a reset, which may overtake the answer.
  */
 static void
-refuse(int fd, const char *status)
+refuse(int fd, const Refusal *refusal)
 {
-	char answer[200], unread[4096];
-	int size = snprintf(answer, sizeof answer,
-						"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status);
+	char answer[1024], unread[4096];
+	int size = http_refusal(answer, sizeof answer, refusal->status,
+							refusal->fields != NULL ? refusal->fields : "", refusal->code,
+							refusal->detail);
 
 	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
 	if (send(fd, answer, (size_t) size, MSG_NOSIGNAL) < 0)
 		log_event(LEVEL_DEBUG, "refusal_unsent", NULL);
+	shutdown(fd, SHUT_WR);
 	for (int i = 0; i < 16 && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
 		continue;
 	close(fd);

@@ -22,6 +22,10 @@ struct lws;
  * first request; all answers say "Connection: close". */
 const char *listener_request_path(struct lws *wsi);
 
+/* The whole head of the socket's first request, NUL-terminated; the caller's to free.  NULL if it was
+ * taken already. */
+char *listener_take_head(struct lws *wsi);
+
 enum
 {
 	LISTENER_MAX_SOCKETS = 8 /* a host name may mean several addresses */
