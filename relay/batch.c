@@ -32,8 +32,9 @@
 typedef struct BatchItem
 {
 	Room *room; /* held */
-	Member *member; /* held */
+	Member *member; /* held; NULL: a ticket has it */
 	bool is_told; /* the member, what becomes of it */
+	BatchTicket *ticket; /* NULL once it is told */
 	size_t size; /* of the update */
 	int64_t known_epoch; /* at which the member knew the document when it sent this */
 	double received_at;
@@ -78,6 +79,7 @@ static int64_t pending_bytes;
 static bool somebody_is_paused;
 static ev_timer look_timer, interval_timer;
 
+static int add(BatchItem *item, Bytes update);
 static Batch *open_batch(uint32_t writer);
 static Batch *batch_new(uint32_t writer);
 static bool batch_append(Batch *batch, const BatchItem *item, Bytes update);
@@ -88,6 +90,8 @@ static void read_rows(Batch *batch, const DatabaseAnswer *answer);
 static void split(Batch *batch);
 static void put_first(Writer *writer, Batch *first, Batch *last);
 static void refuse(BatchItem *item, const char *sqlstate, const char *message);
+static void give_up(BatchItem *item, uint16_t code, const char *reason);
+static void tell(BatchItem *item, const char *sqlstate, const char *message);
 static void batch_free(Batch *batch);
 static size_t item_cost(const Room *room, Bytes update);
 static void count_pending(int64_t bytes);
@@ -109,6 +113,29 @@ int
 batch_add(Member *member, Bytes update, bool is_told)
 {
 	Room *room = member->room;
+	int code = add(&(BatchItem){.room = room, .member = member, .is_told = is_told}, update);
+
+	/* Too fast for the database: stop reading, the peer's TCP does the rest.  When the database is
+	 * away nothing would drain, so then the bound alone counts. */
+	if (code == 0 && pending_bytes > config.max_pending_bytes / 2 &&
+		database_writer_is_up(room_writer(room)))
+	{
+		connection_pause(member->connection, PAUSE_DATABASE);
+		somebody_is_paused = true;
+	}
+	return code;
+}
+
+int
+batch_add_for(Room *room, BatchTicket *ticket, Bytes update)
+{
+	return add(&(BatchItem){.room = room, .ticket = ticket}, update);
+}
+
+static int
+add(BatchItem *item, Bytes update)
+{
+	Room *room = item->room;
 	uint32_t writer = room_writer(room);
 
 	if (room_is_committed(room))
@@ -121,26 +148,15 @@ batch_add(Member *member, Bytes update, bool is_told)
 		return CLOSE_OVERLOAD;
 	}
 	Batch *batch = open_batch(writer);
-	BatchItem item = {room,
-					  member,
-					  is_told,
-					  update.size,
-					  room_epoch(room),
-					  metrics_clock(),
-					  item_cost(room, update)};
 
-	if (batch == NULL || !batch_append(batch, &item, update))
+	item->size = update.size;
+	item->known_epoch = room_epoch(room);
+	item->received_at = metrics_clock();
+	item->cost = item_cost(room, update);
+	if (batch == NULL || !batch_append(batch, item, update))
 		return CLOSE_OVERLOAD;
 	room_set_writer(room, writer);
 	metrics_add(METRIC_UPDATES_RECEIVED, 1);
-
-	/* Too fast for the database: stop reading, the peer's TCP does the rest.  When the database is
-	 * away nothing would drain, so then the bound alone counts. */
-	if (pending_bytes > config.max_pending_bytes / 2 && database_writer_is_up(writer))
-	{
-		connection_pause(member->connection, PAUSE_DATABASE);
-		somebody_is_paused = true;
-	}
 	return 0;
 }
 
@@ -303,7 +319,8 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	buffer_write(&batch->updates, update);
 	if (identity_is_checked())
 	{
-		Bytes claims = identity_claims(item->member->identity);
+		Bytes claims =
+			identity_claims(item->member != NULL ? item->member->identity : item->ticket->identity);
 
 		buffer_write_u32(&batch->actors, (uint32_t) claims.size);
 		buffer_write(&batch->actors, claims);
@@ -327,7 +344,8 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	batch->items[batch->count++] = *item;
 	count_pending((int64_t) item->cost);
 	room_retain(item->room);
-	member_retain(item->member);
+	if (item->member != NULL)
+		member_retain(item->member);
 	room_count_uncommitted(item->room, 1);
 	return true;
 }
@@ -373,7 +391,7 @@ batch_done(DatabaseQuery *query, const DatabaseAnswer *answer)
 			refuse(&batch->items[i], "XX000", "the database lost count of the batch");
 	else if (is_stopping)
 		for (uint32_t i = 0; i < batch->count; i++) /* we are stopping; the client has them */
-			member_close(batch->items[i].member, CLOSE_GOING_AWAY, "relay is restarting");
+			give_up(&batch->items[i], CLOSE_GOING_AWAY, "relay is restarting");
 	else if (may_work_silently(batch, answer))
 	{
 		put_first(&writers[batch->writer], batch, batch);
@@ -432,6 +450,7 @@ read_rows(Batch *batch, const DatabaseAnswer *answer)
 					   database_number(answer, row, COLUMN_LOGGED_FROM), logged);
 		if (item->is_told)
 			member_tell_status(item->member, true);
+		tell(item, NULL, NULL);
 		metrics_observe(HISTOGRAM_DELIVERY, metrics_clock() - item->received_at);
 	}
 }
@@ -456,10 +475,11 @@ split(Batch *batch)
 		{
 			if (single != NULL)
 				batch_free(single);
-			member_close(item->member, CLOSE_OVERLOAD, "out of memory");
+			give_up(item, CLOSE_OVERLOAD, "out of memory");
 		}
 		else
 		{
+			item->ticket = NULL; /* the other one has it */
 			single->opened_at = batch->opened_at;
 			*end = last = single;
 			end = &single->next;
@@ -497,9 +517,10 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 		if ((unsigned char) reason[i] >= 0x80)
 			reason[i] = '?';
 	metrics_add(METRIC_UPDATES_REFUSED, 1);
+	tell(item, sqlstate, message);
 	if (item->is_told)
 		member_tell_status(item->member, false);
-	if (room_close_if_gone(item->room, sqlstate, message))
+	if (room_close_if_gone(item->room, sqlstate, message) || item->member == NULL)
 		return;
 	if (strcmp(sqlstate, "28000") == 0 && access_is_denied(item->member, sqlstate))
 		return;
@@ -513,6 +534,26 @@ refuse(BatchItem *item, const char *sqlstate, const char *message)
 				 reason);
 }
 
+/* It is not stored, and nobody knows whether it might be. */
+static void
+give_up(BatchItem *item, uint16_t code, const char *reason)
+{
+	if (item->member != NULL)
+		member_close(item->member, code, reason);
+	tell(item, "57P01", reason);
+}
+
+/* Once. */
+static void
+tell(BatchItem *item, const char *sqlstate, const char *message)
+{
+	BatchTicket *ticket = item->ticket;
+
+	item->ticket = NULL;
+	if (ticket != NULL)
+		ticket->done(ticket, sqlstate, message);
+}
+
 static void
 batch_free(Batch *batch)
 {
@@ -520,9 +561,11 @@ batch_free(Batch *batch)
 	{
 		BatchItem *item = &batch->items[i];
 
+		tell(item, "57P01", "relay is stopping");
 		count_pending(-(int64_t) item->cost);
 		room_count_uncommitted(item->room, -1);
-		member_release(item->member);
+		if (item->member != NULL)
+			member_release(item->member);
 		room_release(item->room);
 	}
 	free(batch->items);

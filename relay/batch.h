@@ -22,6 +22,21 @@ void batch_start(void);
 /* is_told: the member hears what becomes of it, if its protocol tells.  Returns 0, or the code to close with when too much waits already, or for too long. */
 int batch_add(Member *member, Bytes update, bool is_told);
 
+/*
+ * An update of somebody who has no connection, and waits for its outcome: done is called once, with
+ * NULLs when it is committed, else with SQLSTATE and message (57P01: we are stopping).
+ */
+typedef struct BatchTicket BatchTicket;
+
+struct BatchTicket
+{
+	Identity *identity; /* held by the ticket's owner until done */
+	void (*done)(BatchTicket *ticket, const char *sqlstate, const char *message);
+};
+
+/* Returns 0, or the code as above; then nothing follows. */
+int batch_add_for(Room *room, BatchTicket *ticket, Bytes update);
+
 /* Sends a batch to each writer that has none in flight. */
 void batch_end_round(void);
 

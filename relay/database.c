@@ -171,6 +171,44 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 						   OID_TEXT_ARRAY},
 						  "SELECT ydoc_data.relay_report($1, $2, $3, $4, $5, $6)",
 						  .may_fail = true},
+	[STATEMENT_CONTENT] =
+		{"content",
+		 ROLE_READER,
+		 7,
+		 {OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_BYTEA, OID_INT8, OID_INT8},
+		 "SELECT epoch, seq, content"
+		 " FROM ydoc.content($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), $6, $7)",
+		 .may_fail = true,
+		 .checked_sql = "SELECT epoch, seq, content FROM ydoc_data.relay_content($8, $1, $2,"
+						" nullif($3, ''), nullif($4, ''), nullif($5, ''), $6, $7)",
+		 .claims = OID_TEXT},
+	[STATEMENT_DOCUMENTS] =
+		{"documents",
+		 ROLE_READER,
+		 3,
+		 {OID_TEXT, OID_TEXT, OID_INT4},
+		 "SELECT document, epoch::text, seq, pg_catalog.to_json(created_at) #>> '{}', 'admin'"
+		 " FROM ydoc.documents($1, $2, $3)",
+		 .may_fail = true,
+		 .checked_sql =
+			 "SELECT document, epoch::text, seq, pg_catalog.to_json(created_at) #>> '{}', level"
+			 " FROM ydoc_data.relay_documents($4, $1, $2, $3)",
+		 .claims = OID_TEXT},
+	[STATEMENT_VERSIONS] =
+		{"versions",
+		 ROLE_READER,
+		 1,
+		 {OID_TEXT},
+		 "SELECT head.epoch, v.label, v.seq, pg_catalog.to_json(v.at) #>> '{}', v.actor, v.note"
+		 " FROM ydoc.heads(ARRAY[$1]) AS head LEFT JOIN ydoc.versions($1) AS v ON true"
+		 " WHERE head.deleted_at IS NULL",
+		 .may_fail = true,
+		 .checked_sql =
+			 "SELECT head.epoch, v.label, v.seq, pg_catalog.to_json(v.at) #>> '{}', v.actor, v.note"
+			 " FROM ydoc_data.relay_heads(ARRAY[$1], ARRAY[$2]) AS head"
+			 " LEFT JOIN ydoc_data.relay_versions($2, $1) AS v ON true WHERE head.deleted_at IS "
+			 "NULL",
+		 .claims = OID_TEXT},
 	[STATEMENT_PRESENCE] = {"presence",
 							ROLE_LISTENER,
 							1,

@@ -25,7 +25,7 @@ struct pg_result;
 
 enum
 {
-	DATABASE_MAX_PARAMETERS = 6,
+	DATABASE_MAX_PARAMETERS = 7,
 	MAX_DATABASE_WRITERS = 64,
 	MAX_DATABASE_READERS = 64
 };
@@ -42,6 +42,10 @@ typedef enum DatabaseStatement
 	STATEMENT_LEVELS, /* documents, claims (arrays) */
 	STATEMENT_INCLUDES, /* claims, document, update */
 	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
+	STATEMENT_CONTENT, /* document, kind, root, version, state vector (all but the first two may be empty),
+						* epoch and seq that are known */
+	STATEMENT_DOCUMENTS, /* after, prefix, at most (int4) */
+	STATEMENT_VERSIONS, /* document */
 	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
 	STATEMENT_RELAY_KEY, /* no parameters */
 	STATEMENT_QUEUE_USAGE, /* no parameters; the notification queue's, in millionths */
@@ -67,7 +71,7 @@ struct DatabaseQuery
 		[DATABASE_MAX_PARAMETERS]; /* in PostgreSQL's binary format; the caller keeps them until done */
 	DatabaseQuery *next;
 	Bytes
-		claims; /* in a checked relay, for SYNC, CHANGES and HEADS (array): of who asks; kept likewise */
+		claims; /* in a checked relay, for SYNC, CHANGES, HEADS (array), CONTENT, DOCUMENTS, VERSIONS: of who asks; kept likewise */
 };
 
 typedef struct DatabaseEvents

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api.h"
 #include "board.h"
 #include "breaker.h"
 #include "config.h"
@@ -36,13 +37,13 @@ static void get_readiness(HttpRequest *request);
 static void get_metrics(HttpRequest *request);
 
 static const HttpEndpoint health_endpoints[] = {
-	{HTTP_GET, "/healthz", get_health, .is_public = true},
-	{HTTP_GET, "/readyz", get_readiness, .is_public = true},
-	{HTTP_GET, "/metrics", get_metrics, .is_public = true},
+	{HTTP_GET, "/healthz", .handle = get_health, .is_public = true},
+	{HTTP_GET, "/readyz", .handle = get_readiness, .is_public = true},
+	{HTTP_GET, "/metrics", .handle = get_metrics, .is_public = true},
 	{0},
 };
 
-static const HttpEndpoint *const endpoint_tables[] = {health_endpoints};
+static const HttpEndpoint *const endpoint_tables[] = {health_endpoints, api_endpoints};
 
 int
 http_check_upgrade(struct lws *wsi)
@@ -224,6 +225,8 @@ answer_head(HttpRequest *request, const char *head)
 			return;
 		default: http_problem(request, 400, "malformed", "this is no request of HTTP/1.1"); return;
 	}
+	if (!http_request_announce(request))
+		return;
 	request->method = request->head.method == HTTP_HEAD ? HTTP_GET : request->head.method;
 	find_endpoint(request);
 	if (request->endpoint == NULL)

@@ -12,7 +12,7 @@
  * An endpoint is a row of a table that http.c lists:
  *
  *     const HttpEndpoint session_endpoints[] = {
- *         {HTTP_POST, "/api/session", create_session, .most_body_bytes = &config.…, .body_types = "application/json"},
+ *         {HTTP_POST, "/api/session", .handle = create_session, .most_body_bytes = &config.…, .body_types = "application/json"},
  *         {0},
  *     };
  *
@@ -38,6 +38,7 @@ struct HttpEndpoint
 	void (*handle)(HttpRequest *request); /* answers at once or later */
 	const int64_t *most_body_bytes; /* NULL: it takes no body */
 	const char *body_types; /* separated by ", "; NULL: any */
+	bool takes_untyped; /* and bodies whose type is not said */
 	bool is_public; /* for everybody on every page: nobody is asked who he is */
 };
 

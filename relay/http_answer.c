@@ -15,6 +15,7 @@
 
 #define PART_BYTES (64 << 10) /* a write; the library copies what the kernel does not take of it */
 #define STALL_SECONDS 30.0 /* without a byte that the peer takes */
+#define DRAIN_SECONDS 2.0 /* for the rest of a refused body */
 #define HEAD_MOST 1024
 
 /*
@@ -124,9 +125,9 @@ http_problem_of_database(HttpRequest *request, const char *sqlstate, const char 
 		unsigned status;
 		const char *code;
 	} problems[] = {
-		{"42501", 403, "forbidden"},        {"YD001", 410, "document-deleted"},
-		{"YD002", 410, "document-moved"},   {"42704", 404, "no-document"},
-		{"22P03", 422, "malformed-update"}, {"54", 413, "too-large"},
+		{"42501", 403, "forbidden"},       {"YD001", 410, "document-deleted"},
+		{"YD002", 410, "document-moved"},  {"42704", 404, "not-found"},
+		{"22P03", 422, "malformed-bytes"}, {"54", 413, "too-large"},
 		{"22", 400, "malformed"},
 	};
 
@@ -157,8 +158,11 @@ http_answer_write(HttpRequest *request)
 	request->written += size;
 	if (request->written == head->size + body->size)
 	{
-		request->state = HTTP_REQUEST_DONE;
-		return false;
+		bool is_over = request->body_size == 0 || request->is_body_complete;
+
+		request->state = is_over ? HTTP_REQUEST_DONE : HTTP_REQUEST_DRAINING;
+		http_request_set_limit(request, DRAIN_SECONDS);
+		return !is_over;
 	}
 	http_request_set_limit(request, STALL_SECONDS);
 	lws_callback_on_writable(request->wsi);

@@ -6,6 +6,7 @@
 #include "http_request.h"
 
 #include <libwebsockets.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,6 +24,7 @@
 static int64_t body_bytes; /* of all bodies */
 
 static bool check_body(HttpRequest *request);
+static void refuse_type(HttpRequest *request);
 static bool read_length(const char *text, uint64_t *length);
 static bool is_taken_type(const char *types, const char *type);
 static void hand_over(HttpRequest *request);
@@ -61,6 +63,17 @@ http_release(HttpRequest *request)
 	http_head_free(&request->head);
 	free(request->name_text);
 	free(request);
+}
+
+bool
+http_request_announce(HttpRequest *request)
+{
+	const char *length = http_field(&request->head, "content-length");
+
+	if (length == NULL || read_length(length, &request->body_size))
+		return true;
+	http_problem(request, 400, "malformed", "Content-Length is no number");
+	return false;
 }
 
 void
@@ -108,12 +121,14 @@ http_request_take_body(HttpRequest *request, Bytes part)
 bool
 http_request_body_complete(HttpRequest *request)
 {
-	if (request->state != HTTP_REQUEST_READING)
-		return true;
-	if (request->body.size != request->body_size)
-		return false;
-	hand_over(request);
-	return true;
+	request->is_body_complete = true;
+	if (request->state == HTTP_REQUEST_READING)
+	{
+		if (request->body.size != request->body_size)
+			return false;
+		hand_over(request);
+	}
+	return request->state < HTTP_REQUEST_DRAINING;
 }
 
 void
@@ -144,17 +159,12 @@ check_body(HttpRequest *request)
 	const HttpEndpoint *endpoint = request->endpoint;
 	const char *type = http_field(&request->head, "content-type");
 	const char *length = http_field(&request->head, "content-length");
-	uint64_t size = 0;
+	uint64_t size = request->body_size;
 
 	if (http_field(&request->head, "transfer-encoding") != NULL)
 	{
 		http_problem(request, 411, "length-required",
 					 "a body needs a Content-Length; Transfer-Encoding is not taken");
-		return false;
-	}
-	if (length != NULL && !read_length(length, &size))
-	{
-		http_problem(request, 400, "malformed", "Content-Length is no number");
 		return false;
 	}
 	if (endpoint->most_body_bytes == NULL && size > 0)
@@ -167,15 +177,21 @@ check_body(HttpRequest *request)
 		http_problem(request, 413, "too-large", "the body is larger than the relay takes");
 	else if (http_field(&request->head, "content-encoding") != NULL)
 		http_problem(request, 415, "unsupported-type", "compressed bodies are not taken");
-	else if (type == NULL ? endpoint->body_types != NULL && size > 0
+	else if (type == NULL ? endpoint->body_types != NULL && !endpoint->takes_untyped
 						  : !is_taken_type(endpoint->body_types, type))
-		http_problem(request, 415, "unsupported-type", endpoint->body_types);
+		refuse_type(request);
 	else
-	{
-		request->body_size = (size_t) size;
 		return true;
-	}
 	return false;
+}
+
+static void
+refuse_type(HttpRequest *request)
+{
+	char detail[200];
+
+	snprintf(detail, sizeof detail, "the body must be %s", request->endpoint->body_types);
+	http_problem(request, 415, "unsupported-type", detail);
 }
 
 static bool

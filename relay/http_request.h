@@ -18,6 +18,10 @@
  * a peer that does not read are each cut or told so.
  *
  *     READING the body -> ANSWERING (the endpoint's turn) -> WRITING -> DONE
+ *                 +---------- refused ------------------------> WRITING -> DRAINING -> DONE
+ *
+ * A body that is refused is read on for a moment: were its socket closed at once, the kernel would reset
+ * it, and who is still sending would never see the answer.
  */
 #ifndef RELAY_HTTP_REQUEST_H
 #define RELAY_HTTP_REQUEST_H
@@ -43,6 +47,7 @@ typedef enum HttpRequestState
 	HTTP_REQUEST_READING,
 	HTTP_REQUEST_ANSWERING,
 	HTTP_REQUEST_WRITING,
+	HTTP_REQUEST_DRAINING,
 	HTTP_REQUEST_DONE
 } HttpRequestState;
 
@@ -59,7 +64,8 @@ typedef struct HttpRequest
 	Identity *identity; /* never NULL in an endpoint's hands */
 	const char *allowed_origin; /* listed, and so the page there may read the answer; else NULL */
 	Buffer body;
-	size_t body_size; /* as announced */
+	uint64_t body_size; /* as announced */
+	bool is_body_complete;
 	ev_timer timer;
 
 	/* http_answer.c's */
@@ -71,6 +77,9 @@ typedef struct HttpRequest
 HttpRequest *http_request_new(struct lws *wsi);
 HttpRequest *http_retain(HttpRequest *request);
 void http_release(HttpRequest *request);
+
+/* Reads how large a body is announced; false after answering that this cannot be told. */
+bool http_request_announce(HttpRequest *request);
 
 /* The head is good: reads the body, if it has one and the endpoint takes it, then calls the endpoint. */
 void http_request_begin(HttpRequest *request);

@@ -430,8 +430,8 @@ take_request(Arrival *arrival, const char *request, size_t size)
 	arrival->path = length > 0 ? strndup(target, length) : NULL;
 	arrival->handshake = handshake_judge(request, arrival->head_bytes);
 	arrival->head = strndup(request, arrival->head_bytes);
-	if (arrival->path == NULL || arrival->head == NULL || !is_decodable(arrival->path) ||
-		has_stalling_header(end, headers_end))
+	if (arrival->path == NULL || arrival->head == NULL || arrival->path[0] != '/' ||
+		!is_decodable(arrival->path) || has_stalling_header(end, headers_end))
 	{
 		/* the library would drop the socket without a word, or say nothing at all */
 		refuse_arrival(arrival, &malformed);
@@ -484,7 +484,8 @@ is_decodable(const char *path)
 	return true;
 }
 
-/* Version 4.1 waits for ever after a header whose name is the beginning of one it knows ("x:"). */
+/* Version 4.1 waits for ever after a header whose name is the beginning of one it knows ("x:"), and drops
+ * what goes on in the next line. */
 static bool
 has_stalling_header(const char *headers, const char *end)
 {
@@ -492,10 +493,12 @@ has_stalling_header(const char *headers, const char *end)
 
 	while ((at = memchr(at, '\n', (size_t) (end - at))) != NULL)
 	{
-		at++;
-		const char *colon = memchr(at, ':', (size_t) (end - at));
+		if (++at == end)
+			break;
+		const char *line_end = memchr(at, '\n', (size_t) (end - at));
+		const char *colon = memchr(at, ':', (size_t) (line_end - at));
 
-		if (colon != NULL && is_stalling_name(at, (size_t) (colon - at)))
+		if (colon == NULL || is_stalling_name(at, (size_t) (colon - at)))
 			return true;
 	}
 	return false;

@@ -18,6 +18,7 @@
 #include <sysexits.h>
 
 #include "access.h"
+#include "api.h"
 #include "batch.h"
 #include "board.h"
 #include "bus.h"
@@ -247,6 +248,7 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	room_end_round(); /* one write per member; empty rooms go */
 	member_end_round(); /* answers, closes */
 	sync_end_round(); /* who is next to load */
+	api_end_round(); /* and who is next to read over plain HTTP */
 	database_end_round(); /* queries leave */
 	if (!was_ready && database_is_ready())
 	{

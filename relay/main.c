@@ -10,6 +10,7 @@
 
 #include "access.h"
 #include "address.h"
+#include "api.h"
 #include "batch.h"
 #include "board.h"
 #include "bus.h"
@@ -138,6 +139,7 @@ serve(const int *sockets, int count)
 		batch_stop();
 		sync_stop();
 		access_stop();
+		api_stop();
 	}
 	loop_stop(); /* cuts what is still connected */
 	throttle_stop();

@@ -159,6 +159,16 @@ room_find(const char *name, size_t name_size)
 }
 
 Room *
+room_hold(const char *name, size_t name_size)
+{
+	Room *room = room_find(name, name_size);
+
+	if (room == NULL)
+		room = room_open(name, name_size);
+	return room != NULL ? room_retain(room) : NULL;
+}
+
+Room *
 room_retain(Room *room)
 {
 	room->references++;

@@ -33,6 +33,9 @@ Presence *room_presence(Room *room);
 /* NULL if nobody here has the document open.  name_size in bytes. */
 Room *room_find(const char *name, size_t name_size);
 
+/* Opens it if need be, and holds it; NULL when out of memory. */
+Room *room_hold(const char *name, size_t name_size);
+
 /* Rooms live while they have members or are held. */
 Room *room_retain(Room *room);
 void room_release(Room *room);

@@ -59,6 +59,15 @@ SELECT seq FROM ydoc_data.relay_sync_slices('{"groups": ["team"]}', 'team/draft'
 SELECT seq FROM ydoc_data.relay_sync_slices('{}', 'team/draft', '\x00', 1024, 1024, 0);
 SELECT * FROM ydoc_data.relay_levels(ARRAY['home', 'team/plan', 'team/plan'], ARRAY['{}', '{}', '{"groups": ["team"]}']);
 SELECT document, seq FROM ydoc_data.relay_heads(ARRAY['home', 'team/plan', 'team/draft'], ARRAY['{}', '{}', '{"groups": ["team"]}']) ORDER BY document;
+SELECT seq, convert_from(content, 'UTF8') AS content FROM ydoc_data.relay_content('{"groups": ["team"]}', 'team/plan', 'text', NULL, NULL, NULL, 0, 0);
+SELECT seq FROM ydoc_data.relay_content('{}', 'team/plan', 'text', NULL, NULL, NULL, 0, 0);
+\echo :LAST_ERROR_SQLSTATE
+SELECT document, level FROM ydoc_data.relay_documents('{"groups": ["team"]}', 'h', '', 1);
+SELECT document, level FROM ydoc_data.relay_documents('{"groups": ["team"]}', 'home', 'team/', 1);
+SELECT document, level FROM ydoc_data.relay_documents('{}', 'h', 'h', 100);
+SELECT count(*) FROM ydoc_data.relay_versions('{"groups": ["team"]}', 'team/plan');
+SELECT count(*) FROM ydoc_data.relay_versions('{}', 'team/plan');
+\echo :LAST_ERROR_SQLSTATE
 -- and without claims, whatever it calls, it gets nothing
 SELECT * FROM ydoc_data.document;
 \echo :LAST_ERROR_SQLSTATE

@@ -429,6 +429,67 @@ BEGIN
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_heads(text[], text[]) IS
         'ydoc.heads of those documents that user i may read';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_content(
+        claims text, document text, kind text, root text, version text, state_vector bytea, known_epoch bigint, known_seq bigint,
+        OUT epoch bigint, OUT seq bigint, OUT content bytea)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 1
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(document, claims, 'read');
+            SELECT * FROM ydoc.content(document, kind, root, version, state_vector, known_epoch, known_seq);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_content(text, text, text, text, text, bytea, bigint, bigint) IS
+        'ydoc.content for a user with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_documents(
+        claims text, after text, prefix text, at_most integer,
+        OUT document text, OUT epoch bigint, OUT seq bigint, OUT created_at timestamptz, OUT level text)
+        RETURNS SETOF record
+        LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 100
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+        DECLARE
+            known jsonb := ydoc.claims_of(claims);
+            candidate record;
+            left_to_give integer := at_most;
+            looked_at integer := 0;
+        BEGIN
+            IF known IS NULL THEN
+                RAISE EXCEPTION 'what is shown is not good' USING ERRCODE = 'insufficient_privilege';
+            END IF;
+            -- so that who may see little does not have all looked at in one question
+            FOR candidate IN SELECT * FROM ydoc.documents(after, prefix, 1000) LOOP
+                EXIT WHEN left_to_give <= 0;
+                looked_at := looked_at + 1;
+                document := candidate.document;
+                level := ydoc.access_level(document, known);
+                CONTINUE WHEN level::ydoc.level < 'read';
+                epoch := candidate.epoch;
+                seq := candidate.seq;
+                created_at := candidate.created_at;
+                left_to_give := left_to_give - 1;
+                RETURN NEXT;
+            END LOOP;
+            IF looked_at = 1000 AND left_to_give > 0 THEN
+                level := NULL;
+                RETURN NEXT;
+            END IF;
+        END
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_documents(text, text, text, integer) IS
+        'ydoc.documents that a user with these claims may read; a last row without level: none of those up to there, but there are more';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_versions(
+        claims text, document text,
+        OUT label text, OUT seq bigint, OUT at timestamptz, OUT actor text, OUT note text)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(document, claims, 'read');
+            SELECT * FROM ydoc.versions(document);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_versions(text, text) IS
+        'ydoc.versions for a user with these claims, as the owner of the store';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_report(
         relay text, lease_ms bigint, anew boolean,
         documents text[], clients bigint[], user_names text[])
