@@ -1,37 +1,59 @@
 /*
  * address.c: a table of peers' addresses, open addressing.
+ *
+ * Nothing is taken out of it one by one: when half of it is used, it is built anew of what matters.
  */
 #include "address.h"
 
+#include <jansson.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "bucket.h"
 #include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "network.h"
 
 #define FIRST_SLOTS 64
+#define SLOTS_MOST (1 << 17) /* more than that are for open sockets only */
+#define ARRIVAL_BURST_SECONDS 10.0 /* a relay restarts, and a whole office comes back */
+#define COMPLAINT_SECONDS 10.0 /* between two lines of the log */
 
 typedef struct AddressSlot
 {
 	Address address;
-	int64_t count; /* 0: free */
+	bool is_used;
+	int64_t count; /* of open sockets */
+	Bucket arrivals, failures;
 } AddressSlot;
 
 static AddressSlot *slots;
 static uint64_t capacity, used; /* a power of two; slots that are not free */
 static uint64_t seed;
+static NetworkList unlimited;
 
+static AddressSlot *get(Address address);
 static AddressSlot *find(Address address);
-static bool grow(void);
-static void close_gap(uint64_t gap);
+static bool make_room(void);
+static bool matters(AddressSlot *slot);
+static bool rebuild(uint64_t new_capacity, bool sockets_only);
+static void complain(AddressVerdict verdict);
+
+void
+address_start(void)
+{
+	(void) networks_read(&unlimited, config.unlimited_networks); /* config.c has judged it */
+}
 
 Address
 address_of(const struct sockaddr *peer)
 {
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *) peer;
 	const struct sockaddr_in *four = (const struct sockaddr_in *) peer;
-	Address address = {0};
+	Address address = {.is_unlimited = networks_have(&unlimited, peer)};
 
 	if (peer->sa_family == AF_INET)
 		address.low = UINT64_C(1) << 32 | four->sin_addr.s_addr;
@@ -47,43 +69,71 @@ address_of(const struct sockaddr *peer)
 	return address;
 }
 
-bool
-address_count(Address address)
+AddressVerdict
+address_arrive(Address address)
 {
-	if (config.max_connections_per_address == 0)
-		return true;
-	if ((used + 1) * 2 > capacity && !grow())
-		return false;
-	AddressSlot *slot = find(address);
+	AddressSlot *slot = address.is_unlimited ? NULL : get(address);
+	double rate = (double) config.max_handshake_rate;
+	double failures = (double) config.max_failure_rate;
+	AddressVerdict verdict = ADDRESS_WELCOME;
 
-	if (slot->count >= config.max_connections_per_address)
-		return false;
-	if (slot->count == 0)
+	if (address.is_unlimited)
+		return ADDRESS_WELCOME;
+	if (slot == NULL)
+		return ADDRESS_OUT_OF_MEMORY;
+	if (config.max_connections_per_address > 0 && slot->count >= config.max_connections_per_address)
+		verdict = ADDRESS_HAS_TOO_MANY;
+	else if (!bucket_has(&slot->failures, 1.0, failures / 60.0, failures))
+		verdict = ADDRESS_FAILED_TOO_OFTEN;
+	else if (!bucket_has(&slot->arrivals, 1.0, rate, rate * ARRIVAL_BURST_SECONDS))
+		verdict = ADDRESS_IS_TOO_FAST;
+	if (verdict != ADDRESS_WELCOME)
 	{
-		slot->address = address;
-		used++;
+		complain(verdict);
+		return verdict;
 	}
+	(void) bucket_take(&slot->arrivals, 1.0, rate, rate * ARRIVAL_BURST_SECONDS);
 	slot->count++;
-	return true;
+	return ADDRESS_WELCOME;
 }
 
 void
-address_forget(Address address)
+address_leave(Address address)
 {
-	if (config.max_connections_per_address == 0)
-		return;
-	AddressSlot *slot = find(address);
+	if (!address.is_unlimited)
+		find(address)->count--; /* it is there as long as it has sockets */
+}
 
-	if (--slot->count > 0)
-		return;
-	used--;
-	close_gap((uint64_t) (slot - slots));
+void
+address_failed(Address address)
+{
+	AddressSlot *slot = address.is_unlimited ? NULL : get(address);
+	double failures = (double) config.max_failure_rate;
+
+	if (slot != NULL)
+		(void) bucket_take(&slot->failures, 1.0, failures / 60.0, failures);
 }
 
 void
 address_stop(void)
 {
 	free(slots);
+}
+
+/* NULL when out of memory. */
+static AddressSlot *
+get(Address address)
+{
+	AddressSlot *slot = capacity > 0 ? find(address) : NULL;
+
+	if (slot != NULL && slot->is_used)
+		return slot;
+	if ((used + 1) * 2 > capacity && !make_room())
+		return NULL;
+	slot = find(address);
+	*slot = (AddressSlot){.address = address, .is_used = true};
+	used++;
+	return slot;
 }
 
 static uint64_t
@@ -101,46 +151,76 @@ find(Address address)
 {
 	uint64_t i = home_of(address);
 
-	while (slots[i].count > 0 &&
+	while (slots[i].is_used &&
 		   (slots[i].address.high != address.high || slots[i].address.low != address.low))
 		i = (i + 1) & (capacity - 1);
 	return &slots[i];
 }
 
+/* Forgets those that matter no more; then the table grows, or it forgets all that have no sockets. */
 static bool
-grow(void)
+make_room(void)
+{
+	uint64_t before = used;
+
+	if (capacity == 0)
+		return rebuild(FIRST_SLOTS, false);
+	if (!rebuild(capacity, false))
+		return false;
+	if (used <= before / 2)
+		return true;
+	if (capacity < SLOTS_MOST)
+		return rebuild(capacity * 2, false);
+	log_event(LEVEL_WARNING, "addresses_forgotten", "{s:I}", "addresses", (json_int_t) used);
+	return rebuild(capacity, true) && (used <= before / 2 || rebuild(capacity * 2, true));
+}
+
+static bool
+matters(AddressSlot *slot)
+{
+	return slot->count > 0 ||
+		   !bucket_is_full(&slot->arrivals, (double) config.max_handshake_rate) ||
+		   !bucket_is_full(&slot->failures, (double) config.max_failure_rate / 60.0);
+}
+
+static bool
+rebuild(uint64_t new_capacity, bool sockets_only)
 {
 	AddressSlot *before = slots;
 	uint64_t capacity_before = capacity;
-	AddressSlot *larger = calloc(capacity == 0 ? FIRST_SLOTS : capacity * 2, sizeof(AddressSlot));
+	AddressSlot *table = calloc(new_capacity, sizeof(AddressSlot));
 
-	if (larger == NULL)
+	if (table == NULL)
 		return false;
 	if (seed == 0 && getrandom(&seed, sizeof seed, 0) < 0)
-		seed = (uint64_t) (uintptr_t) larger;
-	slots = larger;
-	capacity = capacity == 0 ? FIRST_SLOTS : capacity * 2;
+		seed = (uint64_t) (uintptr_t) table;
+	slots = table;
+	capacity = new_capacity;
+	used = 0;
 	for (uint64_t i = 0; i < capacity_before; i++)
-		if (before[i].count > 0)
+		if (before[i].is_used && (sockets_only ? before[i].count > 0 : matters(&before[i])))
+		{
 			*find(before[i].address) = before[i];
+			used++;
+		}
 	free(before);
 	return true;
 }
 
-/* What was put behind the slot because it was taken moves up. */
+/* Whoever sees only this in the log has forgotten to say which proxies he trusts. */
 static void
-close_gap(uint64_t gap)
+complain(AddressVerdict verdict)
 {
-	for (uint64_t i = (gap + 1) & (capacity - 1); slots[i].count > 0; i = (i + 1) & (capacity - 1))
-	{
-		uint64_t home = home_of(slots[i].address);
+	static const char *const limits[] = {
+		[ADDRESS_HAS_TOO_MANY] = "max-connections-per-address",
+		[ADDRESS_IS_TOO_FAST] = "max-handshake-rate",
+		[ADDRESS_FAILED_TOO_OFTEN] = "max-failure-rate",
+	};
+	static double complained_at;
 
-		/* may it stand at the gap: is that not before its home, on the way to i? */
-		if (((i - home) & (capacity - 1)) >= ((i - gap) & (capacity - 1)))
-		{
-			slots[gap] = slots[i];
-			slots[i].count = 0;
-			gap = i;
-		}
-	}
+	if (loop_now() - complained_at < COMPLAINT_SECONDS)
+		return;
+	complained_at = loop_now();
+	log_event(LEVEL_WARNING, "address_limited", "{s:s, s:s}", "limit", limits[verdict], "hint",
+			  "if all come from one address, a proxy stands before us: see --trusted-proxy");
 }

@@ -1,9 +1,16 @@
 /*
- * Addresses: how many sockets each peer has.
+ * Addresses: what each peer has and has done, so that no single one takes what is everybody's.
  *
- *     if (!address_count(&peer)) refuse;       ...       address_forget(&peer);
+ *     AddressVerdict verdict = address_arrive(address);       a socket more
+ *     if (verdict != ADDRESS_WELCOME) refuse;                 not counted then
+ *     ... address_failed(address);                            a token that is refused
+ *     address_leave(address);
  *
- * An IPv6 address counts by its first 64 bits: nobody has less than that many to change between.
+ * Limits are for each of: open sockets (config.max_connections_per_address), new ones a second
+ * (max_handshake_rate), failed authentications a minute (max_failure_rate).  An IPv6 address counts by
+ * its first 64 bits: nobody has less than that many to change between.  Networks of
+ * config.unlimited_networks have no limits.  The table is bounded: what an address did is forgotten when
+ * it no longer matters, or earlier when too many do something.
  */
 #ifndef RELAY_ADDRESS_H
 #define RELAY_ADDRESS_H
@@ -15,14 +22,25 @@
 typedef struct Address
 {
 	uint64_t high, low;
+	bool is_unlimited;
 } Address;
+
+typedef enum AddressVerdict
+{
+	ADDRESS_WELCOME,
+	ADDRESS_HAS_TOO_MANY, /* sockets */
+	ADDRESS_IS_TOO_FAST,
+	ADDRESS_FAILED_TOO_OFTEN,
+	ADDRESS_OUT_OF_MEMORY
+} AddressVerdict;
 
 Address address_of(const struct sockaddr *peer);
 
-/* One socket more of it; false, and not counted, if it has config.max_connections_per_address. */
-bool address_count(Address address);
-void address_forget(Address address);
+AddressVerdict address_arrive(Address address);
+void address_leave(Address address);
+void address_failed(Address address);
 
+void address_start(void);
 void address_stop(void);
 
 #endif

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../token/base64url.h"
 #include "api_openapi.h"
-#include "base64url.h"
 #include "batch.h"
 #include "config.h"
 #include "database.h"

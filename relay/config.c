@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
 #include "key_files.h"
 #include "log.h"
+#include "network.h"
 
 typedef enum OptionKind
 {
@@ -101,8 +103,20 @@ static const Option options[] = {
 	COUNT("check-interval", check_seconds, "30", 1, 86400,
 		  "seconds between two looks for commits that nobody announced"),
 	COUNT("max-connections", max_connections, "10000", 1, 1000000, "open sockets"),
-	COUNT("max-connections-per-address", max_connections_per_address, "0", 0, 1000000,
-		  "open sockets of one address (of an IPv6 network of 64 bits); 0: any, as behind a proxy"),
+	COUNT("max-connections-per-address", max_connections_per_address, "1000", 0, 1000000,
+		  "open sockets of one address (of an IPv6 network of 64 bits); 0: any"),
+	COUNT("max-handshake-rate", max_handshake_rate, "100", 0, 1000000,
+		  "new sockets a second of one address, ten times that at once; 0: any"),
+	COUNT("max-failure-rate", max_failure_rate, "60", 0, 1000000,
+		  "refused tokens a minute of one address, beyond which it is turned away; 0: any"),
+	TEXT("unlimited-networks", unlimited_networks, "127.0.0.0/8,::1",
+		 "networks, separated by commas, whose addresses have none of these limits"),
+	TEXT(
+		"trusted-proxy", trusted_proxy, NULL,
+		"networks of proxies that say truly for whom they ask: addresses or ADDRESS/BITS, separated"
+		" by commas"),
+	TEXT("proxy-header", proxy_header, "x-forwarded-for",
+		 "where they say so: x-forwarded-for or forwarded"),
 	COUNT("max-handshakes", max_handshakes, "256", 1, 100000,
 		  "requests libwebsockets works on at once, more wait before it"),
 	BYTES("max-message", max_message_bytes, "16M", 1024, 1 << 30, "one message of a client"),
@@ -170,6 +184,7 @@ static bool judge_flag(const Option *option, const char *text);
 static bool judge_conninfo(const char *name, const char *text, bool *has_password);
 static bool judge(void);
 static bool judge_tokens(void);
+static bool judge_networks(void);
 static void print_help(void);
 
 int
@@ -431,7 +446,7 @@ judge(void)
 	}
 	log_set_level(config.check ? level
 							   : LEVEL_ERROR); /* whoever uses the keys logs what he found */
-	if (!judge_tokens())
+	if (!judge_tokens() || !judge_networks())
 		return false;
 	log_set_level(level);
 	struct stat status;
@@ -508,6 +523,31 @@ judge_tokens(void)
 	}
 	keys_free(&keys);
 	return true;
+}
+
+static bool
+judge_networks(void)
+{
+	const char *const lists[] = {"trusted-proxy", config.trusted_proxy, "unlimited-networks",
+								 config.unlimited_networks};
+	NetworkList list;
+
+	for (int i = 0; i < 4; i += 2)
+		if (!networks_read(&list, lists[i + 1]))
+		{
+			fprintf(
+				stderr,
+				"ydoc-relay: %s must be up to %d addresses or ADDRESS/BITS, separated by commas,"
+				" not \"%s\"\n",
+				lists[i], NETWORKS_MAX, lists[i + 1]);
+			return false;
+		}
+	if (strcasecmp(config.proxy_header, "x-forwarded-for") == 0 ||
+		strcasecmp(config.proxy_header, "forwarded") == 0)
+		return true;
+	fprintf(stderr, "ydoc-relay: proxy-header must be x-forwarded-for or forwarded, not \"%s\"\n",
+			config.proxy_header);
+	return false;
 }
 
 static void

@@ -51,6 +51,11 @@ typedef struct Config
 	int64_t check_seconds; /* between two looks for what nobody announced */
 	int64_t max_connections; /* sockets, HTTP included */
 	int64_t max_connections_per_address; /* 0: any */
+	int64_t max_handshake_rate; /* new sockets a second of an address; 0: any */
+	int64_t max_failure_rate; /* refused tokens a minute of an address; 0: any */
+	char *unlimited_networks; /* whose addresses have none of these limits */
+	char *trusted_proxy; /* networks of proxies that say whom they speak for; NULL: none */
+	char *proxy_header; /* in which */
 	int64_t max_handshakes; /* in libwebsockets' hands before their answer */
 	int64_t max_message_bytes; /* one WebSocket message */
 	int64_t max_message_rate; /* messages a second of a connection; 0: any */

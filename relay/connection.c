@@ -355,6 +355,8 @@ open_member(Connection *connection, const char *document)
 		char reason[CLOSE_REASON_MAX];
 
 		metrics_add(METRIC_TOKENS_REFUSED, 1);
+		if (refusal != TOKEN_OUT_OF_MEMORY)
+			listener_authentication_failed(connection->wsi);
 		snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
 		connection_close(connection, CLOSE_UNAUTHORIZED, reason);
 	}

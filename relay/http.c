@@ -381,7 +381,10 @@ identify(HttpRequest *request)
 	if (refusal == TOKEN_OUT_OF_MEMORY)
 		http_problem(request, 503, "overloaded", "out of memory");
 	else
+	{
+		listener_authentication_failed(request->wsi);
 		http_problem(request, 401, "bad-token", token_reason(refusal));
+	}
 	return false;
 }
 

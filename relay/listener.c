@@ -27,6 +27,7 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "proxy.h"
 #include "wire.h"
 
 #define ACCEPTS_PER_ROUND 64
@@ -52,8 +53,14 @@ typedef struct Refusal
 
 static const Refusal unavailable = {503, "overloaded", "the relay takes no more connections now",
 									LATER};
-static const Refusal too_many = {429, "too-many-connections",
-								 "too many connections from this address", LATER};
+static const Refusal address_refusals[] = {
+	[ADDRESS_HAS_TOO_MANY] = {429, "too-many-connections", "too many connections from this address",
+							  LATER},
+	[ADDRESS_IS_TOO_FAST] = {429, "too-fast", "too many new connections from this address", LATER},
+	[ADDRESS_FAILED_TOO_OFTEN] = {429, "too-many-failures",
+								  "too many refused tokens from this address", LATER},
+	[ADDRESS_OUT_OF_MEMORY] = {503, "overloaded", "out of memory", LATER},
+};
 static const Refusal too_slow = {408, "too-slow", "the request did not arrive in time", NULL};
 static const Refusal head_too_large = {431, "head-too-large",
 									   "the request's header fields are larger than 16 kB", NULL};
@@ -71,6 +78,8 @@ struct Arrival /* a socket; the library's opaque pointer leads to it */
 {
 	int fd;
 	Address address;
+	bool is_counted; /* of it: not while a proxy has not said whom it speaks for */
+	bool is_proxied;
 	bool is_unfinished; /* its first request is not being answered yet */
 	struct lws *wsi; /* once the library has it */
 	ssize_t seen; /* bytes of an incomplete request */
@@ -96,7 +105,8 @@ static int listen_at(struct addrinfo *address, int port, bool is_shared);
 static void set_port(struct sockaddr *address, int port);
 static int bound_port(int fd);
 static void accept_some(struct ev_loop *, ev_io *, int);
-static void arrive(int fd, Address address);
+static void arrive(int fd, const struct sockaddr *peer);
+static AddressVerdict count(Arrival *arrival, const struct sockaddr *peer);
 static void peek_request(struct ev_loop *, ev_io *, int);
 static void take_request(Arrival *arrival, const char *request, size_t size);
 static void adopt(Arrival *arrival);
@@ -264,6 +274,15 @@ listener_request_done(struct lws *wsi)
 }
 
 void
+listener_authentication_failed(struct lws *wsi)
+{
+	const Arrival *arrival = lws_get_opaque_user_data(wsi);
+
+	if (arrival != NULL && arrival->is_counted)
+		address_failed(arrival->address);
+}
+
+void
 listener_socket_gone(struct lws *wsi)
 {
 	Arrival *arrival = lws_get_opaque_user_data(wsi);
@@ -337,7 +356,7 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 		if (fd >= 0 && sockets >= config.max_connections)
 			refuse(fd, &unavailable);
 		else if (fd >= 0)
-			arrive(fd, address_of((struct sockaddr *) &peer));
+			arrive(fd, (struct sockaddr *) &peer);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 		{
 			log_event(LEVEL_WARNING, "accept_failed", "{s:s}", "reason", strerror(errno));
@@ -351,20 +370,27 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 static void
-arrive(int fd, Address address)
+arrive(int fd, const struct sockaddr *peer)
 {
 	static const int on = 1;
 	static const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
 	static const int unsent_bytes = UNSENT_BYTES;
 	Arrival *arrival = calloc(1, sizeof *arrival);
 
-	if (arrival == NULL || !address_count(address))
+	if (arrival == NULL)
 	{
-		refuse(fd, arrival == NULL ? &unavailable : &too_many);
+		refuse(fd, &unavailable);
+		return;
+	}
+	arrival->is_proxied = proxy_is_trusted(peer);
+	AddressVerdict verdict = arrival->is_proxied ? ADDRESS_WELCOME : count(arrival, peer);
+
+	if (verdict != ADDRESS_WELCOME)
+	{
+		refuse(fd, &address_refusals[verdict]);
 		free(arrival);
 		return;
 	}
-	arrival->address = address;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
@@ -379,6 +405,17 @@ arrive(int fd, Address address)
 	append_arrival(&incomplete, arrival);
 	sockets++;
 	metrics_add(METRIC_HANDSHAKES, 1);
+}
+
+static AddressVerdict
+count(Arrival *arrival, const struct sockaddr *peer)
+{
+	AddressVerdict verdict;
+
+	arrival->address = address_of(peer);
+	verdict = address_arrive(arrival->address);
+	arrival->is_counted = verdict == ADDRESS_WELCOME;
+	return verdict;
 }
 
 /* Looks without taking: libwebsockets reads the request itself. */
@@ -440,6 +477,16 @@ take_request(Arrival *arrival, const char *request, size_t size)
 	if (arrival->handshake.refusal != NULL)
 	{
 		refuse_handshake(arrival);
+		return;
+	}
+	struct sockaddr_storage client;
+	AddressVerdict verdict = ADDRESS_WELCOME;
+
+	if (arrival->is_proxied && proxy_find_client(arrival->head, &client))
+		verdict = count(arrival, (struct sockaddr *) &client);
+	if (verdict != ADDRESS_WELCOME)
+	{
+		refuse_arrival(arrival, &address_refusals[verdict]);
 		return;
 	}
 	unlink_arrival(arrival);
@@ -608,7 +655,8 @@ arrival_free(Arrival *arrival)
 	handshake_done(arrival);
 	sockets--;
 	wire_forget(arrival->fd);
-	address_forget(arrival->address);
+	if (arrival->is_counted)
+		address_leave(arrival->address);
 	free(arrival->path);
 	free(arrival->head);
 	free(arrival);

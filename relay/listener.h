@@ -62,6 +62,9 @@ void listener_handshake_done(struct lws *wsi);
 /* The first request was plain HTTP and is being answered. */
 void listener_request_done(struct lws *wsi);
 
+/* A token, or whatever else somebody shows there, is refused: his address may do that so often. */
+void listener_authentication_failed(struct lws *wsi);
+
 /* The socket is gone, whatever state it was in. */
 void listener_socket_gone(struct lws *wsi);
 

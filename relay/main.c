@@ -27,6 +27,7 @@
 #include "metrics.h"
 #include "notify_queue.h"
 #include "presence.h"
+#include "proxy.h"
 #include "room.h"
 #include "sandbox.h"
 #include "supervisor.h"
@@ -119,6 +120,8 @@ serve(const int *sockets, int count)
 		status = EX_CONFIG;
 	else if (loop_start())
 	{
+		address_start();
+		proxy_start();
 		access_start();
 		room_start();
 		catch_up_start();

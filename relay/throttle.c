@@ -19,8 +19,8 @@
 static Connection *waiting;
 static ev_timer tick_timer;
 
-static bool bucket_take(Bucket *bucket, double amount, int64_t rate);
-static bool bucket_has(Bucket *bucket, double amount, int64_t rate);
+static bool take(Bucket *bucket, double amount, int64_t rate);
+static bool has(Bucket *bucket, double amount, int64_t rate);
 static void list(Connection *connection);
 static void tick(struct ev_loop *, ev_timer *, int);
 static bool look_again(Connection *connection);
@@ -47,8 +47,8 @@ void
 throttle_message(Connection *connection, size_t bytes)
 {
 	Throttle *throttle = &connection->throttle;
-	bool has_messages = bucket_take(&throttle->messages, 1.0, config.max_message_rate);
-	bool has_bytes = bucket_take(&throttle->bytes, (double) bytes, config.max_byte_rate);
+	bool has_messages = take(&throttle->messages, 1.0, config.max_message_rate);
+	bool has_bytes = take(&throttle->bytes, (double) bytes, config.max_byte_rate);
 
 	if ((has_messages && has_bytes) || !connection_is_open(connection))
 		return;
@@ -60,7 +60,7 @@ throttle_message(Connection *connection, size_t bytes)
 void
 throttle_costly_message(Connection *connection)
 {
-	(void) bucket_take(&connection->throttle.messages, COSTLY_MESSAGES, config.max_message_rate);
+	(void) take(&connection->throttle.messages, COSTLY_MESSAGES, config.max_message_rate);
 }
 
 bool
@@ -68,9 +68,9 @@ throttle_holds_presence(Member *member, Bytes entries)
 {
 	Buffer *held = &member->held_presence;
 
-	if (held->size == 0 && bucket_has(&member->presence, 1.0, config.max_presence_rate))
+	if (held->size == 0 && has(&member->presence, 1.0, config.max_presence_rate))
 	{
-		(void) bucket_take(&member->presence, 1.0, config.max_presence_rate);
+		(void) take(&member->presence, 1.0, config.max_presence_rate);
 		return false;
 	}
 	if (held->size > 0)
@@ -81,36 +81,17 @@ throttle_holds_presence(Member *member, Bytes entries)
 	return true;
 }
 
-/* Lets time flow in; rate 0: there is no limit. */
-static void
-bucket_fill(Bucket *bucket, int64_t rate)
-{
-	double now = loop_now();
-
-	bucket->taken -= (now - bucket->at) * (double) rate;
-	if (bucket->taken < 0.0)
-		bucket->taken = 0.0;
-	bucket->at = now;
-}
-
 /* Takes amount, whether it is there or not; false if the bucket is in debt now. */
 static bool
-bucket_take(Bucket *bucket, double amount, int64_t rate)
+take(Bucket *bucket, double amount, int64_t rate)
 {
-	if (rate == 0)
-		return true;
-	bucket_fill(bucket, rate);
-	bucket->taken += amount;
-	return bucket->taken <= (double) rate * BURST_SECONDS;
+	return bucket_take(bucket, amount, (double) rate, (double) rate * BURST_SECONDS);
 }
 
 static bool
-bucket_has(Bucket *bucket, double amount, int64_t rate)
+has(Bucket *bucket, double amount, int64_t rate)
 {
-	if (rate == 0)
-		return true;
-	bucket_fill(bucket, rate);
-	return bucket->taken + amount <= (double) rate * BURST_SECONDS;
+	return bucket_has(bucket, amount, (double) rate, (double) rate * BURST_SECONDS);
 }
 
 static void
@@ -153,8 +134,8 @@ static bool
 look_again(Connection *connection)
 {
 	Throttle *throttle = &connection->throttle;
-	bool may_read = bucket_has(&throttle->messages, 1.0, config.max_message_rate) &&
-					bucket_has(&throttle->bytes, 1.0, config.max_byte_rate);
+	bool may_read = has(&throttle->messages, 1.0, config.max_message_rate) &&
+					has(&throttle->bytes, 1.0, config.max_byte_rate);
 	bool holds_presence = false;
 
 	for (Member *member = connection->members; member != NULL; member = member->next)
@@ -171,7 +152,7 @@ static bool
 look_at_presence(Member *member)
 {
 	if (member->held_presence.size > 0 && member_is_open(member) &&
-		bucket_has(&member->presence, 1.0, config.max_presence_rate))
+		has(&member->presence, 1.0, config.max_presence_rate))
 		take_held_presence(member);
 	return member->held_presence.size > 0 && member_is_open(member);
 }
@@ -182,7 +163,7 @@ take_held_presence(Member *member)
 	Buffer held = member->held_presence;
 
 	member->held_presence = (Buffer){0};
-	(void) bucket_take(&member->presence, 1.0, config.max_presence_rate);
+	(void) take(&member->presence, 1.0, config.max_presence_rate);
 	int code = presence_take(member, buffer_view(&held));
 
 	if (code != 0)

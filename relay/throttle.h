@@ -16,16 +16,11 @@
 
 #include <stdbool.h>
 
+#include "bucket.h"
 #include "frame.h"
 
 typedef struct Connection Connection;
 typedef struct Member Member;
-
-typedef struct Bucket /* {0} is a full one */
-{
-	double taken; /* of the burst; more than that is debt */
-	double at; /* when that was */
-} Bucket;
 
 typedef struct Throttle /* of a connection; {0} at first */
 {
