@@ -22,6 +22,7 @@ declare -A why=(
 	[libcmocka-dev]="unit tests of the core"
 	[zlib1g-dev]="test data is compressed"
 	[perl]="runs the tests that need servers of their own"
+	[openssl]="makes the tests' certificates"
 	[curl]="asks the page in the README's tests"
 	[pgbouncer]="a pooler for the relay's tests"
 	[procps]="tests find the processes of a server"
@@ -43,7 +44,7 @@ is_there() {
 		nodejs) command -v node ;;
 		procps) command -v ps ;;
 		perl) command -v prove ;;
-		npm | curl | pgbouncer | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
+		npm | curl | openssl | pgbouncer | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
 		*) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
 	esac > /dev/null 2>&1
 }
@@ -56,7 +57,7 @@ packages_for() {
 			;;
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
 		test)
-			echo libcmocka-dev zlib1g-dev perl curl procps pgbouncer chromium clang libclang-rt-dev clang-format \
+			echo libcmocka-dev zlib1g-dev perl curl openssl procps pgbouncer chromium clang libclang-rt-dev clang-format \
 				cppcheck shellcheck
 			;;
 		lint) echo clang-format cppcheck shellcheck ;;

@@ -21,6 +21,7 @@
 #include "key_files.h"
 #include "log.h"
 #include "network.h"
+#include "tls.h"
 
 typedef enum OptionKind
 {
@@ -69,6 +70,10 @@ static const Option options[] = {
 	TEXT("listen-database", listen_database, NULL,
 		 "the same for the one connection that listens, if --database leads to a pooler such as"
 		 " pgbouncer: straight to the server"),
+	TEXT("tls-certificate", tls_certificate, NULL,
+		 "PEM file with the certificate and its chain: the port then speaks TLS; read again when it"
+		 " changes"),
+	TEXT("tls-key", tls_key, NULL, "PEM file with its private key"),
 	TEXT("static", static_dir, NULL, "directory served to plain GET requests"),
 	SWITCH("init", init, NULL, "create the extension and its store first, if they are missing"),
 	TEXT("jwt-keys", jwt_keys, NULL,
@@ -185,6 +190,7 @@ static bool judge_conninfo(const char *name, const char *text, bool *has_passwor
 static bool judge(void);
 static bool judge_tokens(void);
 static bool judge_networks(void);
+static bool judge_tls(void);
 static void print_help(void);
 
 int
@@ -446,7 +452,7 @@ judge(void)
 	}
 	log_set_level(config.check ? level
 							   : LEVEL_ERROR); /* whoever uses the keys logs what he found */
-	if (!judge_tokens() || !judge_networks())
+	if (!judge_tokens() || !judge_networks() || !judge_tls())
 		return false;
 	log_set_level(level);
 	struct stat status;
@@ -526,6 +532,22 @@ judge_tokens(void)
 }
 
 static bool
+judge_tls(void)
+{
+	char problem[TLS_PROBLEM_MAX];
+
+	if ((config.tls_certificate == NULL) != (config.tls_key == NULL))
+	{
+		fputs("ydoc-relay: tls-certificate and tls-key go together\n", stderr);
+		return false;
+	}
+	if (config.tls_certificate == NULL || tls_check(problem, sizeof problem))
+		return true;
+	fprintf(stderr, "ydoc-relay: TLS: %s\n", problem);
+	return false;
+}
+
+static bool
 judge_networks(void)
 {
 	const char *const lists[] = {"trusted-proxy", config.trusted_proxy, "unlimited-networks",
@@ -586,5 +608,6 @@ print_help(void)
 		 "are each worker's own, and SIGHUP or SIGUSR2 replaces one worker after the other: with "
 		 "the\n"
 		 "program and the options as they are then.  Without, SIGHUP reads the files with keys "
-		 "again.");
+		 "and the\n"
+		 "certificate again.");
 }

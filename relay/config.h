@@ -28,6 +28,7 @@ typedef struct Config
 	char *listen_database; /* NULL: database */
 	char *static_dir; /* served to plain GET; NULL: nothing is */
 	char *log_level;
+	char *tls_certificate, *tls_key; /* files: PEM; NULL: plain text */
 	char *jwt_keys; /* file: JWKS or PEM; NULL: none */
 	char *jwt_secret_file; /* NULL: none; neither: whoever comes is let in */
 	char *jwt_audience, *jwt_issuer; /* NULL: not asked for */

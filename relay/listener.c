@@ -28,9 +28,11 @@
 #include "loop.h"
 #include "metrics.h"
 #include "proxy.h"
+#include "tls.h"
 #include "wire.h"
 
 #define ACCEPTS_PER_ROUND 64
+#define TLS_ACCEPTS_PER_ROUND 8 /* a handshake is milliseconds of work */
 #define BACKLOG 4096
 #define UNSENT_BYTES (128 << 10) /* of a socket in the kernel: what a slow peer gets is not old */
 /* TCP_USER_TIMEOUT: a peer that vanished is noticed.  The kernel counts as such also one that has no room
@@ -122,6 +124,7 @@ static void append_arrival(ArrivalList *list, Arrival *arrival);
 static void unlink_arrival(Arrival *arrival);
 static void arrival_free(Arrival *arrival);
 static void refuse(int fd, const Refusal *refusal);
+static void turn_away(int fd, const Refusal *refusal);
 static void pause_accepting(bool pause);
 static void resume_later(struct ev_loop *, ev_timer *, int);
 
@@ -346,7 +349,9 @@ static void
 accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void) events;
-	for (int i = 0; i < ACCEPTS_PER_ROUND && !is_paused; i++)
+	int most = tls_is_on() ? TLS_ACCEPTS_PER_ROUND : ACCEPTS_PER_ROUND;
+
+	for (int i = 0; i < most && !is_paused; i++)
 	{
 		struct sockaddr_storage peer = {0};
 		socklen_t peer_size = sizeof peer;
@@ -354,7 +359,7 @@ accept_some(struct ev_loop *loop, ev_io *watcher, int events)
 						 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0 && sockets >= config.max_connections)
-			refuse(fd, &unavailable);
+			turn_away(fd, &unavailable);
 		else if (fd >= 0)
 			arrive(fd, (struct sockaddr *) &peer);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -379,7 +384,7 @@ arrive(int fd, const struct sockaddr *peer)
 
 	if (arrival == NULL)
 	{
-		refuse(fd, &unavailable);
+		turn_away(fd, &unavailable);
 		return;
 	}
 	arrival->is_proxied = proxy_is_trusted(peer);
@@ -387,7 +392,7 @@ arrive(int fd, const struct sockaddr *peer)
 
 	if (verdict != ADDRESS_WELCOME)
 	{
-		refuse(fd, &address_refusals[verdict]);
+		turn_away(fd, &address_refusals[verdict]);
 		free(arrival);
 		return;
 	}
@@ -395,6 +400,13 @@ arrive(int fd, const struct sockaddr *peer)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	if (tls_is_on() && (fd = tls_wrap(fd)) < 0)
+	{
+		if (arrival->is_counted)
+			address_leave(arrival->address);
+		free(arrival);
+		return;
+	}
 	arrival->fd = fd;
 	arrival->is_unfinished = true;
 	ev_io_init(&arrival->io, peek_request, fd, EV_READ);
@@ -680,6 +692,19 @@ refuse(int fd, const Refusal *refusal)
 	shutdown(fd, SHUT_WR);
 	for (int i = 0; i < 16 && recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
 		continue;
+	close(fd);
+}
+
+/* Before TLS nothing can be said. */
+static void
+turn_away(int fd, const Refusal *refusal)
+{
+	if (!tls_is_on())
+	{
+		refuse(fd, refusal);
+		return;
+	}
+	metrics_add(METRIC_CONNECTIONS_REFUSED, 1);
 	close(fd);
 }
 

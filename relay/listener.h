@@ -8,7 +8,7 @@
  * config.max_connections a socket is told 503 and closed.
  *
  * Looking at the request first also shows its line as it was sent: a document's name is what the
- * client wrote.  (This sees plain text: TLS ends in a proxy in front.)
+ * client wrote.  (This sees plain text: TLS ends before it, in tls.h or in a proxy.)
  */
 #ifndef RELAY_LISTENER_H
 #define RELAY_LISTENER_H

@@ -35,6 +35,7 @@
 #include "room.h"
 #include "service.h"
 #include "sync.h"
+#include "tls.h"
 
 #define AWAY_PER_SECOND 500.0 /* connections, unless config.drain says how long */
 #define AWAY_MOST 30.0 /* seconds, likewise */
@@ -121,7 +122,8 @@ loop_start(void)
 	ev_signal_init(&on_quit, begin_drain, SIGQUIT);
 	ev_signal_start(ev, board_is_joined() ? &on_quit : &on_int);
 	ev_signal_init(&on_hup, reload, SIGHUP);
-	if (identity_is_checked() && !board_is_joined()) /* a worker is replaced instead */
+	if ((identity_is_checked() || tls_is_on()) &&
+		!board_is_joined()) /* a worker is replaced instead */
 		ev_signal_start(ev, &on_hup);
 	watchdog_seconds = service_watchdog_seconds();
 	bool is_watched = watchdog_seconds > 0.0 && watchdog_seconds < BEAT_SECONDS;
@@ -224,7 +226,9 @@ static void
 raise_file_limit(void)
 {
 	struct rlimit limit;
-	rlim_t wanted = (rlim_t) (config.max_connections + config.writers + config.readers + 64);
+	int64_t per_connection = tls_is_on() ? 3 : 1; /* both ends of a pipe, too */
+	rlim_t wanted =
+		(rlim_t) (config.max_connections * per_connection + config.writers + config.readers + 64);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
@@ -275,6 +279,7 @@ reload(struct ev_loop *loop, ev_signal *watcher, int events)
 	(void) loop, (void) watcher, (void) events;
 	if (identity_reload())
 		access_keys_changed();
+	tls_reload();
 }
 
 static void
@@ -318,7 +323,7 @@ drain(struct ev_loop *loop, ev_timer *watcher, int events)
 	{
 		case DRAIN_CONNECTIONS:
 			connection_send_away(away_seconds > 0.0 ? (waited + DRAIN_TICK) / away_seconds : 1.0);
-			if ((connection_count() == 0 && listener_is_idle()) ||
+			if ((connection_count() == 0 && listener_is_idle() && tls_is_idle()) ||
 				waited > away_seconds + CLOSING_SECONDS)
 				enter_phase(DRAIN_BATCHES);
 			break;

@@ -33,6 +33,7 @@
 #include "supervisor.h"
 #include "sync.h"
 #include "throttle.h"
+#include "tls.h"
 
 static int run(char **argv);
 static bool become_user(void);
@@ -118,7 +119,7 @@ serve(const int *sockets, int count)
 
 	if (!identity_start())
 		status = EX_CONFIG;
-	else if (loop_start())
+	else if (loop_start() && tls_start())
 	{
 		address_start();
 		proxy_start();
@@ -144,6 +145,7 @@ serve(const int *sockets, int count)
 		access_stop();
 		api_stop();
 	}
+	tls_stop();
 	loop_stop(); /* cuts what is still connected */
 	throttle_stop();
 	presence_stop();
