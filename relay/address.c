@@ -15,6 +15,7 @@
 #include "config.h"
 #include "log.h"
 #include "loop.h"
+#include "metrics.h"
 #include "network.h"
 
 #define FIRST_SLOTS 64
@@ -89,6 +90,7 @@ address_arrive(Address address)
 		verdict = ADDRESS_IS_TOO_FAST;
 	if (verdict != ADDRESS_WELCOME)
 	{
+		metrics_add(METRIC_ADDRESSES_LIMITED, 1);
 		complain(verdict);
 		return verdict;
 	}

@@ -11,6 +11,7 @@
 
 #include "bus.h"
 #include "config.h"
+#include "listener.h"
 #include "metrics.h"
 #include "name.h"
 #include "room.h"
@@ -233,6 +234,8 @@ refuse_token(Member *member, TokenVerdict refusal)
 	bool may_be_good = refusal == TOKEN_OUT_OF_MEMORY;
 
 	metrics_add(METRIC_TOKENS_REFUSED, 1);
+	if (!may_be_good && member->connection->wsi != NULL)
+		listener_authentication_failed(member->connection->wsi);
 	snprintf(reason, sizeof reason, "token refused: %s", token_reason(refusal));
 	member_close(member, may_be_good ? CLOSE_OVERLOAD : CLOSE_UNAUTHORIZED, reason);
 }

@@ -89,6 +89,13 @@ http_document_name(struct lws *wsi, char *name)
 	return true;
 }
 
+void
+http_authentication_failed(const HttpRequest *request)
+{
+	if (request->wsi != NULL)
+		listener_authentication_failed(request->wsi);
+}
+
 int
 http_callback(struct lws *wsi, enum lws_callback_reasons reason, HttpSlot *slot, void *in,
 			  size_t size)
@@ -382,7 +389,7 @@ identify(HttpRequest *request)
 		http_problem(request, 503, "overloaded", "out of memory");
 	else
 	{
-		listener_authentication_failed(request->wsi);
+		http_authentication_failed(request);
 		http_problem(request, 401, "bad-token", token_reason(refusal));
 	}
 	return false;

@@ -58,6 +58,9 @@ bool http_is_hocuspocus(struct lws *wsi);
  * is no document's name. */
 bool http_document_name(struct lws *wsi, char *name);
 
+/* What somebody shows there (a token, an assertion) is refused: his address may do that so often. */
+void http_authentication_failed(const HttpRequest *request);
+
 /* Every callback that is not about a WebSocket. */
 int http_callback(struct lws *wsi, enum lws_callback_reasons reason, HttpSlot *slot, void *in,
 				  size_t size);

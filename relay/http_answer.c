@@ -50,6 +50,7 @@ static const char *phrase_of(unsigned status);
 static json_t *problem_json(unsigned status, const char *code, const char *detail);
 static bool begin(HttpRequest *request, unsigned status, const char *type, size_t size);
 static void end(HttpRequest *request);
+static void count_bytes(int64_t bytes);
 
 void
 http_answer_field(HttpRequest *request, const char *name, const char *value)
@@ -110,6 +111,7 @@ http_problem(HttpRequest *request, unsigned status, const char *code, const char
 	size_t size = text != NULL ? strlen(text) : 0;
 
 	json_decref(json);
+	metrics_add(METRIC_HTTP_PROBLEMS, 1);
 	if (status == 401)
 		http_answer_field(request, "WWW-Authenticate", "Bearer");
 	http_answer(request, status, "application/problem+json", (Bytes){(const uint8_t *) text, size});
@@ -196,7 +198,7 @@ void
 http_answer_free(HttpRequest *request)
 {
 	if (request->state >= HTTP_REQUEST_WRITING)
-		answer_bytes -= (int64_t) request->answer_body.size;
+		count_bytes(-(int64_t) request->answer_body.size);
 	buffer_free(&request->answer_head);
 	buffer_free(&request->answer_fields);
 	buffer_free(&request->answer_body);
@@ -279,7 +281,7 @@ static void
 end(HttpRequest *request)
 {
 	request->written = 0;
-	answer_bytes += (int64_t) request->answer_body.size;
+	count_bytes((int64_t) request->answer_body.size);
 	if (request->answer_head.failed || request->answer_fields.failed || request->answer_body.failed)
 	{
 		http_request_set_limit(request, 0.0); /* out of memory: cut */
@@ -289,4 +291,11 @@ end(HttpRequest *request)
 	request->state = HTTP_REQUEST_WRITING;
 	http_request_set_limit(request, STALL_SECONDS);
 	lws_callback_on_writable(request->wsi);
+}
+
+static void
+count_bytes(int64_t bytes)
+{
+	answer_bytes += bytes;
+	metrics_set(METRIC_HTTP_ANSWER_BYTES, answer_bytes);
 }

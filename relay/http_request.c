@@ -16,6 +16,7 @@
 #include "http_answer.h"
 #include "log.h"
 #include "loop.h"
+#include "metrics.h"
 
 #define BODY_SECONDS 10.0 /* and a second more for each so many bytes: */
 #define BODY_BYTES_PER_SECOND 32768.0
@@ -30,6 +31,7 @@ static bool is_taken_type(const char *types, const char *type);
 static void hand_over(HttpRequest *request);
 static void out_of_time(struct ev_loop *, ev_timer *, int);
 static void forget_body(HttpRequest *request);
+static void count_bytes(int64_t bytes);
 
 HttpRequest *
 http_request_new(struct lws *wsi)
@@ -38,6 +40,7 @@ http_request_new(struct lws *wsi)
 
 	if (request == NULL)
 		return NULL;
+	metrics_add(METRIC_HTTP_REQUESTS, 1);
 	request->wsi = wsi;
 	request->references = 1;
 	ev_init(&request->timer, out_of_time);
@@ -114,7 +117,7 @@ http_request_take_body(HttpRequest *request, Bytes part)
 	if (request->body.failed)
 		http_problem(request, 503, "overloaded", "out of memory");
 	else
-		body_bytes += (int64_t) part.size;
+		count_bytes((int64_t) part.size);
 	return true;
 }
 
@@ -257,6 +260,13 @@ out_of_time(struct ev_loop *loop, ev_timer *timer, int events)
 static void
 forget_body(HttpRequest *request)
 {
-	body_bytes -= (int64_t) request->body.size;
+	count_bytes(-(int64_t) request->body.size);
 	buffer_free(&request->body);
+}
+
+static void
+count_bytes(int64_t bytes)
+{
+	body_bytes += bytes;
+	metrics_set(METRIC_HTTP_BODY_BYTES, body_bytes);
 }

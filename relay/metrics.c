@@ -47,6 +47,13 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_CONNECTIONS_CLOSED_BY_US] =
 		COUNTER("connections_closed_by_relay", "WebSocket connections that the relay closed"),
 	[METRIC_HANDSHAKES] = GAUGE("handshakes", "Sockets whose first request is not complete"),
+	[METRIC_ADDRESSES_LIMITED] =
+		COUNTER("addresses_limited", "Sockets turned away for what their address does"),
+	[METRIC_HTTP_REQUESTS] = COUNTER("http_requests", "Requests over plain HTTP, without files"),
+	[METRIC_HTTP_PROBLEMS] = COUNTER("http_problems", "Such requests that were refused or failed"),
+	[METRIC_HTTP_BODY_BYTES] = GAUGE("http_body_bytes", "Bytes of requests that are being read"),
+	[METRIC_HTTP_ANSWER_BYTES] =
+		GAUGE("http_answer_bytes", "Bytes of answers that are being written"),
 	[METRIC_ROOMS] = GAUGE("rooms", "Documents open now"),
 	[METRIC_ROOMS_CLOSED] = COUNTER("rooms_closed", "Open documents that were deleted or renamed"),
 	[METRIC_MESSAGES_RECEIVED] = COUNTER("messages_received", "Whole messages from clients"),

@@ -492,6 +492,102 @@ test('while the database is away, whoever asks is told to come back', { timeout:
   }
 })
 
+test('who reads slowly, or not at all, holds up nobody and little memory', { timeout: 120000 }, async t => {
+  const own = await startRelay(database, { arguments: ['--max-load-memory', '16M'] })
+  try {
+    await post('huge', typed('x'.repeat(8 << 20)), { on: own })
+    assert.equal((await (await ask(at('huge', '/text'), { on: own })).text()).length, 8 << 20)
+    const url = new URL(own.http)
+    const start = performance.now()
+    const readers = Array.from({ length: 20 }, () => {
+      const socket = connect({ host: url.hostname, port: Number(url.port) })
+      socket.pause()
+      socket.on('error', () => {})
+      socket.ended = new Promise(resolve => socket.on('close', resolve))
+      socket.write(`GET ${at('huge', '/update')} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      return socket
+    })
+    await until(async () => await metric(own, 'http_answer_bytes') > 16 << 20)
+    await servesOthers(own)
+    await sleep(1000)
+    // so many, and one for each reader of the database
+    assert.ok(await metric(own, 'http_answer_bytes') <= (16 + 3 * 8) << 20)
+    // the others are told, and who does not read is cut
+    await until(async () => await metric(own, 'http_answer_bytes') < 1 << 20, 60000)
+    t.diagnostic(`cut after ${Math.round(performance.now() - start)} ms`)
+    assert.ok(performance.now() - start > 25000)
+    for (const reader of readers) reader.destroy()
+    assert.equal((await (await ask(at('huge', '/text'), { on: own })).text()).length, 8 << 20)
+    await until(async () => await metric(own, 'http_answer_bytes') === 0)
+  } finally {
+    closeAll()
+    await own.stop()
+  }
+})
+
+test('documents and updates larger than the database allows are refused', { timeout: 30000 }, async () => {
+  await database.psql("ALTER DATABASE test SET ydoc.max_document_size = '100kB'; ALTER DATABASE test SET ydoc.max_update_size = '60kB'")
+  const own = await startRelay(database)
+  try {
+    await until(async () => await metric(own, 'database_connections_up') === 5)
+    await database.psql('ALTER DATABASE test RESET ydoc.max_document_size; ALTER DATABASE test RESET ydoc.max_update_size')
+    await refused(await post('sizes', typed('x'.repeat(70000)), { on: own }), 413, 'too-large')
+    assert.equal((await post('sizes', typed('x'.repeat(50000)), { on: own })).status, 204)
+    assert.match(await refused(await post('sizes', typed('x'.repeat(55000)), { on: own }), 413, 'too-large'), /max_document_size/)
+    assert.equal((await post('sizes', typed('y'), { on: own })).status, 204)
+    assert.equal((await database.text('sizes')).length, 50001)
+  } finally {
+    await own.stop()
+  }
+})
+
+test('a relay without keys may do what its role may', { timeout: 30000 }, async () => {
+  await database.psql("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA ydoc_data TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO reader; CREATE ROLE nobody LOGIN; SELECT ydoc.text_append('roles', 'content', 'x')")
+  for (const [role, status] of [['reader', 200], ['nobody', 403]]) {
+    const own = await startRelay({ ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', `user=${role}`) })
+    try {
+      for (const path of [at('roles', '/text'), '/api/documents', at('roles', '/versions')]) assert.equal((await ask(path, { on: own })).status, status, `${role} ${path}`)
+      assert.equal((await ask('/readyz', { on: own })).status, 200) // its database connections are well
+    } finally {
+      await own.stop()
+    }
+  }
+})
+
+test('rubbish harms nobody', { timeout: 60000 }, async t => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
+  t.diagnostic(`SEED=${seed}`)
+  let state = seed
+  const random = below => { // mulberry32
+    state = (state + 0x6d2b79f5) | 0
+    let z = Math.imul(state ^ (state >>> 15), 1 | state)
+    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z
+    return ((z ^ (z >>> 14)) >>> 0) % below
+  }
+  const pick = list => list[random(list.length)]
+  const parts = ['GET ', 'POST ', 'OPTIONS ', 'HEAD ', '/api/documents', '/api/documents/a%2Fb', '/update', '/versions/x', '?limit=', '&root=', '%2e%2e', '%00', '%', '//', ' HTTP/1.1', ' HTTP/1.0', '\r\n', '\n', '\r', '\r\n\r\n',
+    'Host: x', 'Content-Length: 3', 'Content-Length: 18446744073709551616', 'Transfer-Encoding: chunked', 'Expect: 100-continue', 'Accept: text/*;q=', 'Cookie: ydoc_access=', 'Authorization: Bearer ', 'Upgrade: websocket', 'Connection: upgrade',
+    'If-None-Match: "1.1.', 'Origin: null', ': ', ';', ',', '\0', '\xff\xfe', 'a'.repeat(300), '0\r\n\r\n']
+  for (let i = 0; i < 400; i++) {
+    let text = random(3) > 0 ? `${pick(['GET', 'POST', 'HEAD'])} ${pick(['/api/documents', at('rubbish', '/update'), at('rubbish')])} HTTP/1.1\r\nHost: x\r\n` : ''
+    for (let n = random(8); n > 0; n--) text += pick(parts) + (random(2) ? '\r\n' : '')
+    if (random(2)) text += '\r\n\r\n'
+    const { hostname, port } = new URL(pick([relay, checked]).http)
+    await new Promise(resolve => {
+      const socket = connect({ host: hostname, port: Number(port) })
+      socket.on('error', () => {})
+      socket.on('close', resolve)
+      socket.write(Buffer.from(text, 'latin1'))
+      setTimeout(() => socket.destroy(), 5 + random(10))
+    })
+  }
+  for (const each of [relay, checked]) {
+    assert.equal((await ask('/healthz', { on: each })).status, 200)
+    await until(async () => await metric(each, 'handshakes') === 0 && await metric(each, 'http_body_bytes') === 0)
+  }
+  await servesOthers()
+})
+
 // ---- users ----
 
 const as = (sub, more = {}) => ({ on: checked, headers: { authorization: `Bearer ${token(sub, more)}` } })
