@@ -266,7 +266,13 @@ may_ask(HttpRequest *request)
 					 "a page from elsewhere asks; the relay's option origins lists those that may");
 		return false;
 	}
-	return true;
+	if (identity_may_come(request->wsi) && (host == NULL || identity_may_be_called(host)))
+		return true;
+	http_problem(
+		request, 403, "cross-site",
+		"a relay without keys, for this machine alone, is asked by another name; the relay's"
+		" option origins lists those that may");
+	return false;
 }
 
 /* Into request->endpoint, or answers that there is none. */

@@ -108,6 +108,23 @@ identity_may_come(struct lws *wsi)
 	return false;
 }
 
+bool
+identity_may_be_called(const char *host)
+{
+	char origin[ORIGIN_MAX];
+
+	if (identity_is_checked() || !is_loopback(config.listen) || is_loopback(host))
+		return true;
+	for (int i = 0; i < 2; i++)
+	{
+		int size = snprintf(origin, sizeof origin, "%s://%s", i == 0 ? "https" : "http", host);
+
+		if (size < (int) sizeof origin && identity_is_listed_origin(origin))
+			return true;
+	}
+	return false;
+}
+
 Identity *
 identity_of_request(struct lws *wsi, TokenVerdict *refusal)
 {

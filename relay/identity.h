@@ -56,6 +56,10 @@ bool identity_is_checked(void);
  */
 bool identity_may_come(struct lws *wsi);
 
+/* The same of a request for content, which a page of the host that it asks sends without an Origin: by the host that
+ * it names. */
+bool identity_may_be_called(const char *host);
+
 /* The caller's to release.  NULL if a token is there and is refused, for the reason in *refusal, or
  * when out of memory.  Only during the upgrade: the request's headers are gone after it. */
 Identity *identity_of_request(struct lws *wsi, TokenVerdict *refusal);

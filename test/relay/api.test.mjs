@@ -283,17 +283,17 @@ test('names are any text, percent-encoded, in one segment', async () => {
     // of fetch's URL, dots would vanish
     const path = `/api/documents/${encodeURIComponent(name).replaceAll('.', '%2E')}`
     const update = typed(name)
-    const posted = await raw([`POST ${path}/update HTTP/1.1\r\nHost: x\r\nContent-Length: ${update.length}\r\n\r\n`, update])
+    const posted = await raw([`POST ${path}/update HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${update.length}\r\n\r\n`, update])
     assert.equal(posted.status, 204, name)
-    const { text } = await raw(`GET ${path}/text HTTP/1.1\r\nHost: x\r\n\r\n`)
+    const { text } = await raw(`GET ${path}/text HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     assert.equal(Buffer.from(text.split('\r\n\r\n')[1], 'latin1').toString(), name)
     assert.equal(await database.psql(`SELECT ydoc.text(convert_from('\\x${Buffer.from(name).toString('hex')}', 'UTF8'), 'content')`), name)
   }
   for (const name of ['%00', '%0a', '%7f', '%ff', '%c0%af', '%ed%a0%80', '%2', '%', '%zz', 'x'.repeat(1025)]) {
-    assert.equal((await raw(`GET /api/documents/${name}/text HTTP/1.1\r\nHost: x\r\n\r\n`)).status, 400, name)
+    assert.equal((await raw(`GET /api/documents/${name}/text HTTP/1.1\r\nHost: localhost\r\n\r\n`)).status, 400, name)
   }
   for (const path of ['/api/documents/', '/api/documents//text', '/api/documents/a/b', '/api//documents', '/api/documents/a/text/', '/api', '/api/', '/API/documents']) {
-    assert.equal((await raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)).status, 404, path)
+    assert.equal((await raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).status, 404, path)
   }
   await servesOthers()
 })
@@ -342,13 +342,13 @@ test('HEAD is GET without content, OPTIONS says what there is, and no other meth
     await refused(answer, 405, 'method')
   }
   for (const method of ['BREW', 'CONNECT', 'TRACE', 'get']) {
-    assert.equal((await raw(`${method} /api/documents HTTP/1.1\r\nHost: x\r\n\r\n`)).status, 501, method)
+    assert.equal((await raw(`${method} /api/documents HTTP/1.1\r\nHost: localhost\r\n\r\n`)).status, 501, method)
   }
   assert.equal(await database.text('methods'), 'hello')
 })
 
 test('heads that are no HTTP, or too large, are refused', async () => {
-  const get = (path, fields = '') => raw(`GET ${path} HTTP/1.1\r\nHost: x\r\n${fields}\r\n`)
+  const get = (path, fields = '') => raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`)
   for (const fields of [
     'Host: y\r\n', 'Content-Length: 1\r\nContent-Length: 2\r\n', 'Content-Length: -1\r\n', 'Content-Length: 0x10\r\n', 'Content-Length: 1, 1\r\n',
     'Content-Length: 99999999999999999999\r\n', 'Authorization: Bearer a\r\nAuthorization: Bearer b\r\n', 'X-Bad : 1\r\n', 'X-Folded: 1\r\n 2\r\n', 'no colon\r\n', 'X: a\x01b\r\n'
@@ -358,7 +358,7 @@ test('heads that are no HTTP, or too large, are refused', async () => {
   assert.equal((await get('/api/documents', Array.from({ length: 150 }, (_, i) => `X-${i}: 1\r\n`).join(''))).status, 431)
   assert.equal((await get('/api/documents?' + Array.from({ length: 50 }, (_, i) => `p${i}=1`).join('&'))).status, 431)
   for (const line of ['GET  /api/documents HTTP/1.1', 'GET /api/documents', 'GET /api/documents HTTP/2.0', 'GET http://x/api/documents HTTP/1.1', 'GET * HTTP/1.1', '/api/documents', 'GET /api/documents#x HTTP/1.1']) {
-    const { status } = await raw(`${line}\r\nHost: x\r\n\r\n`)
+    const { status } = await raw(`${line}\r\nHost: localhost\r\n\r\n`)
     assert.ok([400, 404, 501].includes(status), `${line}: ${status}`)
   }
   await servesOthers()
@@ -371,16 +371,16 @@ test('bodies are bounded, announced, and refused with an answer that arrives', a
     // while the client is still sending
     await refused(await post('large', new Uint8Array(8 << 20), { on: limited }), 413, 'too-large')
     await refused(await ask('/nothing', { on: limited, method: 'POST', body: new Uint8Array(8 << 20) }), 404, 'no-endpoint')
-    assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000000\r\n\r\n`, { on: limited })).status, 413)
-    assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: x\r\n\r\n`, { on: limited })).status, 411)
-    const chunked = await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\0\0\r\n0\r\n\r\n`, { on: limited })
+    assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000000000\r\n\r\n`, { on: limited })).status, 413)
+    assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\n\r\n`, { on: limited })).status, 411)
+    const chunked = await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\0\0\r\n0\r\n\r\n`, { on: limited })
     assert.equal(chunked.status, 411)
     for (const both of ['Transfer-Encoding: chunked\r\nContent-Length: 2\r\n', 'Content-Length: 2\r\nTransfer-Encoding: identity\r\n']) {
-      assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: x\r\n${both}\r\n\0\0`, { on: limited })).status, 411)
+      assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\n${both}\r\n\0\0`, { on: limited })).status, 411)
     }
-    assert.equal((await raw('GET /api/documents HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc', { on: limited })).status, 400)
+    assert.equal((await raw('GET /api/documents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc', { on: limited })).status, 400)
     // all bodies under way together
-    const head = `POST ${at('large', '/update')} HTTP/1.1\r\nHost: x\r\nContent-Length: 19000\r\n\r\n`
+    const head = `POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 19000\r\n\r\n`
     const [first, second] = [raw([head, Buffer.alloc(15000)], { on: limited }), sleep(200).then(() => raw([head, Buffer.alloc(18000)], { on: limited }))]
     assert.equal((await second).status, 503)
     assert.equal((await first).status, 408)
@@ -393,7 +393,7 @@ test('bodies are bounded, announced, and refused with an answer that arrives', a
 
 test('a body that does not come is not waited for, and one in pieces is', { timeout: 30000 }, async () => {
   const update = typed('slowly')
-  const head = `POST ${at('slow', '/update')} HTTP/1.1\r\nHost: x\r\nContent-Length: ${update.length}\r\n\r\n`
+  const head = `POST ${at('slow', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${update.length}\r\n\r\n`
   const stuck = raw([head, update.subarray(0, 5)])
   const trickle = raw([head, ...Array.from(update.subarray(0, 12), byte => Uint8Array.of(byte))], { pause: 1000 })
   const inPieces = await raw([head.slice(0, 10), head.slice(10), ...Array.from(update, byte => Uint8Array.of(byte))], { pause: 5 })
@@ -408,18 +408,18 @@ test('a body that does not come is not waited for, and one in pieces is', { time
 
 test('who asks whether to send a body is told', async () => {
   const update = typed('expected')
-  const { text } = await raw([`POST ${at('expect', '/update')} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ${update.length}\r\n\r\n`, update], { pause: 200 })
+  const { text } = await raw([`POST ${at('expect', '/update')} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ${update.length}\r\n\r\n`, update], { pause: 200 })
   assert.match(text, /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 204 /)
   assert.equal(await database.text('expect'), 'expected')
-  const large = await raw(`POST ${at('expect', '/update')} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99000000\r\n\r\n`)
+  const large = await raw(`POST ${at('expect', '/update')} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 99000000\r\n\r\n`)
   assert.equal(large.status, 413)
 })
 
 test('one socket serves one request: what follows it is not read', async () => {
   await post('pipelined', typed('kept'))
-  const one = `GET ${at('pipelined', '/text')} HTTP/1.1\r\nHost: x\r\n\r\n`
+  const one = `GET ${at('pipelined', '/text')} HTTP/1.1\r\nHost: localhost\r\n\r\n`
   const update = typed('smuggled ')
-  const smuggled = `POST ${at('pipelined', '/update')} HTTP/1.1\r\nHost: x\r\nContent-Length: ${update.length}\r\n\r\n`
+  const smuggled = `POST ${at('pipelined', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${update.length}\r\n\r\n`
   for (const pieces of [[one + one + one], [one + smuggled, update], [one, one], [Buffer.concat([Buffer.from(one + smuggled), update])]]) {
     const { text } = await raw(pieces)
     assert.equal(text.match(/HTTP\/1\.1 /g).length, 1, text)
@@ -427,7 +427,7 @@ test('one socket serves one request: what follows it is not read', async () => {
   }
   // a body longer than announced
   const own = typed('own ')
-  const { text } = await raw([`POST ${at('pipelined', '/update')} HTTP/1.1\r\nHost: x\r\nContent-Length: ${own.length}\r\n\r\n`, Buffer.concat([own, Buffer.from(smuggled), update])])
+  const { text } = await raw([`POST ${at('pipelined', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${own.length}\r\n\r\n`, Buffer.concat([own, Buffer.from(smuggled), update])])
   assert.equal(text.match(/HTTP\/1\.1 /g).length, 1, text)
   await sleep(100)
   assert.equal((await database.text('pipelined')).includes('smuggled'), false)
@@ -444,7 +444,7 @@ test('who goes before the answer leaves nothing behind', async () => {
     const url = new URL(own.http)
     const socket = connect({ host: url.hostname, port: Number(url.port) })
     socket.on('error', () => {})
-    socket.write(`POST ${at('left', '/update')} HTTP/1.1\r\nHost: x\r\nContent-Length: ${update.length}\r\n\r\n`)
+    socket.write(`POST ${at('left', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${update.length}\r\n\r\n`)
     socket.write(update)
     await until(async () => await metric(own, 'pending_bytes') > 0)
     socket.destroy()
@@ -458,7 +458,7 @@ test('who goes before the answer leaves nothing behind', async () => {
     for (let i = 0; i < 20; i++) {
       const reader = connect({ host: url.hostname, port: Number(url.port) })
       reader.on('error', () => {})
-      reader.write(`GET ${at('left', '/update')} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      reader.write(`GET ${at('left', '/update')} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
       await sleep(i % 7)
       reader.destroy()
     }
@@ -504,7 +504,7 @@ test('who reads slowly, or not at all, holds up nobody and little memory', { tim
       socket.pause()
       socket.on('error', () => {})
       socket.ended = new Promise(resolve => socket.on('close', resolve))
-      socket.write(`GET ${at('huge', '/update')} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      socket.write(`GET ${at('huge', '/update')} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
       return socket
     })
     await until(async () => await metric(own, 'http_answer_bytes') > 16 << 20)
@@ -566,10 +566,10 @@ test('rubbish harms nobody', { timeout: 60000 }, async t => {
   }
   const pick = list => list[random(list.length)]
   const parts = ['GET ', 'POST ', 'OPTIONS ', 'HEAD ', '/api/documents', '/api/documents/a%2Fb', '/update', '/versions/x', '?limit=', '&root=', '%2e%2e', '%00', '%', '//', ' HTTP/1.1', ' HTTP/1.0', '\r\n', '\n', '\r', '\r\n\r\n',
-    'Host: x', 'Content-Length: 3', 'Content-Length: 18446744073709551616', 'Transfer-Encoding: chunked', 'Expect: 100-continue', 'Accept: text/*;q=', 'Cookie: ydoc_access=', 'Authorization: Bearer ', 'Upgrade: websocket', 'Connection: upgrade',
+    'Host: localhost', 'Content-Length: 3', 'Content-Length: 18446744073709551616', 'Transfer-Encoding: chunked', 'Expect: 100-continue', 'Accept: text/*;q=', 'Cookie: ydoc_access=', 'Authorization: Bearer ', 'Upgrade: websocket', 'Connection: upgrade',
     'If-None-Match: "1.1.', 'Origin: null', ': ', ';', ',', '\0', '\xff\xfe', 'a'.repeat(300), '0\r\n\r\n']
   for (let i = 0; i < 400; i++) {
-    let text = random(3) > 0 ? `${pick(['GET', 'POST', 'HEAD'])} ${pick(['/api/documents', at('rubbish', '/update'), at('rubbish')])} HTTP/1.1\r\nHost: x\r\n` : ''
+    let text = random(3) > 0 ? `${pick(['GET', 'POST', 'HEAD'])} ${pick(['/api/documents', at('rubbish', '/update'), at('rubbish')])} HTTP/1.1\r\nHost: localhost\r\n` : ''
     for (let n = random(8); n > 0; n--) text += pick(parts) + (random(2) ? '\r\n' : '')
     if (random(2)) text += '\r\n\r\n'
     const { hostname, port } = new URL(pick([relay, checked]).http)
@@ -683,6 +683,24 @@ test('pages of listed origins may ask beforehand what they may', async () => {
   assert.equal(answer.headers.get('access-control-allow-methods'), 'GET, HEAD, POST, OPTIONS')
   assert.match(answer.headers.get('access-control-allow-headers'), /Authorization, Content-Type/)
   await refused(await preflight('https://evil.example'), 403, 'cross-site')
+})
+
+test('a relay without keys believes no name but its machine\'s', async () => {
+  const named = (host, more = '', on = relay) => raw(`GET /api/documents HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`, { on })
+  for (const host of ['localhost', 'localhost:1234', '127.0.0.1', '[::1]:80']) assert.equal((await named(host)).status, 200, host)
+  // a name that somebody else gives out may be made to lead here
+  for (const host of ['evil.example', 'evil.example:80', 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1']) {
+    assert.equal((await named(host)).status, 403, host)
+    assert.equal((await named(host, `Origin: http://${host}\r\n`)).status, 403, host)
+  }
+  assert.equal((await named('evil.example', '', checked)).status, 200) // there, tokens say who asks
+  const own = await startRelay(database, { arguments: ['--origins', 'https://notes.example'] })
+  try {
+    assert.equal((await named('notes.example', '', own)).status, 200)
+    assert.equal((await named('other.example', '', own)).status, 403)
+  } finally {
+    await own.stop()
+  }
 })
 
 test('a relay that stops answers whoever has asked', async () => {

@@ -40,7 +40,7 @@ before(async () => {
     SELECT ydoc.grant_access('office/%', 'group:staff', 'write'), ydoc.grant_access('open/%', 'public', 'write'), ydoc.grant_access('attacked/%', 'authenticated', 'write')`)
   relay = await startRelay({ ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', 'user=door') }, {
     static: join(directory, 'pages'),
-    arguments: ['--jwt-secret-file', join(directory, 'secret'), '--log-level', 'debug', '--max-connections', '1000', '--max-connections-per-address', '300',
+    arguments: ['--jwt-secret-file', join(directory, 'secret'), '--log-level', 'debug', '--max-connections', '1000', '--max-connections-per-address', '300', '--unlimited-networks', '', '--max-handshake-rate', '0', '--max-failure-rate', '0',
       '--max-message', '1M', '--max-reassembly', '8M']
   })
   people = await bystanders()

@@ -129,7 +129,7 @@ test('a large document goes both ways, also to who reads slowly', { timeout: 600
   ann.text.insert(0, 'y'.repeat(3 << 20))
   await until(async () => await database.psql("SELECT length(ydoc.text('tls/large', 'content'))") === String(8 << 20))
   const slow = await new Promise(resolve => {
-    const socket = connectTls({ host: '127.0.0.1', port: port(relay), ca: ca() }, () => socket.write('GET /api/documents/tls%2Flarge/text HTTP/1.1\r\nHost: x\r\n\r\n'))
+    const socket = connectTls({ host: '127.0.0.1', port: port(relay), ca: ca() }, () => socket.write('GET /api/documents/tls%2Flarge/text HTTP/1.1\r\nHost: localhost\r\n\r\n'))
     let size = 0
     socket.on('data', data => {
       size += data.length
@@ -187,7 +187,7 @@ test('who speaks no TLS, or old TLS, or another protocol, gets nothing, and othe
     socket.on('error', () => {})
     socket.on('close', () => resolve(Buffer.concat(got)))
   })
-  assert.equal((await talk('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')).toString('latin1').includes('HTTP/1.1 200'), false)
+  assert.equal((await talk('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')).toString('latin1').includes('HTTP/1.1 200'), false)
   await talk(Buffer.from([0x16, 3, 1, 0xff, 0xff, 1, 2, 3]))
   await talk(Buffer.alloc(5000, 0xa5))
   for (const options of [{ maxVersion: 'TLSv1.1', minVersion: 'TLSv1' }, { ALPNProtocols: ['h2'] }]) {
@@ -217,7 +217,7 @@ test('refusals arrive, whatever is still being sent', { timeout: 60000 }, async 
     const inPieces = await new Promise(resolve => {
       let text = ''
       const socket = connectTls({ host: '127.0.0.1', port: port(own), ca: ca() }, async () => {
-        for (const byte of 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n') {
+        for (const byte of 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n') {
           socket.write(byte)
           await sleep(2)
         }
@@ -253,7 +253,7 @@ test('handshakes that are left, and sockets that vanish, leave nothing behind', 
       await new Promise(resolve => {
         const below = connect(port(own), '127.0.0.1').on('error', () => {})
         const socket = connectTls({ socket: below, host: '127.0.0.1', ca: ca() }, () => {
-          if (i % 3 > 0) socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+          if (i % 3 > 0) socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
           if (i % 2 > 0) below.resetAndDestroy()
           else socket.destroy()
           resolve()
