@@ -73,7 +73,7 @@ connection_protocols(void)
 		{.name = "ydoc",
 		 .callback = callback,
 		 .per_session_data_size = sizeof(HttpSlot),
-		 .rx_buffer_size = 4096,
+		 .rx_buffer_size = 1024, /* of each connection; a read takes no more */
 		 .tx_packet_size = 1 << 20},
 		{0},
 	};
