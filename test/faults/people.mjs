@@ -3,7 +3,8 @@
 //     const ann = new Person('notes-1', url, 3, random)
 //     ann.edit(); ann.goOffline(); ann.comeBack(); ann.leave()
 //     ann.shown        of everybody else: structs and deletes, and how many updates
-//     ann.promised     clocks that the server has told it has: its sync step 1
+//     ann.promised     clocks that the server has told it has: its sync step 1; with Hocuspocus, its SyncStatus
+import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
 import * as decoding from 'lib0/decoding'
 import { WebSocket } from 'ws'
 import { WebsocketProvider } from 'y-websocket'
@@ -32,12 +33,29 @@ export class Person {
       this.shown.inserted.addAll(ids.inserted)
       this.shown.deleted.addAll(ids.deleted)
     })
-    const Provider = version === 2 ? WebsocketProvider2 : WebsocketProvider
-    this.provider = new Provider(url, document, this.doc, {
+    if (version === 'Hocuspocus') this.useHocuspocus(url)
+    else this.useYWebsocket(url)
+    this.provider.awareness.setLocalState({ number: this.number })
+  }
+
+  useYWebsocket (url) {
+    const Provider = this.version === 2 ? WebsocketProvider2 : WebsocketProvider
+    this.provider = new Provider(url, this.document, this.doc, {
       WebSocketPolyfill: this.recordingSocket(), disableBc: true, maxBackoffTime: 500
     })
     this.provider.on('connection-close', event => this.closes.push(event?.code))
-    this.provider.awareness.setLocalState({ number: this.number })
+  }
+
+  useHocuspocus (url) {
+    this.socket = new HocuspocusProviderWebsocket({
+      url, WebSocketPolyfill: this.recordingSocket(), delay: 200, minDelay: 50, maxDelay: 500
+    })
+    this.socket.on('close', ({ event }) => this.closes.push(event?.code))
+    this.provider = new HocuspocusProvider({ websocketProvider: this.socket, name: this.document, document: this.doc })
+    this.provider.on('unsyncedChanges', ({ number }) => {
+      if (number === 0) this.promise(this.doc.clientID, Y.getState(this.doc.store, this.doc.clientID))
+    })
+    this.provider.attach()
   }
 
   // What the provider gets is noted on its way.
@@ -53,25 +71,36 @@ export class Person {
 
   note (message) {
     const decoder = decoding.createDecoder(message)
-    if (decoding.readVarUint(decoder) !== 0 || decoding.readVarUint(decoder) !== 0) return
-    for (const [client, clock] of Y.decodeStateVector(decoding.readVarUint8Array(decoder))) {
-      this.promised.set(client, Math.max(clock, this.promised.get(client) ?? 0))
+    if (this.socket !== undefined) {
+      if (message.length === 1) return // a ping
+      decoding.readVarString(decoder)
     }
+    const [type, kind] = [decoding.readVarUint(decoder), decoding.readVarUint(decoder)]
+    if (this.socket !== undefined && ((type === 2 && kind === 1) || (type === 7 && this.isHere))) this.closes.push(4400) // for good
+    if (type !== 0 || kind !== 0) return
+    for (const [client, clock] of Y.decodeStateVector(decoding.readVarUint8Array(decoder))) this.promise(client, clock)
   }
 
-  get isConnected () { return this.provider.wsconnected && this.provider.synced }
+  promise (client, clock) {
+    this.promised.set(client, Math.max(clock, this.promised.get(client) ?? 0))
+  }
+
+  get isConnected () {
+    return this.provider.synced && (this.socket === undefined ? this.provider.wsconnected : this.socket.status === 'connected')
+  }
 
   // Numbers of those who are here, as far as it knows.
   knows () { return [...this.provider.awareness.getStates().values()].map(state => state.number).sort() }
 
-  goOffline () { this.provider.disconnect() }
+  goOffline () { (this.socket ?? this.provider).disconnect() }
 
-  comeBack () { this.provider.connect() }
+  comeBack () { (this.socket ?? this.provider).connect() }
 
   leave () {
     if (!this.isHere) return
     this.isHere = false
     this.provider.destroy()
+    this.socket?.destroy()
     this.doc.destroy()
   }
 

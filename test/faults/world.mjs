@@ -142,7 +142,7 @@ class World {
   invite (document) {
     const { random } = this
     const way = random.pick([this.relays[0].toPeople, this.relays[1].toPeople, this.either])
-    const person = new Person(document, `ws://127.0.0.1:${way.port}`, random.pick([2, 3]), chance(this.seed, this.people.length + this.gone.length, 'person'))
+    const person = new Person(document, `ws://127.0.0.1:${way.port}`, random.pick([2, 3, 'Hocuspocus']), chance(this.seed, this.people.length + this.gone.length, 'person'))
     this.people.push(person)
     return person
   }
