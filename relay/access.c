@@ -237,7 +237,11 @@ answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 
 		log_event(LEVEL_WARNING, "access_unknown", "{s:s, s:s?, s:s?}", "document",
 				  member_document(member), "sqlstate", answer->sqlstate, "reason", answer->message);
-		member_close(member, CLOSE_OVERLOAD, "rights cannot be told now");
+		/* the others of its connection may well be told theirs */
+		member_close(member,
+					 member->connection->protocol == PROTOCOL_HOCUSPOCUS ? CLOSE_FORBIDDEN
+																		 : CLOSE_OVERLOAD,
+					 "rights cannot be told now");
 	}
 	query_free(query);
 }

@@ -12,13 +12,13 @@
  *
  * A document is opened by a token message, or by a sync step 1 where there was none (provider 2
  * without a token): then the request's own credentials count, as they do for an empty token.  While
- * what somebody may do is being asked, the socket is not read.  What is final ends the document alone,
- * and its messages are dropped from then on; what may be tried again ends the socket, for providers
- * come back with a socket.
+ * what somebody may do is being asked, the socket is not read.  What is about one document ends that
+ * alone, and its messages are dropped from then on; what may be tried again soon ends the socket, for
+ * providers come back with a socket.
  *
  *     refused, right lost, token expired    permission denied, and why; then CLOSE, if it was open
- *     deleted, renamed, update refused      CLOSE, and why; permission denied where the provider may
- *                                           be version 2, which throws at types it does not know
+ *     deleted, renamed, unreadable,         CLOSE, and why; permission denied where the provider may
+ *     update refused                        be version 2, which throws at types it does not know
  *
  * Each update is answered (type 8) when it is committed: 1, or refused: 0.
  */

@@ -25,6 +25,7 @@ static void list(Member *member);
 static void append(Member *member, Member ***end);
 static void serve(Member *member);
 static void wait_for_socket(Member *member);
+static bool is_of_document(uint16_t code);
 static void leave(Member *member);
 static void leave_room(Member *member);
 static void say_farewell(Member *member);
@@ -238,14 +239,19 @@ member_detach(Member *member)
 	leave(member);
 }
 
+/* Other documents of the connection have nothing to do with it. */
+static bool
+is_of_document(uint16_t code)
+{
+	return code == CLOSE_INTERNAL || (code >= FIRST_FINAL_CODE && code <= LAST_FINAL_CODE);
+}
+
 void
 member_close(Member *member, uint16_t code, const char *reason)
 {
-	bool is_final = code >= FIRST_FINAL_CODE && code <= LAST_FINAL_CODE;
-
 	if (!member_is_open(member))
 		return;
-	if (!is_final || member->connection->protocol != PROTOCOL_HOCUSPOCUS)
+	if (!is_of_document(code) || member->connection->protocol != PROTOCOL_HOCUSPOCUS)
 	{
 		connection_close(member->connection, code, reason);
 		return;

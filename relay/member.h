@@ -164,7 +164,8 @@ bool member_is_told_status(const Member *member);
 void member_detach(Member *member);
 
 /* Logs and counts; later calls do nothing.  Of a connection that may have several members it ends the
- * member alone if code is final (4400 to 4499): providers come back with a connection, not with a
+ * member alone if code is final (4400 to 4499), or if the document cannot be read (CLOSE_INTERNAL): the
+ * others are not disturbed.  Else it ends the connection: providers come back with that, not with a
  * document. */
 void member_close(Member *member, uint16_t code, const char *reason);
 

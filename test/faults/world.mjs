@@ -157,8 +157,9 @@ class World {
 
   // A document whose log cannot be decoded, with people who want it all the same.
   async breakDocument () {
-    await this.database.psql(`SELECT ydoc.text_append('${BROKEN}', 'content', 'gone');
-      UPDATE ydoc_data.log SET update = '\\x0909' WHERE document = '${BROKEN}'`)
+    // two transactions: an edit's row is there when its own ends
+    await this.database.psql([`SELECT ydoc.text_append('${BROKEN}', 'content', 'gone')`,
+      `UPDATE ydoc_data.log SET update = '\\x0909' WHERE document = '${BROKEN}'`])
     this.unlucky = [this.relays[0], this.relays[1]].map(each =>
       new Person(BROKEN, `ws://127.0.0.1:${each.toPeople.port}`, 2, this.random))
   }

@@ -298,6 +298,22 @@ for (const kind of hocuspoci) {
     assert.equal(await metric('connections') > 0, true)
   })
 
+  test(`${kind.name}: a document that cannot be read ends alone`, async () => {
+    const as = token('ann', { groups: ['team'] })
+    const name = `team/${document('broken')}`
+    await database.psql([`SELECT ydoc.text_append('${name}', 'content', 'gone')`,
+      `UPDATE ydoc_data.log SET update = '\\x0909' WHERE document = '${name}'`])
+    const socket = hocuspocusSocket(checked, { version })
+    const beside = openHocuspocus(checked, `team/${document('healthy')}`, { socket, token: as })
+    const broken = openHocuspocus(checked, name, { socket, token: as })
+    await beside.saved()
+    await until(() => broken.told.denied.length + broken.told.closes.length > 0)
+    assert.deepEqual([...broken.told.denied, ...broken.told.closes.map(close => close.reason)], ['the document cannot be read'])
+    beside.text.insert(0, 'x')
+    await beside.saved()
+    assert.deepEqual(socket.closes, [])
+  })
+
   // acknowledged-is-committed
   test(`${kind.name}: an update counts as saved when it is committed, and not before`, async () => {
     const name = document('committing')
