@@ -35,6 +35,7 @@ typedef struct AccessQuery
 	Member *members[MAX_ASKED]; /* held */
 	Identity *shown[MAX_ASKED]; /* what was asked about; held */
 	Identity *live[MAX_ASKED]; /* what is to be shown from now on; held, NULL: the same */
+	char *user_name[MAX_ASKED]; /* NULL: nobody's */
 	uint32_t count;
 } AccessQuery;
 
@@ -47,8 +48,10 @@ static AccessQuery *take_waiting(void);
 static void add(AccessQuery *query, Member *member);
 static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool read_levels(AccessQuery *query, const DatabaseAnswer *answer, int *levels);
+static char *copy_text(Bytes text);
 static int read_level(Bytes name);
 static void ask_one_by_one(const AccessQuery *query);
+static void take_name(AccessQuery *query, uint32_t i);
 static void go_live(AccessQuery *query, uint32_t i);
 static void query_free(AccessQuery *query);
 static void apply(Member *member, AccessLevel level);
@@ -225,6 +228,7 @@ answered(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 				member_close(query->members[i], CLOSE_UNAUTHORIZED, "token is not valid any more");
 			else
 			{
+				take_name(query, i);
 				go_live(query, i);
 				apply(query->members[i], (AccessLevel) levels[i]);
 			}
@@ -265,11 +269,20 @@ read_levels(AccessQuery *query, const DatabaseAnswer *answer, int *levels)
 								  : UNKNOWN_IDENTITY;
 		if (!database_is_null(answer, row, 3) && query->live[ordinal - 1] == NULL)
 			query->live[ordinal - 1] = identity_of_session(database_bytes(answer, row, 3));
+		if (!database_is_null(answer, row, 4) && query->user_name[ordinal - 1] == NULL)
+			query->user_name[ordinal - 1] = copy_text(database_bytes(answer, row, 4));
 	}
 	for (uint32_t i = 0; i < query->count; i++)
 		if (levels[i] < 0)
 			return false;
 	return true;
+}
+
+/* NULL when out of memory: then he has no name. */
+static char *
+copy_text(Bytes text)
+{
+	return strndup((const char *) text.data, text.size);
 }
 
 static int
@@ -302,6 +315,18 @@ ask_one_by_one(const AccessQuery *query)
 	}
 }
 
+static void
+take_name(AccessQuery *query, uint32_t i)
+{
+	Member *member = query->members[i];
+
+	if (member->identity != query->shown[i])
+		return;
+	free(member->user_name);
+	member->user_name = query->user_name[i];
+	query->user_name[i] = NULL;
+}
+
 /* An access token is good for minutes, what came in with it as long as the session: unless it has shown
  * something else in the meantime. */
 static void
@@ -326,6 +351,7 @@ query_free(AccessQuery *query)
 		member_release(query->members[i]);
 		identity_release(query->shown[i]);
 		identity_release(query->live[i]);
+		free(query->user_name[i]);
 	}
 	buffer_free(&query->documents);
 	buffer_free(&query->claims);

@@ -86,6 +86,10 @@ static const Option options[] = {
 	SWITCH("pass-tokens", pass_tokens, NULL,
 		   "show the database the token itself, which it checks once more, not what it says"),
 	SWITCH("sessions", sessions, NULL, "take access tokens of the database's sessions, too"),
+	TEXT("stamp-user", stamp_user, NULL,
+		 "field of awareness states, such as user.name, that the relay sets to the name of the "
+		 "user whose"
+		 " token it is: nobody shows another's"),
 	TEXT("cookie", cookie, "ydoc_access", "cookie that may hold a token; empty: none"),
 	TEXT("origins", origins, NULL,
 		 "pages that may use it beside our own: https://HOST[:PORT], separated by commas; without "
@@ -510,7 +514,7 @@ judge_tokens(void)
 	if (config.jwt_keys == NULL && config.jwt_secret_file == NULL)
 	{
 		if (config.jwt_audience == NULL && config.jwt_issuer == NULL && !config.token_in_url &&
-			!config.pass_tokens && !config.sessions)
+			!config.pass_tokens && !config.sessions && config.stamp_user == NULL)
 			return true;
 		fputs("ydoc-relay: tokens are checked with jwt-keys or jwt-secret-file, and neither is "
 			  "given\n",

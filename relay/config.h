@@ -36,6 +36,7 @@ typedef struct Config
 	bool jwt_require_exp;
 	bool pass_tokens; /* the database gets tokens instead of claims */
 	bool sessions; /* takes access tokens of sessions */
+	char *stamp_user; /* field of awareness states; NULL: they are as clients send them */
 	char *cookie; /* that may hold a token; empty: none may */
 	char *origins; /* whose pages may use it, beside our own; NULL: none */
 	bool token_in_url;

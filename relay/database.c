@@ -156,7 +156,7 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 		 ROLE_READER,
 		 2,
 		 {OID_TEXT_ARRAY, OID_TEXT_ARRAY},
-		 "SELECT ordinal, level, is_known, live FROM ydoc_data.relay_levels($1, $2)",
+		 "SELECT ordinal, level, is_known, live, user_name FROM ydoc_data.relay_levels($1, $2)",
 		 .may_fail = true},
 	[STATEMENT_INCLUDES] = {"includes",
 							ROLE_READER,

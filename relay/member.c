@@ -76,6 +76,7 @@ member_release(Member *member)
 	connection_release(member->connection);
 	buffer_free(&member->held_presence);
 	identity_release(member->identity);
+	free(member->user_name);
 	free(member->close_reason);
 	free(member->document);
 	free(member);

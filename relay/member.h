@@ -70,6 +70,7 @@ struct Member
 	MemberState state;
 	Room *room; /* NULL while UNPROVEN, and once GONE */
 	Identity *identity;
+	char *user_name; /* of that, as the database says; NULL: nobody's */
 	AccessLevel level;
 
 	/* its room's (room.c) */

@@ -17,6 +17,7 @@
 #include "presence_entry.h"
 #include "presence_report.h"
 #include "presence_share.h"
+#include "presence_stamp.h"
 #include "room.h"
 #include "ywebsocket.h"
 
@@ -95,6 +96,7 @@ presence_start(void)
 void
 presence_stop(void)
 {
+	presence_stamp_stop();
 	while (challenges != NULL)
 	{
 		Challenge *next = challenges->next;
@@ -270,6 +272,8 @@ read_news(Frame *frame, Member *member)
 	news.state = frame_read_bytes(frame);
 	if (news.state.size == 4 && memcmp(news.state.data, "null", 4) == 0)
 		news.state.size = 0;
+	if (config.stamp_user != NULL && news.state.size > 0 && !frame->failed)
+		news.state = presence_stamp(news.state, member->user_name);
 	return news;
 }
 

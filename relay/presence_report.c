@@ -14,6 +14,7 @@
 #include "bus.h"
 #include "config.h"
 #include "database.h"
+#include "identity.h"
 #include "log.h"
 #include "loop.h"
 #include "presence_entry.h"
@@ -49,6 +50,7 @@ static void report(struct ev_loop *, ev_timer *, int);
 static void report_now(void);
 static ReportQuery *query_new(void);
 static void write_changes(ReportQuery *query, Presence *presence);
+static const char *name_of(const PresenceEntry *entry);
 static void write_row(ReportQuery *query, const char *document, const PresenceEntry *entry);
 static void finish(ReportQuery *query);
 static void report_done(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -197,10 +199,21 @@ write_changes(ReportQuery *query, Presence *presence)
 	room_release(presence->room); /* lives to the end of the round at least */
 }
 
+/* By his token, where there are any; what a client calls itself could be anybody's name. */
+static const char *
+name_of(const PresenceEntry *entry)
+{
+	const char *name = !identity_is_checked() ? entry->user_name
+					   : entry->owner != NULL ? entry->owner->user_name
+											  : NULL;
+
+	return name != NULL ? name : "";
+}
+
 static void
 write_row(ReportQuery *query, const char *document, const PresenceEntry *entry)
 {
-	const char *name = entry->user_name != NULL ? entry->user_name : "";
+	const char *name = name_of(entry);
 	uint8_t client[8];
 
 	database_write_number(client, (int64_t) entry->client);

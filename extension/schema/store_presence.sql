@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION ydoc.presence(text) IS
-    'Who is connected to documents whose names match a LIKE pattern, on every relay: Yjs client, the name that its awareness state gives, since when; some seconds old at most';
+    'Who is connected to documents whose names match a LIKE pattern, on every relay: Yjs client, the user''s name (claim name or sub of his token; of a relay without keys what his awareness state says), since when; some seconds old at most';
 
 CREATE FUNCTION ydoc.report_presence(
     relay text, lease_ms bigint, anew boolean,

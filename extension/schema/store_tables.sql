@@ -196,7 +196,7 @@ BEGIN
         'Who is connected to which document, as relays report it; ydoc.presence() leaves out what dead relays left';
     COMMENT ON COLUMN ydoc_data.presence.client IS 'A Yjs client id';
     COMMENT ON COLUMN ydoc_data.presence.user_name IS
-        'What the client calls itself in its awareness state; nobody has checked it';
+        'Who it is, by his token; of a relay without keys what the client calls itself, which nobody has checked';
     CREATE TABLE IF NOT EXISTS ydoc_data.relay_key (
         only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
         key bytea NOT NULL CHECK (octet_length(key) = 32)
@@ -399,7 +399,8 @@ BEGIN
     COMMENT ON FUNCTION ydoc_data.relay_includes(text, text, bytea) IS
         'Whether a document has all of an update, for a user with these claims who may only read it';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_levels(
-        documents text[], claims text[], OUT ordinal bigint, OUT level text, OUT is_known boolean, OUT live text)
+        documents text[], claims text[], OUT ordinal bigint, OUT level text, OUT is_known boolean, OUT live text,
+        OUT user_name text)
         RETURNS SETOF record
         LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
         SET search_path TO pg_catalog, pg_temp
@@ -409,13 +410,14 @@ BEGIN
                    known.claims IS NOT NULL,
                    CASE WHEN known.claims IS NOT NULL AND starts_with(asked.claims, 'ydoc_access_') THEN (
                        SELECT ydoc_data.live_token(t.session) FROM ydoc_data.session_token t
-                       WHERE t.token_hash = sha256(convert_to(asked.claims, 'UTF8'))) END
+                       WHERE t.token_hash = sha256(convert_to(asked.claims, 'UTF8'))) END,
+                   left(coalesce(nullif(known.claims ->> 'name', ''), nullif(known.claims ->> 'sub', '')), 100)
             FROM ROWS FROM (unnest(documents), unnest(claims)) WITH ORDINALITY AS asked (document, claims, ordinal),
                  LATERAL (SELECT ydoc_data.claims_of(asked.claims) OFFSET 0) AS known (claims)
             ORDER BY asked.ordinal;
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_levels(text[], text[]) IS
-        'What user i may do with document i, as of now, and whether what he shows is good at all; live: what his connection is to show from now on, instead of an access token';
+        'What user i may do with document i, as of now, and whether what he shows is good at all; live: what his connection is to show from now on, instead of an access token; what he is called: claim name, or sub';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_heads(
         documents text[], claims text[],
         OUT document text, OUT epoch bigint, OUT seq bigint, OUT deleted_at timestamptz)

@@ -107,7 +107,7 @@ test('whatever function the role may call, it gets nothing', async () => {
     'ydoc_data.relay_start_session' // refused, but for eve: an honest relay would have checked that it is she
   ])
   assert.match(said, /^answered ydoc_data\.relay_apply\|1\|.*\|42501\|no right to write document "secret\/1"$/m)
-  assert.match(said, /^answered ydoc_data\.relay_levels\|1\|none\|t\|$/m)
+  assert.match(said, /^answered ydoc_data\.relay_levels\|1\|none\|t\|\|$/m)
   assert.doesNotMatch(said, /server closed the connection|connection to server was lost/)
 })
 
