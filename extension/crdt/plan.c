@@ -1,5 +1,5 @@
 /*
- * plan.c: decoding, ordering and reserving for an update (plan.h; FORMAT 7.5).
+ * plan.c: decoding and ordering an update (plan.h; FORMAT 7.5).
  *
  * The order of integration depends on clocks alone, so it is found by moving planned states
  * forward instead of real ones:
@@ -15,7 +15,6 @@
 
 #include "confine.h"
 #include "merge.h"
-#include "reserve.h"
 #include "structs.h"
 #include "tables.h"
 #include "update.h"
@@ -950,92 +949,6 @@ plan_deletes(CrdtPlan *plan)
 	return done ? CRDT_OK : no_memory(plan);
 }
 
-/* ---- reserving ---- */
-
-/* Does the struct continue the one that is integrated just before it? */
-static bool
-continues(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
-{
-	const CrdtArrival *before = arrival - 1;
-
-	return step > plan->steps && step[-1].arrival + 1 == step->arrival &&
-		   before->client == arrival->client && step[-1].offset < before->wire.length &&
-		   before->wire.clock + before->wire.length == arrival->wire.clock &&
-		   arrival->wire.origin.client == arrival->wire.client &&
-		   arrival->wire.origin.clock == arrival->wire.clock - 1;
-}
-
-/* Has the struct before it made the cut that its right origin needs? */
-static bool
-shares_right_origin(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
-{
-	const CrdtStruct *before;
-
-	if (step == plan->steps)
-		return false;
-	before = &plan->arrivals[step[-1].arrival].wire;
-	return (before->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
-		   before->right_origin.client == arrival->wire.right_origin.client &&
-		   before->right_origin.clock == arrival->wire.right_origin.clock;
-}
-
-static void
-count_step(CrdtPlan *plan, const CrdtStep *step, CrdtNeeds *needs)
-{
-	const CrdtArrival *arrival = &plan->arrivals[step->arrival];
-	const CrdtStruct *wire = &arrival->wire;
-
-	if ((wire->flags & CRDT_HAS_ORIGIN) != 0)
-	{
-		if (!continues(plan, step, arrival))
-			crdt_needs_split(plan->doc, needs, arrival->origin_client);
-		needs->wide |= crdt_id_is_wide(arrival->origin_client, wire->origin.clock);
-	}
-	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
-	{
-		if (!shares_right_origin(plan, step, arrival))
-			crdt_needs_split(plan->doc, needs, arrival->right_client);
-		needs->wide |= crdt_id_is_wide(arrival->right_client, wire->right_origin.clock);
-	}
-	if (step->offset >= wire->length)
-		return;
-	needs->wide |= crdt_id_is_wide(arrival->client, wire->clock + wire->length);
-	needs->items++;
-	needs->lists += arrival->key != 0;
-	plan->doc->clients[arrival->client].coming_structs++;
-	crdt_needs_content(needs, wire);
-}
-
-/* How many structs that are there already does a range touch? */
-static uint64_t
-structs_in_range(CrdtDoc *doc, const CrdtDeletedRange *range)
-{
-	CrdtClient *client = &doc->clients[range->client];
-
-	if (range->clock >= client->state)
-		return 0;
-	return crdt_structs_count(client, range->clock, range->clock + range->length - 1);
-}
-
-static CrdtStatus
-reserve(CrdtPlan *plan)
-{
-	CrdtNeeds needs = crdt_needs(plan->doc);
-
-	needs.deep |= plan->delete_count > 0;
-	for (size_t i = 0; i < plan->step_count; i++)
-		count_step(plan, &plan->steps[i], &needs);
-	for (size_t i = 0; i < plan->delete_count; i++)
-	{
-		const CrdtDeletedRange *range = &plan->deletes[i];
-
-		crdt_needs_split(plan->doc, &needs, range->client);
-		crdt_needs_split(plan->doc, &needs, range->client);
-		needs.deleted += structs_in_range(plan->doc, range) + 1;
-	}
-	return crdt_reserve(plan->doc, &needs, plan->clients, plan->client_count, plan->error);
-}
-
 /* ---- the plan ---- */
 
 /* Orders what was decoded; takes up its deletes. */
@@ -1110,7 +1023,7 @@ crdt_plan_make(CrdtPlan *plan, CrdtBytes update, CrdtFormat format, const CrdtCo
 	if (status == CRDT_OK)
 		status = check_waiting(plan);
 	if (status == CRDT_OK)
-		status = reserve(plan);
+		status = crdt_plan_reserve(plan);
 	if (status != CRDT_OK)
 		crdt_plan_clear(plan);
 	return status;

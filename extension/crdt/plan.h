@@ -119,6 +119,9 @@ CRDT_MUST_CHECK CrdtStatus crdt_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat
 									  const CrdtConfines *confines, CrdtApplied *applied,
 									  CrdtError *error);
 
+/* The end of that: memory for all steps and deletes (plan_reserve.c). */
+CRDT_MUST_CHECK CrdtStatus crdt_plan_reserve(CrdtPlan *plan);
+
 /* Forgets the plan; keeps a little memory for the next one. */
 void crdt_plan_clear(CrdtPlan *plan);
 
