@@ -1,7 +1,7 @@
 /*
  * index.h: from an index to an item and back without walking a long list.
  *
- *     blocks     64 items, 301 units | 80 items, 512 units | ...
+ *     blocks     24 items, 301 units | 17 items, 512 units | ...
  *     items      h e l l o ...         w o r ...             each item knows its block
  *
  * A list gets an index when a walk along it has taken long.  From then on whatever links, cuts,

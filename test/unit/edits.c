@@ -265,6 +265,90 @@ edits_anywhere_in_a_long_text_are_where_they_should_be(void **state)
 	close_writer(&ann, &sent);
 }
 
+/* One edit of a formatted text, anywhere or close to where the last one was. */
+static void
+edit_formatted(CrdtDoc *doc, const CrdtType *text, uint64_t *index)
+{
+	const CrdtBytes keys[] = {NAME("bold"), NAME("em"), NAME("code")};
+	uint64_t length = crdt_doc_length(doc, text);
+	CrdtAttribute mark = {keys[rand() % 3], rand() % 3 == 0 ? NAME("\x7e") : NAME("\x78")};
+	CrdtAttributes marks = {&mark, 1};
+	CrdtError error;
+
+	if (rand() % 3 == 0 || *index > length)
+		*index = (uint64_t) rand() % (length + 1);
+	switch (length == 0 ? 0 : rand() % 8)
+	{
+		case 5:
+			work(crdt_text_delete(doc, text, *index, (uint64_t) rand() % 4, &error), &error);
+			return;
+		case 6:
+			*index = (uint64_t) rand() % length;
+			work(crdt_text_format(doc, text, *index, (length - *index) % 40, &marks, &error),
+				 &error);
+			return;
+		case 7:
+			work(crdt_text_insert(doc, text, *index, NAME("x"), &marks, &error), &error);
+			return;
+		default: work(crdt_text_insert(doc, text, *index, NAME("ab"), NULL, &error), &error);
+	}
+	*index += 2;
+}
+
+/* Does an edit give the same update in a document that was loaded just now, whose position index is
+ * new? */
+static void
+assert_edits_like_new(Replica *replica, const Sent *sent, const CrdtType *text, uint64_t index)
+{
+	Sent fresh_sent;
+	Replica fresh = writer(crdt_doc_client(replica->doc), &fresh_sent);
+	CrdtBuffer before = state_of(replica);
+	CrdtError error;
+
+	receive(&fresh, crdt_buffer_view(&before));
+	work(crdt_text_insert(replica->doc, text, index, NAME("new"), NULL, &error), &error);
+	work(crdt_text_insert(fresh.doc, root(&fresh, NAME("t"), CRDT_TEXT), index, NAME("new"), NULL,
+						  &error),
+		 &error);
+	assert_bytes_equal(crdt_buffer_view(&sent->update), crdt_buffer_view(&fresh_sent.update));
+	crdt_buffer_close(&before);
+	close_writer(&fresh, &fresh_sent);
+}
+
+static void
+edits_in_a_long_formatted_text_are_those_of_a_newly_loaded_one(void **state)
+{
+	Sent sent;
+	Sent other_sent;
+	Replica ann = writer(1, &sent);
+	Replica ben = writer(2, &other_sent);
+	const CrdtType *text = root(&ann, NAME("t"), CRDT_TEXT);
+	const CrdtType *other_text = root(&ben, NAME("t"), CRDT_TEXT);
+	uint64_t index = 0;
+	uint64_t other_index = 0;
+
+	(void) state;
+	srand(11);
+	for (int i = 0; i < 6000; i++)
+	{
+		edit_formatted(ann.doc, text, &index);
+		receive(&ben, crdt_buffer_view(&sent.update));
+		if (i % 3 == 0)
+		{
+			edit_formatted(ben.doc, other_text, &other_index);
+			receive(&ann, crdt_buffer_view(&other_sent.update));
+		}
+		if (i % 60 == 0 && index <= crdt_doc_length(ann.doc, text))
+		{
+			assert_edits_like_new(&ann, &sent, text, index);
+			receive(&ben, crdt_buffer_view(&sent.update));
+		}
+	}
+	assert_same_state(&ann, &ben);
+	close_writer(&ben, &other_sent);
+	close_writer(&ann, &sent);
+}
+
 int
 run_edit_tests(void)
 {
@@ -275,6 +359,7 @@ run_edit_tests(void)
 		cmocka_unit_test(an_edit_that_is_refused_changes_nothing),
 		cmocka_unit_test(a_type_that_was_deleted_is_not_edited),
 		cmocka_unit_test(edits_anywhere_in_a_long_text_are_where_they_should_be),
+		cmocka_unit_test(edits_in_a_long_formatted_text_are_those_of_a_newly_loaded_one),
 	};
 
 	return cmocka_run_group_tests_name("edits", tests, NULL, NULL);
