@@ -71,7 +71,8 @@ crdt_reserve(CrdtDoc *doc, const CrdtNeeds *needs, const uint32_t *clients, size
 		!crdt_pool_reserve(&doc->host, &doc->pieces,
 						   needs->pieces + (needs->piecewise ? needs->splits : 0)) ||
 		!crdt_arena_reserve(&doc->text, (size_t) needs->text_bytes) ||
-		!crdt_types_reserve(doc, (size_t) needs->types, (size_t) needs->lists) ||
+		((needs->types + needs->lists > 0 || doc->list_count == 0) &&
+		 !crdt_types_reserve(doc, (size_t) needs->types, (size_t) needs->lists)) ||
 		!crdt_array_reserve(&doc->host, &doc->wide_ids, &doc->wide_capacity,
 							doc->wide_count + (size_t) wide, sizeof(CrdtId)) ||
 		!crdt_transaction_reserve(doc, client_count,

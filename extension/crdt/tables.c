@@ -31,15 +31,13 @@ free_last_chunk(const CrdtHost *host, CrdtPool *pool)
 }
 
 bool
-crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
+crdt_pool_grow(const CrdtHost *host, CrdtPool *pool, uint64_t count)
 {
 	uint64_t needed;
 	size_t chunks;
 
 	if (pool->used == 0)
 		pool->used = 1;
-	if (count <= pool->free_count)
-		return true;
 	needed = pool->used + (count - pool->free_count);
 	if (needed > UINT32_MAX / 2)
 		return false;

@@ -14,8 +14,15 @@
 
 /* ---- pools ---- */
 
+CRDT_MUST_CHECK bool crdt_pool_grow(const CrdtHost *host, CrdtPool *pool, uint64_t count);
+
 /* Makes the next count takes succeed; false: no memory, or beyond 2^31 records. */
-CRDT_MUST_CHECK bool crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count);
+CRDT_MUST_CHECK static inline bool
+crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
+{
+	return count <= pool->free_count || crdt_pool_grow(host, pool, count);
+}
+
 uint32_t crdt_pool_take(CrdtPool *pool); /* reserved */
 void crdt_pool_release(CrdtPool *pool, uint32_t number);
 /* Gives back chunks that a reserve made and nobody took from. */

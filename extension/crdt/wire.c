@@ -12,6 +12,8 @@
  */
 #include "wire.h"
 
+#include <string.h>
+
 #include "any.h"
 #include "update.h"
 #include "utf.h"
@@ -281,24 +283,32 @@ crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, Cr
 {
 	size_t size_before = out->size;
 	size_t start = 0;
+	uint8_t *at;
 
 	if (writer->structs.failed || writer->text.failed)
 		return false;
 	if (writer->format == CRDT_V2 && !crdt_v2_write_columns(writer, out))
 		return false;
-	crdt_buffer_room(out, writer->structs.size + 16 * writer->block_count);
-	crdt_write_varuint(out, writer->block_count);
+	at = crdt_buffer_room(out, writer->structs.size +
+								   (1 + 3 * writer->block_count) * CRDT_VARUINT_BYTES);
+	if (at == NULL)
+		return false;
+	at = crdt_put_varuint(at, writer->block_count);
 	for (size_t i = 0; i < writer->block_count; i++)
 	{
 		const CrdtBlockHead *block = &writer->blocks[i];
 
-		crdt_write_varuint(out, block->struct_count);
+		at = crdt_put_varuint(at, block->struct_count);
 		if (writer->format == CRDT_V1)
-			crdt_write_varuint(out, block->client);
-		crdt_write_varuint(out, block->clock);
-		crdt_write_bytes(out, (CrdtBytes){writer->structs.data + start, block->end - start});
+			at = crdt_put_varuint(at, block->client);
+		at = crdt_put_varuint(at, block->clock);
+		/* a GC of V2 may leave nothing in the last column */
+		if (block->end > start)
+			memcpy(at, writer->structs.data + start, block->end - start);
+		at += block->end - start;
 		start = block->end;
 	}
+	out->size = (size_t) (at - out->data);
 	crdt_idset_write(deletes, writer->format, out);
 	if (writer->format == CRDT_V2)
 		pad(writer, out->size - size_before, out);
