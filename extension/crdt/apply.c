@@ -214,7 +214,7 @@ static void
 carry_out(CrdtPlan *plan, CrdtApplied *applied)
 {
 	CrdtDoc *doc = plan->doc;
-	uint64_t edit_state = crdt_doc_state(doc, doc->edit_client);
+	uint64_t edit_state = applied == NULL ? 0 : crdt_doc_state(doc, doc->edit_client);
 	bool changed;
 
 	for (size_t i = 0; i < plan->pass_count; i++)

@@ -216,7 +216,7 @@ crdt_read_count(CrdtReader *reader, size_t least_bytes_each, const char *what)
 {
 	uint64_t count = crdt_read_varuint(reader);
 
-	if (count > crdt_reader_left(reader) / least_bytes_each)
+	if (count > crdt_reader_left(reader) || count * least_bytes_each > crdt_reader_left(reader))
 	{
 		crdt_reader_fail(reader, CRDT_TRUNCATED, "the input claims %llu %s, %zu bytes are left",
 						 (unsigned long long) count, what, crdt_reader_left(reader));

@@ -170,13 +170,12 @@ crdt_array_grow(const CrdtHost *host, void *array, size_t *capacity, size_t need
 }
 
 void
-crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t element_size)
+crdt_array_release(const CrdtHost *host, void *array, size_t *capacity, size_t element_size)
 {
 	void *old;
 
 	memcpy(&old, array, sizeof(old));
-	if (old != NULL)
-		host->resize(host->context, old, *capacity * element_size, 0);
+	host->resize(host->context, old, *capacity * element_size, 0);
 	old = NULL;
 	memcpy(array, &old, sizeof(old));
 	*capacity = 0;

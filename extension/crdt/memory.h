@@ -53,8 +53,15 @@ crdt_array_reserve(const CrdtHost *host, void *array, size_t *capacity, size_t n
 	return needed <= *capacity || crdt_array_grow(host, array, capacity, needed, element_size);
 }
 
+void crdt_array_release(const CrdtHost *host, void *array, size_t *capacity, size_t element_size);
+
 /* Frees what crdt_array_reserve made. */
-void crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t element_size);
+static inline void
+crdt_array_free(const CrdtHost *host, void *array, size_t *capacity, size_t element_size)
+{
+	if (*capacity > 0)
+		crdt_array_release(host, array, capacity, element_size);
+}
 
 /* Sorts in place without recursion, allocation or a quadratic worst case (heap sort; what is sorted
  * already costs one pass).  Not stable. */

@@ -108,10 +108,13 @@ crdt_leaves_trim(CrdtDoc *doc)
 bool
 crdt_structs_reserve(CrdtDoc *doc, CrdtClient *client, size_t *large_leaves, size_t *small_leaves)
 {
-	/* each leaf there is may be halved once; after that a leaf takes 31 more before the next time */
+	/* each leaf there is may be halved once; after that a leaf takes 31 more before the next time;
+	 * and each struct takes one leaf at most */
 	uint64_t splits = client->coming_splits;
+	uint64_t coming = splits + client->coming_structs;
 	uint64_t halved = splits < client->leaf_count ? splits : client->leaf_count;
-	uint64_t leaves = halved + (splits + client->coming_structs) / (CRDT_LEAF_STRUCTS / 2) + 3;
+	uint64_t most = halved + coming / (CRDT_LEAF_STRUCTS / 2) + 3;
+	uint64_t leaves = coming < most ? coming + 1 : most;
 	size_t leaf_capacity = client->leaves_capacity;
 	size_t clock_capacity = client->leaf_capacity;
 
