@@ -25,6 +25,7 @@ declare -A why=(
 	[openssl]="makes the tests' certificates"
 	[curl]="asks the page in the README's tests"
 	[pgbouncer]="a pooler for the relay's tests"
+	[valgrind]="counts the core's instructions, which the guard compares"
 	[procps]="tests find the processes of a server"
 	[chromium]="a real browser for the demo page's tests"
 	[clang]="fuzzing: libFuzzer"
@@ -44,7 +45,7 @@ is_there() {
 		nodejs) command -v node ;;
 		procps) command -v ps ;;
 		perl) command -v prove ;;
-		npm | curl | openssl | pgbouncer | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
+		npm | curl | openssl | pgbouncer | valgrind | chromium | clang | clang-format | cppcheck | shellcheck | pkg-config) command -v "$1" ;;
 		*) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
 	esac > /dev/null 2>&1
 }
@@ -58,7 +59,7 @@ packages_for() {
 		run) echo postgresql libwebsockets-evlib-ev nodejs npm ;;
 		test)
 			echo libcmocka-dev zlib1g-dev perl curl openssl procps pgbouncer chromium clang libclang-rt-dev clang-format \
-				cppcheck shellcheck
+				cppcheck shellcheck valgrind
 			;;
 		lint) echo clang-format cppcheck shellcheck ;;
 		*)
