@@ -45,9 +45,7 @@ lint:
 
 bench:
 	@make/setup.sh build run test
-	$(MAKE) -C bench/core
-	$(MAKE) -C bench/sql
-	$(MAKE) -C bench/relay
+	@bench/run
 
 # random histories in our core and in the real Yjs; SEED=, TIME= seconds, CASE= file
 fuzz-yjs:
@@ -79,7 +77,7 @@ help:
 	@echo 'make lint         formatting and static checks'
 	@echo 'make fuzz-yjs     random histories beside the real Yjs (SEED= TIME= CASE=)'
 	@echo 'make faults       kill, cut and stop everything while people type (SEED= FAULTS= TIME=)'
-	@echo 'make bench        measurements'
+	@echo 'make bench        all measurements, 12 minutes; the page bench/RESULTS.md (QUICK=1: fewer)'
 	@echo 'make clean        remove what was built; make clean-data: the documents of make run'
 
 .PHONY: all extension relay demo install installcheck run test lint bench fuzz-yjs faults clean clean-data help
