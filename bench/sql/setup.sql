@@ -1,25 +1,17 @@
 -- What every measurement finds: the extension, a store, and a place for figures.
 CREATE EXTENSION pg_ydoc;
 SELECT ydoc.create_store() \g /dev/null
-CREATE TABLE figure (
-    ordinal integer GENERATED ALWAYS AS IDENTITY,
-    what text NOT NULL, measured float8 NOT NULL, unit text NOT NULL, at_most float8, at_least float8);
+CREATE TABLE noted (ordinal integer GENERATED ALWAYS AS IDENTITY, record json NOT NULL);
 
--- A figure, with its target if it has one.
+-- A figure, with its target if it has one; a name that begins with spaces says more of the figure before.
 CREATE FUNCTION note(what text, measured float8, unit text, at_most float8 DEFAULT NULL, at_least float8 DEFAULT NULL)
-RETURNS void LANGUAGE sql AS $$ INSERT INTO figure (what, measured, unit, at_most, at_least) VALUES ($1, $2, $3, $4, $5) $$;
+RETURNS void LANGUAGE sql AS $$
+INSERT INTO noted (record)
+SELECT json_build_object('kind', 'figure', 'what', $1, 'measured', $2, 'unit', $3, 'at_most', $4, 'at_least', $5)
+$$;
 
 CREATE FUNCTION median(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE AS
 $$ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM unnest($1) v $$;
-
-CREATE VIEW report AS
-SELECT what,
-       CASE WHEN at_most IS NOT NULL THEN 'at most ' || at_most || ' ' || unit
-            WHEN at_least IS NOT NULL THEN 'at least ' || at_least || ' ' || unit ELSE '' END AS target,
-       CASE WHEN measured < 100 THEN round(measured::numeric, 2) ELSE round(measured::numeric) END || ' ' || unit AS measured,
-       CASE WHEN measured <= at_most OR measured >= at_least THEN 'met'
-            WHEN at_most IS NULL AND at_least IS NULL THEN '' ELSE 'missed' END AS met
-FROM figure ORDER BY ordinal;
 
 -- Updates: client 1 types a character behind those before.
 CREATE FUNCTION varuint(n integer) RETURNS bytea LANGUAGE sql IMMUTABLE AS
