@@ -11,6 +11,16 @@ const built = new URL('../../build/bench/', import.meta.url).pathname
 
 // ---- processes ----
 
+// What is to end when this process does, and has not by itself.
+const children = new Set()
+process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
+function spawned (command, args, options) {
+  const child = spawn(command, args, options)
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  return child
+}
+
 function stat (pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
   return { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]), childTicks: Number(fields[13]) + Number(fields[14]) }
@@ -36,7 +46,7 @@ export function residentBytes (pid) {
 }
 
 function program (command, args) {
-  const child = spawn(command, args, { cwd: here, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawned(command, args, { cwd: here, stdio: ['ignore', 'pipe', 'inherit'] })
   const port = new Promise((resolve, reject) => {
     child.stdout.once('data', data => resolve(Number(String(data))))
     child.once('exit', code => reject(new Error(`${command} ended: ${code}`)))
@@ -51,6 +61,7 @@ export async function startOurs (relays = 1, more = []) {
   const started = []
   for (let i = 0; i < relays; i++) started.push(await startRelay(database, { arguments: more }))
   return {
+    isOurs: true,
     name: relays === 1 ? 'ydoc-relay' : `${relays} x ydoc-relay`,
     protocol: 'ywebsocket',
     urls: started.map(relay => relay.url.replace('ws://', '')),
@@ -111,7 +122,7 @@ let runs = 0
 export async function load (server, options, held = async () => ({})) {
   const args = ['--protocol', server.protocol, '--name', options.name ?? `run${++runs}`, '--hold', ...server.urls.flatMap(url => ['--url', url])]
   for (const [name, value] of Object.entries(options)) if (name !== 'name') args.push(`--${name}`, String(value))
-  const child = spawn(`${built}load`, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawned(`${built}load`, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async () => {
     const { value, done } = await lines.next()
