@@ -465,13 +465,8 @@ take_request(Arrival *arrival, const char *request, size_t size)
 	const char *end = memmem(request, size, "\r\n", 2);
 	const char *headers_end = (const char *) memmem(request, size, "\r\n\r\n", 4) + 2;
 	const char *target = memchr(request, ' ', (size_t) (end - request));
-	size_t length = 0;
+	size_t method_size = target != NULL ? (size_t) (target - request) : 0, length = 0;
 
-	if (target != NULL && !http_is_method(request, (size_t) (target - request)))
-	{
-		refuse_arrival(arrival, &unknown_method);
-		return;
-	}
 	if (target++ != NULL)
 		while (target + length < end && strchr(" ?#", target[length]) == NULL)
 			length++;
@@ -489,6 +484,11 @@ take_request(Arrival *arrival, const char *request, size_t size)
 	if (arrival->handshake.refusal != NULL)
 	{
 		refuse_handshake(arrival);
+		return;
+	}
+	if (!http_is_method(request, method_size))
+	{
+		refuse_arrival(arrival, &unknown_method);
 		return;
 	}
 	struct sockaddr_storage client;

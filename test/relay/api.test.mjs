@@ -649,8 +649,9 @@ test('bad tokens are refused before anything is read', async () => {
 })
 
 test('a cookie counts on pages of ours alone', async () => {
+  assert.equal((await post('team/cookie', typed('plan'), as('ann'))).status, 204)
   const cookie = `ydoc_access=${token('ann')}`
-  const get = (headers, options = {}) => ask(at('team/plan', '/text'), { on: checked, headers: { cookie, ...headers }, ...options })
+  const get = (headers, options = {}) => ask(at('team/cookie', '/text'), { on: checked, headers: { cookie, ...headers }, ...options })
   const host = new URL(checked.http).host
   assert.equal((await get({})).status, 200)
   assert.equal((await get({ origin: `http://${host}` })).status, 200)
@@ -663,10 +664,10 @@ test('a cookie counts on pages of ours alone', async () => {
     { origin: 'https://evil.example' }, { origin: 'null' }, { origin: `http://${host}.evil.example` }, { origin: 'https://app.example.evil' }, { origin: 'app.example' },
     { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { origin: 'https://evil.example', 'sec-fetch-site': 'same-origin' }
   ]) {
-    const answer = await raw(`GET ${at('team/plan', '/text')} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`, { on: checked })
+    const answer = await raw(`GET ${at('team/cookie', '/text')} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`, { on: checked })
     assert.equal(answer.status, 403, JSON.stringify(headers))
     assert.equal(/access-control-allow/i.test(answer.text), false)
-    const written = await raw([`POST ${at('team/plan', '/update')} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`, Buffer.alloc(2)], { on: checked })
+    const written = await raw([`POST ${at('team/cookie', '/update')} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`, Buffer.alloc(2)], { on: checked })
     assert.equal(written.status, 403)
   }
   // health is for everybody's eyes
