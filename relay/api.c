@@ -82,6 +82,7 @@ static const Kind *find_kind(HttpRequest *request);
 static const Kind *accepted_kind(const char *accept);
 static double quality_of(const char *accept, const char *type);
 static bool read_known(const char *tags, const Kind *kind, int64_t *epoch, int64_t *seq);
+static bool read_epoch(const char *text, int64_t *epoch);
 static bool read_state_vector(Question *question, const char *text, Bytes *vector);
 static void answer_failure(HttpRequest *request, const char *sqlstate, const char *message);
 static Question *question_new(HttpRequest *request);
@@ -358,12 +359,19 @@ got_versions(DatabaseQuery *query, const DatabaseAnswer *answer)
 static void
 post_update(HttpRequest *request)
 {
+	const char *epoch = http_parameter(&request->head, "epoch");
+	int64_t known_epoch = 0;
 	Post *post = NULL;
 	Room *room = NULL;
 	int code = CLOSE_OVERLOAD;
 
 	if (!name_is_good(request))
 		return;
+	if (epoch != NULL && !read_epoch(epoch, &known_epoch))
+	{
+		http_problem(request, 400, "malformed", "epoch must be the number that the list has");
+		return;
+	}
 	if (request->body.size == 0)
 	{
 		http_problem(request, 400, "malformed", "the body is to be an update, and is empty");
@@ -373,7 +381,8 @@ post_update(HttpRequest *request)
 		room = room_hold((const char *) request->names[0].data, request->names[0].size);
 	if (room != NULL)
 	{
-		post->ticket = (BatchTicket){.identity = request->identity, .done = posted};
+		post->ticket = (BatchTicket){
+			.identity = request->identity, .known_epoch = known_epoch, .done = posted};
 		post->request = http_retain(request);
 		code = batch_add_for(room, &post->ticket, buffer_view(&request->body));
 		room_release(room);
@@ -497,6 +506,16 @@ read_known(const char *tags, const Kind *kind, int64_t *epoch, int64_t *seq)
 	}
 	*epoch = *seq = 0;
 	return false;
+}
+
+static bool
+read_epoch(const char *text, int64_t *epoch)
+{
+	char *end;
+
+	errno = 0;
+	*epoch = strtoll(text, &end, 10);
+	return errno == 0 && text[0] >= '1' && text[0] <= '9' && *end == '\0';
 }
 
 /* False after answering that it is none. */

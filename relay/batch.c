@@ -150,7 +150,9 @@ add(BatchItem *item, Bytes update)
 	Batch *batch = open_batch(writer);
 
 	item->size = update.size;
-	item->known_epoch = room_epoch(room);
+	item->known_epoch = item->ticket != NULL && item->ticket->known_epoch != 0
+							? item->ticket->known_epoch
+							: room_epoch(room);
 	item->received_at = metrics_clock();
 	item->cost = item_cost(room, update);
 	if (batch == NULL || !batch_append(batch, item, update))

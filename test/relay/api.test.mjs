@@ -225,6 +225,20 @@ test('deleted and renamed documents say so', async () => {
   await refused(await post('gone/2', typed('y')), 410, 'document-moved')
 })
 
+test('an update does not meet another document that has taken the name', async () => {
+  const epochOf = async () => (await (await ask('/api/documents?prefix=epoch/1')).json()).documents[0].epoch
+  await post('epoch/1', typed('first'))
+  const old = await epochOf()
+  const send = (epoch, text) => ask(at('epoch/1', `/update?epoch=${epoch}`), { method: 'POST', body: typed(text) })
+  assert.equal((await send(old, 'same ')).status, 204)
+  await database.psql("SELECT ydoc.purge('epoch/1')")
+  await database.psql("SELECT ydoc.create('epoch/1', ydoc_from_text('second', 'content'))")
+  await refused(await send(old, 'late '), 410, 'document-deleted')
+  assert.equal((await send(await epochOf(), 'new ')).status, 204)
+  assert.equal([...await database.text('epoch/1')].sort().join(''), [...'secondnew '].sort().join(''))
+  for (const odd of ['0', '-1', 'x', '1x', '99999999999999999999', '']) await refused(await send(odd, 'x'), 400, 'malformed')
+})
+
 test('versions are listed and read', async () => {
   await post('versions/1', typed('first'))
   await database.psql("SELECT ydoc.create_version('versions/1', 'a/b ?%', 'the note')")
