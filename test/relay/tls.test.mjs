@@ -269,6 +269,28 @@ test('handshakes that are left, and sockets that vanish, leave nothing behind', 
   }
 })
 
+test('every worker speaks TLS, and takes up a new certificate by itself', { timeout: 60000 }, async () => {
+  install('first')
+  const own = await startRelay(database, { arguments: [...flags, '--workers', '2'] })
+  try {
+    const certificates = async () => new Set((await Promise.all(Array.from({ length: 12 }, () => ask('/readyz', { of: own })))).map(({ status, certificate }) => `${status} ${certificate}`))
+    await until(async () => [...await certificates()].join() === '200 first')
+    const ann = open('tls/workers', own)
+    await ann.synced()
+    let closes = 0
+    ann.provider.on('connection-close', () => closes++)
+    install('second')
+    await until(async () => [...await certificates()].join() === '200 second')
+    ann.text.insert(0, 'still here')
+    await until(async () => await database.text('tls/workers') === 'still here')
+    assert.equal(closes, 0)
+  } finally {
+    closeAll()
+    await own.stop()
+    install('first')
+  }
+})
+
 test('a relay that stops sends people away with a reason', { timeout: 30000 }, async () => {
   const own = await startRelay(database, { arguments: flags })
   const ann = open('tls/stopping', own)
