@@ -1,5 +1,7 @@
 /*
- * editor.c: providers of y-websocket and of Hocuspocus (with one document), model of.
+ * editor.c: providers of y-websocket and of Hocuspocus, model of.
+ *
+ * A connection of Hocuspocus may have two: the guest writes to it, and whoever has made it reads for both.
  */
 #include "editor.h"
 
@@ -21,7 +23,7 @@ enum
 
 	/* Hocuspocus' */
 	MESSAGE_AUTH = 2,
-	MESSAGE_CLOSE = 7, /* and those beyond it */
+	MESSAGE_CLOSE = 7,
 	MESSAGE_SYNC_STATUS = 8
 };
 
@@ -30,6 +32,8 @@ static void begin_message(const Editor *editor, Buffer *message, uint64_t type);
 static void take_message(void *context, Bytes message);
 static void take_sync(Editor *editor, Frame *frame);
 static void take_awareness(Editor *editor, Bytes entries);
+static void be_guest(Editor *editor, Relay *relay);
+static bool is_guest(const Editor *editor);
 static void send_token(Editor *editor);
 static void send_update(Editor *editor, uint64_t step, const Update *update);
 static void send_states(Editor *editor, const uint32_t *clients, uint32_t count);
@@ -73,7 +77,10 @@ editor_connect(Editor *editor, Relay *relay)
 {
 	if (editor->socket != NULL || editor->is_refused || editor->retry_at > world_now)
 		return false;
-	editor->socket = socket_open(relay, editor, editor->document, editor->capacity);
+	if (editor->is_hocuspocus && !editor->is_hostile && chance_in(2))
+		be_guest(editor, relay);
+	if (editor->socket == NULL)
+		editor->socket = socket_open(relay, editor, editor->document, editor->capacity);
 	editor->retry_at = world_now + 2.5 * chance_real();
 	if (editor->socket == NULL)
 		return false;
@@ -83,6 +90,27 @@ editor_connect(Editor *editor, Relay *relay)
 	editor_ask(editor);
 	send_states(editor, &editor->client, 1);
 	return true;
+}
+
+/* A second document on somebody's connection, if there is one. */
+static void
+be_guest(Editor *editor, Relay *relay)
+{
+	editor->socket = relay_is_awake(relay) ? socket_find_shareable(relay, editor->document) : NULL;
+	if (editor->socket == NULL)
+		return;
+	if (world_traces)
+		fprintf(stderr, "client %u of %s comes with client %u of %s\n", editor->client,
+				editor->document->name, editor->socket->editor->client,
+				editor->socket->document->name);
+	editor->socket->guest = editor;
+	editor->socket->guest_document = editor->document;
+}
+
+static bool
+is_guest(const Editor *editor)
+{
+	return editor->socket->guest == editor;
 }
 
 void
@@ -127,9 +155,18 @@ begin_message(const Editor *editor, Buffer *message, uint64_t type)
 void
 editor_disconnect(Editor *editor, bool says_goodbye)
 {
+	Buffer message = {0};
+
 	if (editor->socket == NULL)
 		return;
-	socket_leave(editor->socket, says_goodbye);
+	if (is_guest(editor))
+	{
+		begin_message(editor, &message, MESSAGE_CLOSE);
+		socket_send(editor->socket, UP_BINARY, &message);
+		editor->socket->guest_is_out = true;
+	}
+	else
+		socket_leave(editor->socket, says_goodbye);
 	lose_connection(editor);
 }
 
@@ -139,7 +176,14 @@ lose_connection(Editor *editor)
 	if (world_traces)
 		fprintf(stderr, "%.3f client %u of %s loses its connection, code %d\n", world_now,
 				editor->client, editor->document->name, editor->socket->close_code);
-	editor->socket->editor = NULL;
+	Editor *guest = is_guest(editor) ? NULL : editor->socket->guest;
+
+	if (is_guest(editor))
+		editor->socket->guest = NULL;
+	else
+		editor->socket->editor = NULL;
+	if (guest != NULL)
+		lose_connection(guest);
 	editor->socket = NULL;
 	buffer_reset(&editor->inbox);
 	for (uint32_t client = 0; client < MAX_CLIENTS; client++)
@@ -168,8 +212,8 @@ editor_read(Editor *editor)
 {
 	Socket *socket = editor->socket;
 
-	if (socket == NULL)
-		return false;
+	if (socket == NULL || is_guest(editor))
+		return false; /* who has brought him reads for both */
 	Bytes bytes = socket_peek(socket);
 
 	if (bytes.size == 0)
@@ -189,6 +233,8 @@ editor_read(Editor *editor)
 	socket_consume(socket, size);
 	frames_visit(buffer_view(&editor->inbox), take_message, editor, &taken);
 	array_drop(editor->inbox.data, &editor->inbox.size, taken, 1);
+	if (socket->guest != NULL && socket->guest->is_refused)
+		lose_connection(socket->guest);
 	if (editor->is_refused)
 		editor_disconnect(editor, true);
 	return true;
@@ -293,8 +339,12 @@ take_message(void *context, Bytes message)
 	Frame frame = frame_begin(message);
 
 	editor->heard_at = world_now;
+	if (editor->socket->guest != NULL)
+		editor->socket->guest->heard_at = world_now;
 	if (editor->is_hocuspocus)
-		(void) frame_read_bytes(&frame);
+		editor = socket_addressee(editor->socket, frame_read_bytes(&frame));
+	if (editor == NULL)
+		return; /* of a document that he has closed */
 	switch (frame_read_varuint(&frame))
 	{
 		case MESSAGE_SYNC: take_sync(editor, &frame); break;
@@ -339,7 +389,7 @@ send_update(Editor *editor, uint64_t step, const Update *update)
 		return;
 	update_write(update, &bytes);
 	if (editor->is_hocuspocus)
-		socket_expect_status(editor->socket, buffer_view(&bytes));
+		socket_expect_status(editor->socket, editor->document, buffer_view(&bytes));
 	editor->unsynced += step == 2;
 	begin_message(editor, &message, MESSAGE_SYNC);
 	buffer_write_varuint(&message, step);

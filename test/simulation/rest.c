@@ -26,6 +26,7 @@ static bool drain_once(void);
 static void check_equal(void);
 static void check_presence(void);
 static void check_gauges(Relay *relay);
+static bool has_reason(const Editor *editor, int code);
 static void check_gauge(Relay *relay, const char *name, int64_t expected);
 
 void
@@ -265,8 +266,13 @@ check_gauges(Relay *relay)
 						   sockets[j]->document == &store.documents[i];
 
 			connections += is_here;
+			bool has_guest = sockets[j]->relay == relay && !sockets[j]->is_gone &&
+							 sockets[j]->guest_document == &store.documents[i] &&
+							 !sockets[j]->guest_is_out;
+
 			members += is_here && !sockets[j]->is_denied && !is_doubtful;
-			doubtful += is_here && is_doubtful;
+			members += has_guest && !is_doubtful;
+			doubtful += (is_here || has_guest) && is_doubtful;
 		}
 		rooms += members > 0;
 		doubtful_rooms += members == 0 && doubtful > 0;
@@ -339,21 +345,37 @@ rest_check_memory(void)
 void
 world_closed(Socket *socket, int code)
 {
-	Editor *editor = socket->editor;
+	const Editor *editor = socket->editor;
 	bool is_overloaded = nature.lost_memory > 0 || nature.pending < 64 << 20;
-	bool ok;
 
-	if (editor == NULL)
+	if (editor == NULL || (socket->guest_document != NULL && socket->guest == NULL))
 		return; /* he is gone, and it is not known any more who he was */
-	switch (code)
-	{
-		case 1001: ok = socket->relay->was_terminated; break;
-		case 1012: ok = editor->document->was_gone; break;
-		case 1013: ok = is_overloaded; break;
-		case 4404: ok = editor->document->was_gone; break;
-		case 1011: ok = editor->document->is_broken; break;
-		default: ok = editor->has_typed_rubbish || editor->document->is_broken; break;
-	}
+	bool ok = code == 1001   ? socket->relay->was_terminated
+			  : code == 1013 ? is_overloaded
+							 : has_reason(editor, code) ||
+								   (socket->guest != NULL && has_reason(socket->guest, code));
+
 	invariant_check(DOCUMENTS_ARE_INDEPENDENT, ok, "client %u of %s was sent away with code %d",
 					editor->client, editor->document->name, code);
+}
+
+void
+world_denied(Editor *editor, int code)
+{
+	if (editor != NULL)
+		invariant_check(DOCUMENTS_ARE_INDEPENDENT, has_reason(editor, code),
+						"client %u of %s was denied it with code %d", editor->client,
+						editor->document->name, code);
+}
+
+static bool
+has_reason(const Editor *editor, int code)
+{
+	switch (code)
+	{
+		case 1012:
+		case 4404: return editor->document->was_gone;
+		case 1011: return editor->document->is_broken;
+		default: return editor->has_typed_rubbish || editor->document->is_broken;
+	}
 }

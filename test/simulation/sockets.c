@@ -33,7 +33,7 @@ static void close_relay_side(Socket *socket);
 static void fill_kernel(Socket *socket);
 static void check_written(void *context, Bytes message);
 static void check_status(Socket *socket);
-static void check_denial(Socket *socket, Bytes reason);
+static void check_denial(Socket *socket, bool is_guests, Bytes reason);
 static void drop_unstored(Socket *socket, size_t place);
 static void move_bytes(Buffer *to, Buffer *from, size_t size);
 
@@ -76,12 +76,42 @@ socket_send(Socket *socket, UpKind kind, Buffer *bytes)
 		ARRAY_ADD(socket->up, socket->up_count, socket->up_capacity, message);
 }
 
-void
-socket_expect_status(Socket *socket, Bytes update)
+Socket *
+socket_find_shareable(const Relay *relay, const Document *document)
 {
-	Buffer copy = {0};
+	for (size_t i = 0; i < socket_count; i++)
+	{
+		const Socket *socket = sockets[i];
+		bool is_open = !socket->is_gone && !socket->is_closing && !socket->is_reset &&
+					   !socket->is_killed && socket->is_upgraded && socket->reason == 0;
 
-	buffer_write(&copy, update);
+		if (is_open && socket->relay == relay && socket->has_addresses &&
+			socket->document != document && socket->guest_document == NULL &&
+			socket->editor != NULL && !socket->editor->is_hostile)
+			return sockets[i];
+	}
+	return NULL;
+}
+
+static bool
+is_name(const Document *document, Bytes address)
+{
+	return document != NULL && address.size == strlen(document->name) &&
+		   memcmp(address.data, document->name, address.size) == 0;
+}
+
+struct Editor *
+socket_addressee(const Socket *socket, Bytes address)
+{
+	return is_name(socket->document, address) ? socket->editor : socket->guest;
+}
+
+void
+socket_expect_status(Socket *socket, Document *document, Bytes update)
+{
+	SentUpdate copy = {.document = document};
+
+	buffer_write(&copy.bytes, update);
 	ARRAY_ADD(socket->unstored, socket->unstored_count, socket->unstored_capacity, copy);
 }
 
@@ -611,22 +641,20 @@ static void
 check_written(void *context, Bytes message)
 {
 	Socket *socket = context;
-	Document *document = socket->document;
 	Frame frame = frame_begin(message);
 	Bytes address = socket->has_addresses ? frame_read_bytes(&frame) : (Bytes){0};
+	bool is_guests = socket->has_addresses && is_name(socket->guest_document, address);
+	Document *document = is_guests ? socket->guest_document : socket->document;
 	uint64_t type = frame_read_varuint(&frame);
 	uint64_t step = type == 0 ? frame_read_varuint(&frame) : 0;
 	Update update = {0};
 
-	invariant_check(DOCUMENTS_ARE_INDEPENDENT,
-					!socket->has_addresses ||
-						(address.size == strlen(document->name) &&
-						 memcmp(address.data, document->name, address.size) == 0),
+	invariant_check(DOCUMENTS_ARE_INDEPENDENT, !socket->has_addresses || is_name(document, address),
 					"a relay writes a frame of another document to a client of %s", document->name);
 	if (socket->has_addresses && type == MESSAGE_SYNC_STATUS && frame_read_varuint(&frame) == 1)
 		check_status(socket);
 	if (socket->has_addresses && type == MESSAGE_AUTH && frame_read_varuint(&frame) == 1)
-		check_denial(socket, frame_read_bytes(&frame));
+		check_denial(socket, is_guests, frame_read_bytes(&frame));
 	if (type != 0 || step == 0)
 		return;
 	Bytes bytes = frame_read_bytes(&frame);
@@ -647,8 +675,8 @@ check_status(Socket *socket)
 	for (size_t i = 0; i < socket->unstored_count;)
 	{
 		Update update = {0};
-		bool is_stored = update_read(buffer_view(&socket->unstored[i]), &update) &&
-						 content_includes(&socket->document->ever, &update);
+		bool is_stored = update_read(buffer_view(&socket->unstored[i].bytes), &update) &&
+						 content_includes(&socket->unstored[i].document->ever, &update);
 
 		update_free(&update);
 		if (is_stored)
@@ -664,21 +692,22 @@ check_status(Socket *socket)
 
 /* As a close of the socket would be. */
 static void
-check_denial(Socket *socket, Bytes reason)
+check_denial(Socket *socket, bool is_guests, Bytes reason)
 {
 	static const char gone[] = "document deleted";
 	bool is_gone = reason.size == sizeof gone - 1 && memcmp(reason.data, gone, reason.size) == 0;
 
-	socket->is_denied = true;
+	socket->is_denied |= !is_guests;
+	socket->guest_is_out |= is_guests;
 	if (world_traces)
 		fprintf(stderr, "%s is denied: %.*s\n", socket->document->name, (int) reason.size,
 				reason.data);
-	world_closed(socket, is_gone ? 4404 : 4400);
+	world_denied(is_guests ? socket->guest : socket->editor, is_gone ? 4404 : 4400);
 }
 
 static void
 drop_unstored(Socket *socket, size_t place)
 {
-	buffer_free(&socket->unstored[place]);
+	buffer_free(&socket->unstored[place].bytes);
 	socket->unstored[place] = socket->unstored[--socket->unstored_count];
 }

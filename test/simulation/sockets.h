@@ -35,6 +35,12 @@ typedef struct UpMessage
 	size_t delivered;
 } UpMessage;
 
+typedef struct SentUpdate
+{
+	Document *document;
+	Buffer bytes;
+} SentUpdate;
+
 typedef struct lws
 {
 	Relay *relay;
@@ -62,7 +68,10 @@ typedef struct lws
 
 	bool has_addresses; /* it is one of Hocuspocus */
 	bool is_denied; /* its document: it goes on without */
-	Buffer *unstored; /* updates that were sent and not committed when last looked at */
+	struct Editor *guest; /* another one on the same connection; NULL: none, or it is gone */
+	Document *guest_document; /* of another document; NULL: there was none yet */
+	bool guest_is_out; /* it has closed its document, or was denied it */
+	SentUpdate *unstored; /* updates that were sent and not committed when last looked at */
 	size_t unstored_count, unstored_capacity;
 	uint32_t stored, said_to_be_stored;
 	void (*heard)(void *context); /* of wire_open() */
@@ -75,8 +84,14 @@ Socket *socket_open(Relay *relay, struct Editor *editor, Document *document, siz
 /* The editor sends; takes the bytes. */
 void socket_send(Socket *socket, UpKind kind, Buffer *bytes);
 
+/* A connection to that relay on which another document can be opened; NULL if there is none. */
+Socket *socket_find_shareable(const Relay *relay, const Document *document);
+
+/* Whose frame that is, by its address; NULL if he is gone. */
+struct Editor *socket_addressee(const Socket *socket, Bytes address);
+
 /* It is going to be sent, and the relay will say when it is stored. */
-void socket_expect_status(Socket *socket, Bytes update);
+void socket_expect_status(Socket *socket, Document *document, Bytes update);
 
 /* The editor is gone: with a close, or so that the relay does not notice. */
 void socket_leave(Socket *socket, bool says_goodbye);

@@ -43,6 +43,9 @@ uint64_t world_run(uint64_t seed, uint64_t world, uint64_t steps);
 /* A relay closes a connection, with this code. */
 void world_closed(Socket *socket, int code);
 
+/* Likewise, of one document on a connection that goes on; editor: NULL if he is gone. */
+void world_denied(struct Editor *editor, int code);
+
 /* For whoever looks for the cause of a failure. */
 void world_print(void);
 
