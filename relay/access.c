@@ -41,6 +41,7 @@ typedef struct AccessQuery
 
 static Member *waiting, **waiting_end = &waiting; /* held */
 static uint32_t alone; /* so many of the first in the list are asked about one by one */
+static const char *ended_session; /* while its members are looked for */
 static bool is_asking;
 static ev_timer check_timer, doubt_timer;
 
@@ -58,6 +59,7 @@ static void apply(Member *member, AccessLevel level);
 static void tell_denial(Member *member);
 static void drop_if_outdated(Member *member);
 static void enqueue(Member *member);
+static void enqueue_if_of_session(Member *member);
 static void ask_again(struct ev_loop *, ev_timer *, int);
 
 void
@@ -93,6 +95,34 @@ access_ask_all(void)
 {
 	if (identity_is_checked())
 		member_each(enqueue);
+}
+
+void
+access_changed(const char *payload)
+{
+	static const char prefix[] = "session ";
+
+	if (strncmp(payload, prefix, sizeof prefix - 1) != 0)
+	{
+		access_ask_all();
+		return;
+	}
+	ended_session = payload + sizeof prefix - 1;
+	if (identity_is_checked() && ended_session[0] != '\0')
+		member_each(enqueue_if_of_session);
+	ended_session = NULL;
+}
+
+/* What it shows names its session, unless the first answer is still to come. */
+static void
+enqueue_if_of_session(Member *member)
+{
+	const Identity *identity = member->identity;
+
+	if (identity != NULL && identity->is_session &&
+		(strncmp(identity->shown, "ydoc_live_", 10) != 0 ||
+		 strncmp(identity->shown + 10, ended_session, strlen(ended_session)) == 0))
+		enqueue(member);
 }
 
 bool

@@ -44,6 +44,9 @@ void access_stop(void);
 void access_ask(Member *member);
 void access_ask_all(void);
 
+/* As notified: everybody is asked about, or, if it is "session ID", who came with that session. */
+void access_changed(const char *payload);
+
 /* It may only read until the database was asked again; or it may only comment, and is told so.  False: it
  * was thought to be allowed to write too often. */
 bool access_doubt(Member *member);

@@ -262,7 +262,7 @@ notified(const char *channel, const char *payload)
 	if (strcmp(channel, "ydoc") == 0)
 		commit_notified(payload);
 	else if (strcmp(channel, "ydoc_access") == 0)
-		access_ask_all();
+		access_changed(payload);
 	else
 		relay_notified(payload);
 }

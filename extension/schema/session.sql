@@ -63,7 +63,7 @@ BEGIN
     END IF;
     DELETE FROM ydoc_data.session_token t WHERE t.session = finish_session.session AND t.kind = 'access';
     INSERT INTO ydoc_data.session_audit (event, session, subject) VALUES (why, session, whose);
-    PERFORM pg_notify('ydoc_access', ''); -- relays ask again who may what
+    PERFORM pg_notify('ydoc_access', 'session ' || session); -- relays ask again about its connections
     RETURN true;
 END
 $$;
