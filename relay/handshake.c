@@ -1,7 +1,8 @@
 /*
  * handshake.c: headers of a request, and what they must be (handshake.h).
  *
- * Here: RFC 6455 4.2.1.  Not here: sockets and sizes (listener.c), the document's name (http.c), whose request it is (identity.c).
+ * Here: RFC 6455 4.2.1.  Not here: sockets and sizes (listener.c), the document's name (http.c),
+ * whose request it is (identity.c).
  */
 #include "handshake.h"
 

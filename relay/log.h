@@ -8,8 +8,9 @@
  * "document": "notes/7", "bytes": 40}.  An event's name never changes once released: it is what
  * alarms are tied to.
  *
- * Strangers make events happen: of one event at most 100 lines are written a second (of errors and at level debug
- * any), and {"event": "log_suppressed", "of": …, "count": …} tells how many more there were.
+ * Strangers make events happen: of one event at most 100 lines are written a second (of errors and
+ * at level debug any), and {"event": "log_suppressed", "of": …, "count": …} tells how many more
+ * there were.
  */
 #ifndef RELAY_LOG_H
 #define RELAY_LOG_H

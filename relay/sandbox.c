@@ -31,8 +31,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Whatever an event loop, libpq, OpenSSL, the resolver and the C library need, and no more; names, because not every
- * machine has all of them.  Those with conditions are in allow_some(). */
+/* Whatever an event loop, libpq, OpenSSL, the resolver and the C library need, and no more;
+ * names, because not every machine has all of them.  Those with conditions are in allow_some(). */
 static const char *const allowed[] = {
 	/* memory */
 	"brk",

@@ -1,8 +1,8 @@
 /*
  * wire.c: recv(), and a parser of frames' headers (wire.h).
  *
- * Here: RFC 6455 sections 5 and 7.  Not here: what a message means, answers (connection.c), requests (listener.c,
- * http.c).
+ * Here: RFC 6455 sections 5 and 7.  Not here: what a message means, answers (connection.c),
+ * requests (listener.c, http.c).
  */
 #include "wire.h"
 
@@ -197,8 +197,8 @@ read_request(Wire *wire, int fd, void *buffer, size_t size, int flags)
 }
 
 /*
- * What is held back of a header goes before what is read, so that is read further behind; and there is room left
- * for the frame that marks the end.
+ * What is held back of a header goes before what is read, so that is read further behind; and there
+ * is room left for the frame that marks the end.
  */
 static ssize_t
 read_frames(Wire *wire, int fd, uint8_t *buffer, size_t size, int flags)

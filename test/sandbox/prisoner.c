@@ -1,7 +1,8 @@
 /*
  * prisoner.c: whoever has taken over a relay, and what he tries.
  *
- * Each attempt is a process of its own that locks itself in as the relay does and reports by its exit status.
+ * Each attempt is a process of its own that locks itself in as the relay does and reports by its
+ * exit status.
  */
 #include <errno.h>
 #include <fcntl.h>
