@@ -54,6 +54,20 @@ clear_marks(CrdtDoc *doc, CrdtRef start, CrdtRef end)
 	}
 }
 
+/* Items from start up to and without end were passed; those from unsettled on may be conflicting. */
+static void
+mark_passed(CrdtDoc *doc, CrdtRef start, CrdtRef unsettled, CrdtRef end)
+{
+	bool conflicting = false;
+
+	for (CrdtRef ref = start; ref != end; ref = crdt_item(doc, ref)->right)
+	{
+		conflicting |= ref == unsettled;
+		crdt_item(doc, ref)->visited = 1;
+		crdt_item(doc, ref)->conflicting = conflicting;
+	}
+}
+
 /* The item that holds o's origin, if this search has passed it; 0 otherwise. */
 static CrdtRef
 visited_origin(CrdtDoc *doc, const CrdtItem *o)
@@ -64,6 +78,33 @@ visited_origin(CrdtDoc *doc, const CrdtItem *o)
 		return 0;
 	ref = crdt_structs_get(doc, crdt_unpack(doc, o->origin));
 	return ref != 0 && crdt_item(doc, ref)->visited ? ref : 0;
+}
+
+/* Passes those that have our origin.  As long as all have, nobody asks whom we passed, and nothing is
+ * marked: many may have typed at one place.  Returns the first other one; 0: left is the place. */
+static CrdtRef
+pass_siblings(const CrdtDoc *doc, const CrdtItem *item, CrdtRef start, CrdtRef *left,
+			  CrdtRef *unsettled)
+{
+	uint64_t own_client = client_id_of(doc, item);
+	CrdtRef ref = start;
+
+	while (ref != 0 && ref != item->right)
+	{
+		const CrdtItem *o = crdt_item(doc, ref);
+
+		if (!crdt_ids_equal(doc, item->origin, o->origin))
+			return ref;
+		if (client_id_of(doc, o) < own_client)
+		{
+			*left = ref;
+			*unsettled = o->right;
+		}
+		else if (crdt_ids_equal(doc, item->right_origin, o->right_origin))
+			return 0;
+		ref = o->right;
+	}
+	return 0;
 }
 
 /*
@@ -85,8 +126,11 @@ find_left(CrdtDoc *doc, const CrdtItem *item, CrdtRef start)
 	uint64_t own_client = client_id_of(doc, item);
 	CrdtRef left = item->left;
 	CrdtRef unsettled = start; /* first one that may be conflicting */
-	CrdtRef ref = start;
+	CrdtRef ref = pass_siblings(doc, item, start, &left, &unsettled);
 
+	if (ref == 0)
+		return left;
+	mark_passed(doc, start, unsettled, ref);
 	while (ref != 0 && ref != item->right)
 	{
 		CrdtItem *o = crdt_item(doc, ref);
