@@ -402,44 +402,58 @@ log_lacks_rows(const CachedDocument *document, CrdtError *error)
 	return false;
 }
 
-/* Applies the log rows after the document's seq up to head's. */
+/* Applies the rows that were just fetched. */
+static bool
+apply_log_rows(CachedDocument *document, CrdtError *error)
+{
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		struct varlena *update;
+
+		/* rows that are not seen would leave a document that looks whole and is not */
+		if (store_int64(row, 1) > document->seq + 1)
+			return log_lacks_rows(document, error);
+		update = store_varlena(row, 3);
+		if (crdt_doc_apply(document->doc, bridge_view(update), CRDT_V1, NULL, error) != CRDT_OK)
+			return false;
+		document->seq = store_int64(row, 2);
+		size_note(document, VARSIZE_ANY_EXHDR(update));
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+/*
+ * Applies the log rows after the document's seq up to head's.  They are read by a cursor: asking for the
+ * next thousand again and again would read and sort all that are left each time, where the log has no
+ * statistics yet and the planner does not know how many there are.
+ */
 static bool
 apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID, INT8OID, INT8OID};
+	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(document->seq),
+					  Int64GetDatum(head->seq)};
+	Portal cursor;
+	bool applied = true;
 
+	if (document->seq >= head->seq)
+		return true;
 	store_prepare(&plan,
 				  "SELECT l.seq_from, l.seq, l.update FROM ydoc_data.log l"
-				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3"
-				  " ORDER BY l.seq LIMIT 1000",
+				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3 ORDER BY l.seq",
 				  3, types);
-	while (document->seq < head->seq)
+	cursor = SPI_cursor_open(NULL, plan, values, NULL, !head->for_writing);
+	while (applied && document->seq < head->seq)
 	{
-		Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(document->seq),
-						  Int64GetDatum(head->seq)};
-
-		if (SPI_execute_plan(plan, values, NULL, !head->for_writing, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not read a document's log");
-		if (SPI_processed == 0)
-			return log_lacks_rows(document, error);
-		for (uint64 row = 0; row < SPI_processed; row++)
-		{
-			struct varlena *update;
-
-			/* rows that are not seen would leave a document that looks whole and is not */
-			if (store_int64(row, 1) > document->seq + 1)
-				return log_lacks_rows(document, error);
-			update = store_varlena(row, 3);
-			if (crdt_doc_apply(document->doc, bridge_view(update), CRDT_V1, NULL, error) != CRDT_OK)
-				return false;
-			document->seq = store_int64(row, 2);
-			size_note(document, VARSIZE_ANY_EXHDR(update));
-			CHECK_FOR_INTERRUPTS();
-		}
+		SPI_cursor_fetch(cursor, true, 1000);
+		applied =
+			SPI_processed > 0 ? apply_log_rows(document, error) : log_lacks_rows(document, error);
 		SPI_freetuptable(SPI_tuptable);
 	}
-	return true;
+	SPI_cursor_close(cursor);
+	return applied;
 }
 
 bool
