@@ -23,13 +23,17 @@ ${body.join('\n')}
 `
 }
 
-function legend (names, y) {
-  let x = 16
-  return names.map((name, i) => {
-    const part = `<rect class="f${i}" x="${x}" y="${y - 9}" width="10" height="10" rx="2"/><text x="${x + 15}" y="${y}">${escape(name)}</text>`
-    x += 34 + name.length * 7
-    return part
+// Names with their colours, in as many lines as it takes; where the plot may begin.
+function legend (names) {
+  const parts = []
+  let [x, y] = [16, 48]
+  names.forEach((name, i) => {
+    const width = 34 + name.length * 7
+    if (x + width > WIDTH && x > 16) [x, y] = [16, y + 18]
+    parts.push(`<rect class="f${i}" x="${x}" y="${y - 9}" width="10" height="10" rx="2"/><text x="${x + 15}" y="${y}">${escape(name)}</text>`)
+    x += width
   })
+  return { parts, bottom: y + 10 }
 }
 
 // Powers of ten around the values, and a way from a value to a place between two ends.
@@ -42,17 +46,18 @@ function logAxis (values, from, to) {
 
 // series: [{name, points: [[x, y], ...]}]
 export function curves (title, { x: xName, y: yName, series }) {
-  const height = 360
-  const [left, right, top, bottom] = [64, WIDTH - 24, 68, height - 44]
+  const names = legend(series.map(line => line.name))
+  const [left, right, top] = [84, WIDTH - 36, names.bottom + 28]
+  const [bottom, height] = [top + 248, top + 292]
   const points = series.flatMap(line => line.points)
   const x = logAxis(points.map(point => point[0]), left, right)
   const y = logAxis(points.map(point => point[1]), bottom, top)
   return page(height, title, [
-    ...legend(series.map(line => line.name), 48),
+    ...names.parts,
     ...y.ticks.map(tick => `<line class="grid" x1="${left}" x2="${right}" y1="${y.place(tick)}" y2="${y.place(tick)}"/><text x="${left - 8}" y="${y.place(tick) + 4}" text-anchor="end">${label(tick)}</text>`),
     ...x.ticks.map(tick => `<text x="${x.place(tick)}" y="${bottom + 18}" text-anchor="middle">${label(tick)}</text>`),
     `<text x="${right}" y="${height - 8}" text-anchor="end">${escape(xName)}</text>`,
-    `<text x="${right}" y="${top - 10}" text-anchor="end">${escape(yName)}</text>`,
+    `<text x="16" y="${top - 12}">${escape(yName)}</text>`,
     ...series.map((line, i) => `<polyline class="s${i}" stroke-width="2" points="${line.points.map(([a, b]) => `${x.place(a)},${y.place(b)}`).join(' ')}"/>` +
       line.points.map(([a, b]) => `<circle class="f${i}" cx="${x.place(a)}" cy="${y.place(b)}" r="3.5"><title>${escape(line.name)}: ${label(b)}</title></circle>`).join(''))
   ])
@@ -61,8 +66,9 @@ export function curves (title, { x: xName, y: yName, series }) {
 // bars: [{group, name, value}]; groups and names in the order in which they come
 export function groupedBars (title, { unit, bars }) {
   const names = [...new Set(bars.map(bar => bar.name))]
+  const named = legend(names)
   const groups = [...new Set(bars.map(bar => bar.group))]
-  const [left, right, top, row] = [170, WIDTH - 90, 68, 15]
+  const [left, right, top, row] = [190, WIDTH - 90, named.bottom + 10, 15]
   const values = bars.map(bar => bar.value).filter(value => value > 0)
   const { place, ticks } = logAxis([...values, Math.min(...values) / 1.5], left, right)
   const body = []
@@ -78,5 +84,5 @@ export function groupedBars (title, { unit, bars }) {
   }
   const height = y + 30
   const grid = ticks.map(tick => `<line class="grid" x1="${place(tick)}" x2="${place(tick)}" y1="${top - 6}" y2="${y}"/><text x="${place(tick)}" y="${y + 16}" text-anchor="middle">${label(tick)}</text>`)
-  return page(height, title, [...legend(names, 48), ...grid, ...body])
+  return page(height, title, [...named.parts, ...grid, ...body])
 }

@@ -26,19 +26,29 @@ function stat (pid) {
   return { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]), childTicks: Number(fields[13]) + Number(fields[14]) }
 }
 
+// CPU seconds of a process's threads by the scheduler's clock, which is finer than ticks; by ticks where the kernel keeps none.
+function ownSeconds (pid) {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    const nanoseconds = threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]), 0)
+    if (nanoseconds > 0) return nanoseconds / 1e9
+  } catch {} // a thread that ended meanwhile, or no such file
+  return stat(pid).ticks / 100
+}
+
 // CPU seconds of a process and its children, those that have ended too.
 export function cpuSeconds (pid) {
-  let ticks = 0
+  let seconds = 0
   try {
-    ticks += stat(pid).ticks + stat(pid).childTicks
+    seconds += ownSeconds(pid) + stat(pid).childTicks / 100
   } catch { return 0 }
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue
     try {
-      if (stat(entry).parent === pid) ticks += stat(entry).ticks
+      if (stat(entry).parent === pid) seconds += ownSeconds(entry)
     } catch {} // it has ended
   }
-  return ticks / 100
+  return seconds
 }
 
 export function residentBytes (pid) {
