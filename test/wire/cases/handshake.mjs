@@ -50,7 +50,7 @@ export default [
     ['PUT', { method: 'PUT', changes: { 'Content-Length': '0' } }, refused(405)],
     ['OPTIONS', { method: 'OPTIONS' }, refused(405)],
     ['DELETE', { method: 'DELETE' }, refused(405)],
-    ['a method that there is not', { method: 'FETCH' }, refused(501)],
+    ['a method that there is not', { method: 'FETCH' }, refused(405)],
     ['HTTP/1.0', { version: 'HTTP/1.0' }, refused(400)],
     ['HTTP/0.9', { version: 'HTTP/0.9' }, refused(400)],
     ['HTTP/2.0', { version: 'HTTP/2.0' }, refused(400)],
