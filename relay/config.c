@@ -85,7 +85,10 @@ static const Option options[] = {
 	SWITCH("jwt-require-exp", jwt_require_exp, "true", "refuse tokens that never expire"),
 	SWITCH("pass-tokens", pass_tokens, NULL,
 		   "show the database the token itself, which it checks once more, not what it says"),
-	SWITCH("sessions", sessions, NULL, "take access tokens of the database's sessions, too"),
+	SWITCH("sessions", sessions, NULL,
+		   "serve /api/session: who shows a token gets cookies that refresh themselves"),
+	SWITCH("secure-cookies", secure_cookies, "true",
+		   "their cookies are for TLS alone (__Host-, Secure)"),
 	TEXT("stamp-user", stamp_user, NULL,
 		 "field of awareness states, such as user.name, that the relay sets to the name of the "
 		 "user whose"
@@ -519,6 +522,11 @@ judge_tokens(void)
 		fputs("ydoc-relay: tokens are checked with jwt-keys or jwt-secret-file, and neither is "
 			  "given\n",
 			  stderr);
+		return false;
+	}
+	if (config.sessions && config.cookie[0] == '\0')
+	{
+		fputs("ydoc-relay: sessions need a cookie\n", stderr);
 		return false;
 	}
 	if (config.sessions && config.cookie[0] == '\0')

@@ -35,7 +35,8 @@ typedef struct Config
 	int64_t jwt_leeway; /* seconds that clocks may differ */
 	bool jwt_require_exp;
 	bool pass_tokens; /* the database gets tokens instead of claims */
-	bool sessions; /* takes access tokens of sessions */
+	bool sessions; /* takes access tokens of sessions, and serves the endpoints of session.c */
+	bool secure_cookies; /* theirs are for TLS and our own host alone */
 	char *stamp_user; /* field of awareness states; NULL: they are as clients send them */
 	char *cookie; /* that may hold a token; empty: none may */
 	char *origins; /* whose pages may use it, beside our own; NULL: none */

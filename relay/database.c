@@ -97,6 +97,13 @@ enum
 	OID_INT8_ARRAY = 1016
 };
 
+#define SESSION_COLUMNS                                                                       \
+	"session::text, status, access_token, refresh_token,"                                     \
+	" pg_catalog.to_json(access_expires_at) #>> '{}',"                                        \
+	" pg_catalog.to_json(refresh_expires_at) #>> '{}',"                                       \
+	" pg_catalog.ceil(EXTRACT(EPOCH FROM refresh_expires_at - pg_catalog.clock_timestamp()))" \
+	"::bigint"
+
 static const StatementInfo statements[STATEMENT_COUNT] = {
 	[STATEMENT_APPLY] = {"apply",
 						 ROLE_WRITER,
@@ -209,6 +216,41 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 			 " LEFT JOIN ydoc_data.relay_versions($2, $1) AS v ON true WHERE head.deleted_at IS "
 			 "NULL",
 		 .claims = OID_TEXT},
+	[STATEMENT_SESSION_START] = {"session_start",
+								 ROLE_WRITER,
+								 2,
+								 {OID_TEXT, OID_TEXT},
+								 "SELECT " SESSION_COLUMNS
+								 " FROM ydoc_data.relay_start_session($1, $2)",
+								 .may_fail = true},
+	[STATEMENT_SESSION_REFRESH] = {"session_refresh",
+								   ROLE_WRITER,
+								   1,
+								   {OID_TEXT},
+								   "SELECT " SESSION_COLUMNS
+								   " FROM ydoc_data.relay_refresh_session($1)",
+								   .may_fail = true},
+	[STATEMENT_SESSION_END] = {"session_end",
+							   ROLE_WRITER,
+							   1,
+							   {OID_TEXT},
+							   "SELECT ydoc_data.relay_end_session($1)",
+							   .may_fail = true},
+	[STATEMENT_SESSIONS_END] = {"sessions_end",
+								ROLE_WRITER,
+								1,
+								{OID_TEXT},
+								"SELECT ydoc_data.relay_end_sessions($1)",
+								.may_fail = true},
+	[STATEMENT_SESSIONS] =
+		{"sessions",
+		 ROLE_READER,
+		 1,
+		 {OID_TEXT},
+		 "SELECT session::text, device, pg_catalog.to_json(created_at) #>> '{}',"
+		 " pg_catalog.to_json(seen_at) #>> '{}', pg_catalog.to_json(expires_at) #>> '{}', is_this"
+		 " FROM ydoc_data.relay_sessions($1)",
+		 .may_fail = true},
 	[STATEMENT_PRESENCE] = {"presence",
 							ROLE_LISTENER,
 							1,

@@ -46,6 +46,11 @@ typedef enum DatabaseStatement
 						* epoch and seq that are known */
 	STATEMENT_DOCUMENTS, /* after, prefix, at most (int4) */
 	STATEMENT_VERSIONS, /* document */
+	STATEMENT_SESSION_START, /* on a writer, but for the last: credential, device */
+	STATEMENT_SESSION_REFRESH, /* refresh token */
+	STATEMENT_SESSION_END, /* one of its tokens */
+	STATEMENT_SESSIONS_END, /* likewise */
+	STATEMENT_SESSIONS, /* on a reader: an access token */
 	STATEMENT_PRESENCE, /* on the listener, like all below: payloads (array) to notify relays with */
 	STATEMENT_RELAY_KEY, /* no parameters */
 	STATEMENT_QUEUE_USAGE, /* no parameters; the notification queue's, in millionths */

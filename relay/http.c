@@ -19,6 +19,7 @@
 #include "listener.h"
 #include "loop.h"
 #include "metrics.h"
+#include "session.h"
 #include "name.h"
 
 #define PREFLIGHT_SECONDS "600"
@@ -43,7 +44,8 @@ static const HttpEndpoint health_endpoints[] = {
 	{0},
 };
 
-static const HttpEndpoint *const endpoint_tables[] = {health_endpoints, api_endpoints};
+static const HttpEndpoint *const endpoint_tables[] = {health_endpoints, api_endpoints,
+													  session_endpoints};
 
 int
 http_check_upgrade(struct lws *wsi)

@@ -127,10 +127,10 @@ http_problem_of_database(HttpRequest *request, const char *sqlstate, const char 
 		unsigned status;
 		const char *code;
 	} problems[] = {
-		{"42501", 403, "forbidden"},       {"YD001", 410, "document-deleted"},
-		{"YD002", 410, "document-moved"},  {"42704", 404, "not-found"},
-		{"22P03", 422, "malformed-bytes"}, {"54", 413, "too-large"},
-		{"22", 400, "malformed"},
+		{"28000", 401, "bad-token"},        {"42501", 403, "forbidden"},
+		{"YD001", 410, "document-deleted"}, {"YD002", 410, "document-moved"},
+		{"42704", 404, "not-found"},        {"22P03", 422, "malformed-bytes"},
+		{"54", 413, "too-large"},           {"22", 400, "malformed"},
 	};
 
 	for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++)

@@ -415,10 +415,14 @@ find_cookie_in(const char *at, const char *name, Bytes *value)
 static Found
 find_cookie(struct lws *wsi, Bytes *token)
 {
-	Found found = config.cookie[0] == '\0' ? FOUND_NOTHING
-										   : find_cookie_in(read_header(wsi, WSI_TOKEN_HTTP_COOKIE),
-															config.cookie, token);
+	char name[300];
+	Found found;
 
+	if (config.cookie[0] == '\0')
+		return FOUND_NOTHING;
+	snprintf(name, sizeof name, "%s%s", config.sessions && config.secure_cookies ? "__Host-" : "",
+			 config.cookie);
+	found = find_cookie_in(read_header(wsi, WSI_TOKEN_HTTP_COOKIE), name, token);
 	if (found == FOUND_TOKEN && (token->size == 0 || !may_use_cookie(wsi)))
 		return FOUND_NOTHING; /* signed out; or another's page */
 	return found;

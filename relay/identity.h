@@ -14,7 +14,7 @@
  *
  *     Authorization: Bearer TOKEN        programs; browsers cannot send it with a WebSocket
  *     ?token=TOKEN                       if config.token_in_url
- *     Cookie: NAME=TOKEN                 config.cookie; only from pages of our own host and of
+ *     Cookie: NAME=TOKEN                 config.cookie, with sessions __Host-; only from pages of our own host and of
  *                                        config.origins, for a browser sends it from any page
  */
 #ifndef RELAY_IDENTITY_H

@@ -457,7 +457,7 @@ BEGIN
             looked_at integer := 0;
         BEGIN
             IF known IS NULL THEN
-                RAISE EXCEPTION 'what is shown is not good' USING ERRCODE = 'insufficient_privilege';
+                RAISE EXCEPTION 'the token is not valid' USING ERRCODE = 'invalid_authorization_specification';
             END IF;
             -- so that who may see little does not have all looked at in one question
             FOR candidate IN SELECT * FROM ydoc.documents(after, prefix, 1000) LOOP
