@@ -55,8 +55,8 @@ check(Bytes token)
 	{
 		json_t *again = json_loads(claims.json, JSON_REJECT_DUPLICATES, NULL);
 
+		/* nor with U+0000, which is refused here as by jsonb */
 		fuzz_require(json_is_object(again), "claims that are no JSON");
-		fuzz_require(strstr(claims.json, "\\u0000") == NULL, "claims with U+0000");
 		fuzz_require(claims.expires_at > NOW, "an expired token");
 		fuzz_require(claims.subject == NULL || strpbrk(claims.subject, "\n\r\t\x1b\x7f") == NULL,
 					 "a subject with control characters");
