@@ -1,4 +1,4 @@
-// The HTTP API: documents for programs, and what is refused (relay/openapi.json describes it).
+// The HTTP API: documents for programs, and what is refused (relay/http/openapi.json describes it).
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../relay/sandbox.h"
+#include "../../relay/process/sandbox.h"
 
 typedef enum Outcome
 {

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../relay/frame.h"
+#include "../../relay/socket/frame.h"
 
 enum
 {

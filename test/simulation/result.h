@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../relay/frame.h"
+#include "../../relay/socket/frame.h"
 
 typedef struct Cell
 {

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../relay/connection.h"
-#include "../../relay/listener.h"
-#include "../../relay/sandbox.h"
-#include "../../relay/wire.h"
+#include "../../relay/socket/connection.h"
+#include "../../relay/socket/listener.h"
+#include "../../relay/process/sandbox.h"
+#include "../../relay/socket/wire.h"
 #include "chance.h"
 #include "editor.h"
 #include "invariant.h"

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../relay/frame.h"
+#include "../../relay/socket/frame.h"
 #include "relay.h"
 #include "store.h"
 

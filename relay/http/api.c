@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../token/base64url.h"
+#include "../../token/base64url.h"
 #include "api_openapi.h"
 #include "batch.h"
 #include "config.h"

@@ -8,7 +8,7 @@
 #ifndef RELAY_KEY_FILES_H
 #define RELAY_KEY_FILES_H
 
-#include "../token/keys.h"
+#include "../../token/keys.h"
 
 /* Reads both files, of which one may be NULL.  False after saying why in problem; keys is empty then.
  * Logs what it leaves out, and secrets in files that everybody may read. */

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../token/bytes.h"
+#include "../../token/bytes.h"
 
 typedef struct Frame
 {

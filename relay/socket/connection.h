@@ -19,7 +19,7 @@
 
 #include "frame.h"
 #include "throttle.h"
-#include "../token/token.h"
+#include "../../token/token.h"
 
 struct lws;
 struct lws_protocols;

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "frame.h"
-#include "../token/token.h"
+#include "../../token/token.h"
 
 struct lws;
 
