@@ -94,7 +94,15 @@ export class Person {
 
   goOffline () { (this.socket ?? this.provider).disconnect() }
 
-  comeBack () { (this.socket ?? this.provider).connect() }
+  // Hocuspocus' provider takes no notice of connect() until it has heard that its socket is closed, and then stays away.
+  comeBack () {
+    if (this.socket?.status !== 'connected') return (this.socket ?? this.provider).connect()
+    const connect = () => {
+      this.socket.off('disconnect', connect)
+      if (this.isHere) this.socket.connect()
+    }
+    this.socket.on('disconnect', connect)
+  }
 
   leave () {
     if (!this.isHere) return
