@@ -467,11 +467,46 @@ keep_items_not_gone(BatchDocument *document)
 	document->item_count = kept;
 }
 
+/* What clients send is bounded; what was accepted once can always be applied again. */
+static void
+limit_document(CachedDocument *cached, bool limited)
+{
+	crdt_doc_limit_waiting(cached->doc, limited ? (uint64) ydoc_max_waiting_size_kb * 1024 : 0,
+						   limited ? (uint64) ydoc_max_waiting_client_size_kb * 1024 : 0);
+	crdt_doc_limit_walk(cached->doc, limited ? (uint64) ydoc_max_conflict_steps : 0);
+}
+
+/* An update was given up half way: the document anew, as of its locked row, with those that this batch
+ * has added so far. */
+static CachedDocument *
+decode_again(CachedDocument *broken, const StoreHead *locked, BatchItem *const *news, int count)
+{
+	bool client_was_taken = broken->client_was_taken;
+	CachedDocument *cached;
+	CrdtError error;
+
+	cache_drop(broken);
+	cached = store_get_or_report(locked);
+	for (int i = 0; i < count; i++)
+	{
+		if (crdt_doc_apply(cached->doc, news[i]->update, CRDT_V1, NULL, &error) != CRDT_OK)
+			bridge_report(&error, "update");
+		size_note(cached, news[i]->update.size);
+		cached->seq = news[i]->seq;
+	}
+	cached->client_was_taken |= client_was_taken;
+	limit_document(cached, true);
+	return cached;
+}
+
 static void
 apply_document(Batch *batch, BatchDocument *document)
 {
 	CrdtError error;
 	CachedDocument *cached;
+	StoreHead locked = document->head;
+	BatchItem **news = palloc(sizeof(BatchItem *) * document->item_count);
+	int news_count = 0;
 	BatchItem **run = palloc(sizeof(BatchItem *) * document->item_count);
 	int count = 0;
 	int64 seq_from = 0;
@@ -496,14 +531,18 @@ apply_document(Batch *batch, BatchDocument *document)
 		return;
 	}
 	before = waiting_clients(cached->doc);
-	crdt_doc_limit_waiting(cached->doc, (uint64) ydoc_max_waiting_size_kb * 1024,
-						   (uint64) ydoc_max_waiting_client_size_kb * 1024);
+	limit_document(cached, true);
 	for (int i = 0; i < document->item_count; i++)
 	{
 		BatchItem *item = document->items[i];
 
 		if (!apply_item(cached, document, item))
+		{
+			if (crdt_doc_is_broken(cached->doc))
+				cached = decode_again(cached, &locked, news, news_count);
 			continue;
+		}
+		news[news_count++] = item;
 		if (count > 0 && !same_actor(run[0]->actor, item->actor))
 		{
 			close_row(batch, document, run, count, seq_from);
@@ -515,7 +554,7 @@ apply_document(Batch *batch, BatchDocument *document)
 	}
 	if (count > 0)
 		close_row(batch, document, run, count, seq_from);
-	crdt_doc_limit_waiting(cached->doc, 0, 0);
+	limit_document(cached, false);
 	after = waiting_clients(cached->doc);
 	if (!waiting_is_same(&before, &after))
 		document->waiting = memcpy(palloc(sizeof(after)), &after, sizeof(after));

@@ -87,7 +87,7 @@ bridge_report(const CrdtError *error, const char *what)
 						errdetail("The memory ran out while working on a %s.", what)));
 	if (error->status == CRDT_CANCELLED)
 		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement on request")));
-	if (error->status == CRDT_INVALID)
+	if (error->status == CRDT_INVALID || (error->status == CRDT_LIMIT && error->offset == 0))
 		ereport(ERROR,
 				(errcode(bridge_sqlstate(error)), errmsg("invalid %s: %s", what, error->message)));
 	ereport(ERROR, (errcode(bridge_sqlstate(error)), errmsg("invalid %s: %s", what, error->message),

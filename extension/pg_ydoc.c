@@ -23,6 +23,7 @@ int ydoc_max_update_size_kb = 64 * 1024;
 int ydoc_max_waiting_size_kb = 8 * 1024;
 int ydoc_max_waiting_client_size_kb = 2 * 1024;
 int ydoc_max_document_size_kb = 64 * 1024;
+int ydoc_max_conflict_steps = 50 * 1000 * 1000;
 bool ydoc_notify_enabled = true;
 char *ydoc_actor = NULL;
 char *ydoc_source = NULL;
@@ -92,6 +93,12 @@ define_settings(void)
 		"It may be exceeded by a sixty-fourth part.  What only deletes is accepted beyond it.",
 		&ydoc_max_document_size_kb, 64 * 1024, 1, 1024 * 1024 - 1, PGC_SUSET, GUC_UNIT_KB, NULL,
 		NULL, NULL);
+	DefineCustomIntVariable("ydoc.max_conflict_steps",
+							"Most steps that the order of an update's concurrent items may take.",
+							"Many inserts at one place take the square of their number; 0 is no "
+							"bound.",
+							&ydoc_max_conflict_steps, 50 * 1000 * 1000, 0, INT_MAX, PGC_SUSET, 0,
+							NULL, NULL, NULL);
 	DefineCustomBoolVariable("ydoc.notify",
 							 "Notify channel ydoc of the documents that a transaction changed.",
 							 "Off for bulk work: relays then learn of it at their next check.",

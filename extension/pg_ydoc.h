@@ -18,6 +18,10 @@ extern int ydoc_max_waiting_client_size_kb;
 /* ydoc.max_document_size, kB: a stored document that is larger accepts nothing more */
 extern int ydoc_max_document_size_kb;
 
+/* ydoc.max_conflict_steps: an update that takes more to find the order of what is concurrent in it is
+ * refused; 0: no bound.  What was accepted once is decoded without. */
+extern int ydoc_max_conflict_steps;
+
 /* ydoc.notify: whether commits tell listeners */
 extern bool ydoc_notify_enabled;
 extern char *ydoc_actor; /* never NULL; empty: nobody is named */

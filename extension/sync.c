@@ -14,8 +14,7 @@ ydoc_apply(PG_FUNCTION_ARGS)
 {
 	YdocValue *value = ydoc_value_writable(fcinfo, 0);
 
-	ydoc_value_apply_format(value, bridge_view(PG_GETARG_BYTEA_PP(1)), bridge_format_arg(fcinfo, 2),
-							"update");
+	ydoc_value_accept(value, bridge_view(PG_GETARG_BYTEA_PP(1)), bridge_format_arg(fcinfo, 2));
 	PG_RETURN_DATUM(ydoc_value_datum(value));
 }
 

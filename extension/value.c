@@ -16,6 +16,7 @@
 #include "bridge.h"
 #include "crdt/edit.h"
 #include "crdt/update.h"
+#include "pg_ydoc.h"
 
 #define LINEAGE_BYTES (1024 * 1024) /* of updates that a lineage may always keep */
 #define YDOC_MAGIC 0x79646f63 /* "ydoc" */
@@ -72,7 +73,7 @@ struct YdocLineage
 	CrdtBuffer edit; /* the update of the edit that has just been committed */
 	CrdtStatus edit_status;
 	bool has_client; /* edits may go on with the document's client id */
-	bool is_torn; /* an edit was begun and did not end */
+	bool is_torn; /* an edit was begun and did not end, or an update was given up half way */
 };
 
 /* Hears of each transaction of the document. */
@@ -124,12 +125,17 @@ lineage_new(MemoryContext parent)
 
 /* Merges an update into the document; true if it was news. */
 static bool
-lineage_apply(YdocLineage *lineage, CrdtBytes update, CrdtFormat format, const char *what)
+lineage_apply(YdocLineage *lineage, CrdtBytes update, CrdtFormat format, const char *what,
+			  uint64 most_steps)
 {
 	CrdtApplied applied;
 	CrdtError error;
+	CrdtStatus status;
 
-	if (crdt_doc_apply(lineage->doc, update, format, &applied, &error) != CRDT_OK)
+	crdt_doc_limit_walk(lineage->doc, most_steps);
+	status = crdt_doc_apply(lineage->doc, update, format, &applied, &error);
+	lineage->is_torn |= crdt_doc_is_broken(lineage->doc);
+	if (status != CRDT_OK)
 		bridge_report(&error, what);
 	if (applied.client_taken)
 		lineage->has_client = false;
@@ -190,12 +196,14 @@ lineage_fork(const YdocLineage *lineage, uint64 version, MemoryContext parent)
 {
 	YdocLineage *fork = lineage_new(parent);
 
+	if (!lineage->has_base)
+		elog(ERROR, "there is no way back to an older version of a document");
 	if (lineage->base.size > 0)
-		(void) lineage_apply(fork, crdt_buffer_view(&lineage->base), CRDT_V1, "document");
+		(void) lineage_apply(fork, crdt_buffer_view(&lineage->base), CRDT_V1, "document", 0);
 	for (size_t i = 0; i < version - lineage->base_version; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		(void) lineage_apply(fork, lineage->updates[i], CRDT_V1, "document");
+		(void) lineage_apply(fork, lineage->updates[i], CRDT_V1, "document", 0);
 	}
 	return fork;
 }
@@ -326,14 +334,9 @@ ydoc_value_view(CrdtDoc *doc)
 	return EOHPGetRODatum(&value_new_in(CurrentMemoryContext, lineage)->header);
 }
 
-void
-ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what)
-{
-	ydoc_value_apply_format(value, update, CRDT_V1, what);
-}
-
-void
-ydoc_value_apply_format(YdocValue *value, CrdtBytes update, CrdtFormat format, const char *what)
+static void
+value_apply(YdocValue *value, CrdtBytes update, CrdtFormat format, const char *what,
+			uint64 most_steps)
 {
 	YdocLineage *lineage = settle(value)->lineage;
 
@@ -352,13 +355,25 @@ ydoc_value_apply_format(YdocValue *value, CrdtBytes update, CrdtFormat format, c
 		}
 		prepare_change(value);
 		lineage_note(lineage, update);
-		if (!lineage_apply(lineage, update, CRDT_V1, what))
+		if (!lineage_apply(lineage, update, CRDT_V1, what, most_steps))
 			return;
 		value->version = ++lineage->version;
 	}
-	else if (!lineage_apply(lineage, update, format, what))
+	else if (!lineage_apply(lineage, update, format, what, most_steps))
 		return;
 	value->flat_is_current = false;
+}
+
+void
+ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what)
+{
+	value_apply(value, update, CRDT_V1, what, 0);
+}
+
+void
+ydoc_value_accept(YdocValue *value, CrdtBytes update, CrdtFormat format)
+{
+	value_apply(value, update, format, "update", ydoc_max_conflict_steps);
 }
 
 YdocValue *
@@ -479,7 +494,13 @@ ydoc_value_to_change(Datum datum)
 		return decode_to_change(PG_DETOAST_DATUM_PACKED(datum));
 	value = settle(expanded_value(datum));
 	if (VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(datum)))
+	{
+#if PG_VERSION_NUM >= 180000
+		/* it may be a variable's own, which is still there when the function has failed */
+		prepare_change(value);
+#endif
 		return value;
+	}
 	prepare_change(value);
 	return value_new_in(CurrentMemoryContext, value->lineage);
 }

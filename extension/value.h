@@ -70,8 +70,9 @@ YdocValue *ydoc_value_decode(struct varlena *flat, MemoryContext parent);
 
 /* Merges an update (V1); malformed ones are reported.  what names it in the message. */
 void ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what);
-void
-ydoc_value_apply_format(YdocValue *value, CrdtBytes update, CrdtFormat format, const char *what);
+
+/* The same of a client's update, which may take ydoc.max_conflict_steps at most. */
+void ydoc_value_accept(YdocValue *value, CrdtBytes update, CrdtFormat format);
 
 /* The document's whole state as an update; lives as long as the value does not change. */
 CrdtBytes ydoc_value_update(YdocValue *value);

@@ -210,23 +210,39 @@ swap_deletes(CrdtDoc *doc, CrdtPlan *plan)
 	return differs;
 }
 
-static void
-carry_out(CrdtPlan *plan, CrdtApplied *applied)
+/* False: given up half way. */
+static bool
+carry_out_pass(CrdtPlan *plan, const CrdtPass *pass)
+{
+	CrdtDoc *doc = plan->doc;
+
+	for (size_t at = pass->step_start; at < pass->step_end; at++)
+	{
+		integrate_arrival(doc, &plan->arrivals[plan->steps[at].arrival], plan->steps[at].offset);
+		if (crdt_walk_has_stopped(doc))
+			return false;
+	}
+	for (size_t at = pass->delete_start; at < pass->delete_end; at++)
+		delete_range(doc, &plan->deletes[at]);
+	return true;
+}
+
+static CrdtStatus
+carry_out(CrdtPlan *plan, CrdtApplied *applied, CrdtError *error)
 {
 	CrdtDoc *doc = plan->doc;
 	uint64_t edit_state = applied == NULL ? 0 : crdt_doc_state(doc, doc->edit_client);
 	bool changed;
 
+	crdt_walk_begin(doc);
 	for (size_t i = 0; i < plan->pass_count; i++)
-	{
-		const CrdtPass *pass = &plan->passes[i];
-
-		for (size_t at = pass->step_start; at < pass->step_end; at++)
-			integrate_arrival(doc, &plan->arrivals[plan->steps[at].arrival],
-							  plan->steps[at].offset);
-		for (size_t at = pass->delete_start; at < pass->delete_end; at++)
-			delete_range(doc, &plan->deletes[at]);
-	}
+		if (!carry_out_pass(plan, &plan->passes[i]))
+		{
+			/* the transaction never ends: nobody is to hear of it */
+			crdt_plan_clear(plan);
+			return crdt_walk_error(doc, error);
+		}
+	crdt_walk_end(doc);
 	changed = doc->transaction.changed;
 	if (plan->is_late)
 		crdt_plan_add_late(plan);
@@ -239,6 +255,7 @@ carry_out(CrdtPlan *plan, CrdtApplied *applied)
 	if (applied != NULL)
 		*applied = (CrdtApplied){changed, crdt_doc_is_waiting(doc),
 								 crdt_doc_state(doc, doc->edit_client) > edit_state};
+	return CRDT_OK;
 }
 
 CrdtStatus
@@ -253,10 +270,10 @@ crdt_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, const CrdtConfines
 	if (doc->edit_depth > 0)
 		return crdt_error_set(error, CRDT_INVALID, 0,
 							  "an update cannot be applied inside a transaction of edits");
-	status = crdt_plan_make(plan, update, format, confines, error);
+	status = crdt_doc_check_whole(doc, error);
 	if (status == CRDT_OK)
-		carry_out(plan, applied);
-	return status;
+		status = crdt_plan_make(plan, update, format, confines, error);
+	return status == CRDT_OK ? carry_out(plan, applied, error) : status;
 }
 
 CrdtStatus

@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "integrate.h"
 #include "structs.h"
 #include "tables.h"
 
@@ -344,8 +345,10 @@ crdt_doc_apply_confined(CrdtDoc *doc, CrdtBytes update, CrdtFormat format,
 {
 	News news = {.doc = doc, .confines = confines, .error = error};
 	size_t size_before = out->size;
-	CrdtStatus status = CRDT_OK;
+	CrdtStatus status = crdt_doc_check_whole(doc, error);
 
+	if (status != CRDT_OK)
+		return status;
 	if (doc->pending.update.size > 0 && !crdt_pending_track(&doc->pending, 0))
 		return crdt_error_no_memory(error);
 	news_open(&news, update, format);

@@ -11,7 +11,8 @@
  *
  * A document owns its memory, all of it from the host; deleting a host whose memory is one region
  * (a PostgreSQL memory context) frees the document as well as crdt_doc_free does.  Nothing here
- * jumps, and a function that fails leaves the document as it was.
+ * jumps, and a function that fails leaves the document as it was; the one exception is an update
+ * that is given up while it is merged (crdt_doc_is_broken).
  */
 #ifndef CRDT_DOCUMENT_H
 #define CRDT_DOCUMENT_H
@@ -127,6 +128,18 @@ uint64_t crdt_doc_waiting_bytes(const CrdtDoc *doc);
  * so many of one client's structs, unless it lessens what waits.  0: no bound, as at first: what was
  * accepted once can always be applied again. */
 void crdt_doc_limit_waiting(CrdtDoc *doc, uint64_t bytes, uint64_t client_bytes);
+
+/*
+ * Finding the place of an item among concurrent ones takes a step for each of them, and of a whole
+ * update the square.  From now on an update that takes more steps is given up (CRDT_LIMIT).  0: no
+ * bound, as at first; the host may still cancel.
+ */
+void crdt_doc_limit_walk(CrdtDoc *doc, uint64_t steps);
+
+/* Was an update given up half way, for that limit or since the host cancelled?  Then the document is
+ * good for nothing but to be freed: to apply, edit and encode fails (CRDT_INVALID), what is read is
+ * wrong. */
+bool crdt_doc_is_broken(const CrdtDoc *doc);
 
 typedef struct CrdtAwaitedVisitor
 {

@@ -45,7 +45,7 @@ crdt_doc_begin(CrdtDoc *doc, const void *origin)
 void
 crdt_doc_commit(CrdtDoc *doc)
 {
-	if (doc->edit_depth > 0 && --doc->edit_depth == 0)
+	if (doc->edit_depth > 0 && --doc->edit_depth == 0 && !crdt_doc_is_broken(doc))
 		crdt_transaction_end(doc);
 }
 
@@ -159,6 +159,9 @@ bool
 crdt_editing_open_doc(CrdtEditing *edit, CrdtDoc *doc, const void *origin, CrdtError *error)
 {
 	*edit = (CrdtEditing){.doc = doc, .error = error};
+	edit->status = crdt_doc_check_whole(doc, error);
+	if (crdt_editing_failed(edit))
+		return false;
 	if (!crdt_client_add(doc, doc->edit_client, &edit->client))
 	{
 		crdt_editing_no_memory(edit);

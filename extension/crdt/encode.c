@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "content.h"
+#include "integrate.h"
 #include "plan.h"
 #include "structs.h"
 #include "tables.h"
@@ -361,8 +362,10 @@ crdt_doc_encode(CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector, CrdtBuf
 	static const uint8_t nothing_known[] = {0};
 	size_t size_before = out->size;
 	CrdtStateVector vector;
-	CrdtStatus status;
+	CrdtStatus status = crdt_doc_check_whole(doc, error);
 
+	if (status != CRDT_OK)
+		return status;
 	if (state_vector.size == 0)
 		state_vector = (CrdtBytes){nothing_known, sizeof(nothing_known)};
 	status = crdt_state_vector_open(&vector, &doc->host, state_vector, error);
@@ -386,8 +389,11 @@ crdt_doc_encode_state_vector(const CrdtDoc *doc, CrdtBuffer *out, CrdtError *err
 {
 	size_t size_before = out->size;
 	size_t count;
-	EncodedClient *clients = sorted_clients(doc, &count);
+	EncodedClient *clients;
 
+	if (crdt_doc_check_whole(doc, error) != CRDT_OK)
+		return error->status;
+	clients = sorted_clients(doc, &count);
 	if (clients == NULL)
 		return crdt_error_no_memory(error);
 	crdt_write_varuint(out, count);

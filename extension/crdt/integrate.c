@@ -7,6 +7,8 @@
  */
 #include "integrate.h"
 
+#include <inttypes.h>
+
 #include "content.h"
 #include "index.h"
 #include "structs.h"
@@ -32,6 +34,98 @@ static uint64_t
 client_id_of(const CrdtDoc *doc, const CrdtItem *item)
 {
 	return doc->clients[crdt_unpack(doc, item->id).client].id;
+}
+
+/* ---- how long the search may take ---- */
+
+/* Steps between two questions to the host: about a hundredth of a second. */
+#define WALK_STRETCH 100000
+
+static void
+grant_steps(CrdtWalk *walk)
+{
+	walk->left = WALK_STRETCH;
+	if (walk->limit > 0 && walk->limit - walk->granted < WALK_STRETCH)
+		walk->left = walk->limit - walk->granted;
+	walk->granted += walk->left;
+}
+
+void
+crdt_walk_begin(CrdtDoc *doc)
+{
+	doc->walk.granted = 0;
+	doc->walk.is_counted = true;
+	grant_steps(&doc->walk);
+}
+
+void
+crdt_walk_end(CrdtDoc *doc)
+{
+	doc->walk.is_counted = false;
+	doc->walk.left = 0;
+}
+
+/* All that was granted was walked: may it be more? */
+static bool
+may_walk_on(CrdtDoc *doc)
+{
+	CrdtWalk *walk = &doc->walk;
+
+	if (walk->status != CRDT_OK)
+		return false;
+	if (walk->limit > 0 && walk->granted >= walk->limit)
+		walk->status = CRDT_LIMIT;
+	else if (doc->host.cancelled != NULL && doc->host.cancelled(doc->host.context))
+		walk->status = CRDT_CANCELLED;
+	else
+		grant_steps(walk);
+	return walk->status == CRDT_OK;
+}
+
+/* May the search pass one more item? */
+static bool
+take_step(CrdtDoc *doc)
+{
+	CrdtWalk *walk = &doc->walk;
+
+	if (!walk->is_counted)
+		return true;
+	if (walk->left == 0 && !may_walk_on(doc))
+		return false;
+	walk->left--;
+	return true;
+}
+
+CrdtStatus
+crdt_walk_error(const CrdtDoc *doc, CrdtError *error)
+{
+	if (doc->walk.status == CRDT_CANCELLED)
+		return crdt_error_set(error, CRDT_CANCELLED, 0, "cancelled");
+	return crdt_error_set(error, CRDT_LIMIT, 0,
+						  "too many concurrent items at one place: their order takes more than "
+						  "%" PRIu64 " steps to find",
+						  doc->walk.limit);
+}
+
+CrdtStatus
+crdt_doc_check_whole(const CrdtDoc *doc, CrdtError *error)
+{
+	if (!crdt_walk_has_stopped(doc))
+		return CRDT_OK;
+	return crdt_error_set(error, CRDT_INVALID, 0,
+						  "the document is broken: an update was given up half way");
+}
+
+void
+crdt_doc_limit_walk(CrdtDoc *doc, uint64_t steps)
+{
+	doc->walk.limit = steps;
+}
+
+bool
+crdt_doc_is_broken(const CrdtDoc *doc)
+{
+	return crdt_walk_has_stopped(doc);
 }
 
 /* ---- the search ---- */
@@ -83,13 +177,12 @@ visited_origin(CrdtDoc *doc, const CrdtItem *o)
 /* Passes those that have our origin.  As long as all have, nobody asks whom we passed, and nothing is
  * marked: many may have typed at one place.  Returns the first other one; 0: left is the place. */
 static CrdtRef
-pass_siblings(const CrdtDoc *doc, const CrdtItem *item, CrdtRef start, CrdtRef *left,
-			  CrdtRef *unsettled)
+pass_siblings(CrdtDoc *doc, const CrdtItem *item, CrdtRef start, CrdtRef *left, CrdtRef *unsettled)
 {
 	uint64_t own_client = client_id_of(doc, item);
 	CrdtRef ref = start;
 
-	while (ref != 0 && ref != item->right)
+	while (ref != 0 && ref != item->right && take_step(doc))
 	{
 		const CrdtItem *o = crdt_item(doc, ref);
 
@@ -131,7 +224,7 @@ find_left(CrdtDoc *doc, const CrdtItem *item, CrdtRef start)
 	if (ref == 0)
 		return left;
 	mark_passed(doc, start, unsettled, ref);
-	while (ref != 0 && ref != item->right)
+	while (ref != 0 && ref != item->right && take_step(doc))
 	{
 		CrdtItem *o = crdt_item(doc, ref);
 		bool goes_left = false;

@@ -259,6 +259,16 @@ typedef struct CrdtPending
 	bool is_tracked;
 } CrdtPending;
 
+/* The steps of the search among concurrent neighbours (integrate.c). */
+typedef struct CrdtWalk
+{
+	uint64_t limit; /* of one update; 0: any number */
+	uint64_t granted; /* so far to the update at hand */
+	uint64_t left; /* of those */
+	bool is_counted; /* an update is being integrated: edits stand beside what they name */
+	CrdtStatus status; /* why an update was given up half way: the document is broken */
+} CrdtWalk;
+
 struct CrdtDoc
 {
 	CrdtHost host;
@@ -318,6 +328,7 @@ struct CrdtDoc
 	CrdtPending pending;
 	uint64_t waiting_limit; /* bytes that may wait; 0: any number */
 	uint64_t waiting_client_limit; /* of one client's structs */
+	CrdtWalk walk;
 	bool edited_since_apply; /* edits, too, bring what deletes wait for */
 };
 

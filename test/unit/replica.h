@@ -65,6 +65,7 @@ void assert_good_error(const CrdtError *error, CrdtStatus status, size_t input_s
 /* The test groups (unit.c runs them). */
 int run_typing_tests(void);
 int run_waiting_tests(void);
+int run_crowd_tests(void);
 int run_reading_tests(void);
 int run_edit_tests(void);
 int run_lookback_tests(void);

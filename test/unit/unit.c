@@ -22,6 +22,7 @@ main(int argc, char **argv)
 	data_directory = argv[1];
 	failed += run_typing_tests();
 	failed += run_waiting_tests();
+	failed += run_crowd_tests();
 	failed += run_reading_tests();
 	failed += run_edit_tests();
 	failed += run_lookback_tests();
