@@ -501,6 +501,26 @@ attack('an update that is a million structs is taken, or refused, in its own tim
   socket.close()
 })
 
+attack('an update that takes the square of its size is refused, alone and soon', async () => {
+  const crowd = 16000 // each of them has to be told from all others: 250 million steps
+  const encoder = encoding.createEncoder()
+  const write = (...values) => { for (const value of values) encoding.writeVarUint(encoder, value) }
+  write(crowd + 1)
+  for (let i = crowd; i > 0; i--) write(1, 1 + i, 0, 0x44, 1, crowd - i, 1, 0x78)
+  write(1, 1, 0, 4, 1, 1, 0x74)
+  encoding.writeVarString(encoder, 'b'.repeat(crowd))
+  write(0)
+  const socket = await raw(relay, path('attacked/crowd'), bearer(asEve))
+  const start = performance.now()
+  socket.send(updateMessage(encoding.toUint8Array(encoder)))
+  await people.goOn(10000)
+  const { code, reason } = await socket.closed
+  assert.equal(code, 4413)
+  assert.match(reason, /^update refused: .*too many concurrent items at one place/)
+  assert.ok(performance.now() - start < 10000)
+  assert.equal(await database.psql("SELECT count(*) FROM ydoc_data.log WHERE document = 'attacked/crowd'"), '0')
+})
+
 attack('questions without end are answered once at a time', async () => {
   await database.psql("SELECT ydoc.text_append('attacked/asked', 'content', repeat('x', 500000))")
   const sockets = await Promise.all(Array.from({ length: 10 }, () => raw(relay, path('attacked/asked'), bearer(asEve))))
