@@ -5,8 +5,10 @@
  *     ...                                        room_committed() or member_close() follows
  *
  * Each writer has one batch in flight at most; while it is, the next ones fill.  So an idle relay
- * stores at once and a busy one groups by itself: no timer, no knob.  Documents are hashed over
- * the writers, hence a document's updates are stored in the order they came.
+ * stores at once and a busy one groups by itself; while updates keep coming, a writer's batches are
+ * also config.batch_interval apart.  The first writer that answers promptly gets them; a room stays
+ * with its own as long as anything of it is under way, hence a document's updates are stored in the
+ * order they came.
  */
 #ifndef RELAY_BATCH_H
 #define RELAY_BATCH_H
@@ -19,7 +21,8 @@
 
 void batch_start(void);
 
-/* is_told: the member hears what becomes of it, if its protocol tells.  Returns 0, or the code to close with when too much waits already, or for too long. */
+/* is_told: the member hears what becomes of it, if its protocol tells.  Returns 0, or the code to close
+ * with when too much waits already, or for too long. */
 int batch_add(Member *member, Bytes update, bool is_told);
 
 /*
