@@ -82,7 +82,9 @@ test('checks do not fall into step', { timeout: 60000 }, () =>
   }))
 
 for (const [which, pattern] of [['listens', '^LISTEN|pg_notify|queue_usage|presence_key'], ['writes', 'apply_batch'], ['reads', 'sync_slices|changes|heads']]) {
-  test(`after the connection that ${which} was lost, all documents are compared`, { timeout: 30000 }, () =>
+  // what is behind a pooler is no connection of the relay's
+  const skip = process.env.YDOC_POOLED !== undefined && which !== 'listens'
+  test(`after the connection that ${which} was lost, all documents are compared`, { timeout: 30000, skip }, () =>
     withRelay(seldom, async relay => {
       const ann = await writer(relay, `lost-${which}`)
       await silently(`lost-${which}`, 'unheard')
