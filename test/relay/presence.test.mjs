@@ -460,7 +460,7 @@ test('a relay without the right to report presence works all the same', async ()
     GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA ydoc_data TO lesser;
     REVOKE ALL ON ydoc_data.presence, ydoc_data.relay, ydoc_data.relay_key FROM lesser;
     ALTER TABLE ydoc_data.document DISABLE ROW LEVEL SECURITY`)
-  const own = await startRelay({ ...database, conninfo: database.conninfo.replace('user=postgres', 'user=lesser') })
+  const own = await startRelay({ ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', 'user=lesser') })
   try {
     const ann = open(own, 'lesser')
     const ben = open(own, 'lesser')
