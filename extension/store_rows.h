@@ -4,9 +4,10 @@
  * A statement costs several times what the rows of a small batch do.  While the store's tables are as we
  * made them, and the user may see and write all of them, nothing that a statement would do is missed:
  *
- *     rows = store_rows_open();                     NULL: somebody's trigger, policy, partition ... wants
- *     store_rows_find(rows, name, &place)
- *     store_rows_lock(rows, name, &place, &head, &row)    to be asked, so let statements do it
+ *     rows = store_rows_open();                           NULL: somebody's trigger, policy, partition ...
+ *                                                         wants to be asked, so let statements do it
+ *     store_rows_find(rows, name, &place);
+ *     store_rows_lock(rows, name, &place, &head, &row);
  *     store_rows_update(rows, row, ...);
  *     store_rows_append(rows, log_rows, count);     WAL: one record for all that one page takes
  *     store_rows_close(rows);
