@@ -141,6 +141,8 @@ export class Client {
   hasEnded = false // the server has closed the TCP connection
   #rest = Buffer.alloc(0)
   #saysGoodbye = true
+  #isWriting = false // slowly
+  #goodbye = undefined // payload of a Close to be sent
 
   static async connect (port) {
     const client = new Client()
@@ -165,13 +167,16 @@ export class Client {
     if (!this.socket.destroyed) this.socket.write(data)
   }
 
-  // In packets of that many bytes.
+  // In packets of that many bytes; a Close that comes meanwhile is answered after them, for a frame is not put into another.
   async writeSlowly (data, size, pause) {
+    this.#isWriting = true
     for (let at = 0; at < data.length && !this.socket.destroyed; at += size) {
       this.socket.write(data.subarray(at, at + size))
       if (pause) await sleep(pause)
       else await new Promise(resolve => setImmediate(resolve))
     }
+    this.#isWriting = false
+    this.#sayGoodbye()
   }
 
   // Answers no Close from now on.
@@ -243,6 +248,12 @@ export class Client {
     this.closed = payload.length >= 2
       ? { code: payload.readUInt16BE(0), reason: payload.subarray(2).toString() }
       : { code: 1005, reason: '' } // none was there
-    if (this.#saysGoodbye) this.write(frame({ opcode: OPCODE.close, payload: payload.subarray(0, 2) }))
+    if (this.#saysGoodbye) this.#goodbye = payload.subarray(0, 2)
+    if (!this.#isWriting) this.#sayGoodbye()
+  }
+
+  #sayGoodbye () {
+    if (this.#goodbye) this.write(frame({ opcode: OPCODE.close, payload: this.#goodbye }))
+    this.#goodbye = undefined
   }
 }
