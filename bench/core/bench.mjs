@@ -1,7 +1,7 @@
 // The core beside other CRDTs: `make -C bench/core`, or node bench.mjs BUILD TRACES_DIRECTORY.
 //
 // All run in turns, so that whatever else the machine does hits everybody; medians of the rounds.  ROUNDS (3), TRACES (names),
-// SCENARIOS (traces others growth writers); QUICK=1: one round, small sizes.  Ends with status 1 if something failed, or if the
+// SCENARIOS (traces others growth writers large); QUICK=1: one round, small sizes.  Ends with status 1 if something failed, or if the
 // core misses the gate of the project: applying and loading automerge-paper at least 5 times faster than Yjs.
 import { execFile } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
@@ -15,7 +15,7 @@ const HEADLINE = 'automerge-paper'
 const quick = Boolean(process.env.QUICK)
 const rounds = Number(process.env.ROUNDS || (quick ? 1 : 3))
 const [build, directory] = process.argv.slice(2)
-const scenarios = (process.env.SCENARIOS || 'traces others growth writers').split(/[ ,]+/)
+const scenarios = (process.env.SCENARIOS || 'traces others growth writers large').split(/[ ,]+/)
 const index = JSON.parse(readFileSync(`${directory}/index.json`))
 const few = process.env.TRACES?.split(/[ ,]+/) ?? (quick ? [HEADLINE, 'friendsforever'] : index.map(trace => trace.name))
 const traces = index.filter(trace => few.includes(trace.name))
@@ -179,7 +179,47 @@ async function measureWriters ({ table, target, plot }) {
   plot('core-writers', 'Microseconds to apply an update, by writers', { x: 'writers', y: 'µs', series: curves('writers', results) })
 }
 
-const all = { traces: measureTraces, others: measureOthers, growth: measureGrowth, writers: measureWriters }
+// What others are known to be weak at: a large document, and one of which little is left.
+async function measureLarge ({ table, target, note }) {
+  const bytes = quick ? 2e6 : 2e7
+  progress(`a document of ${show(bytes)} bytes`)
+  const core = await run(`${build}/bench-large`, [String(bytes), build])
+  const results = { core }
+  for (const name of ['yjs', 'ywasm']) {
+    progress(`the same, ${name}`)
+    results[name] = {}
+    for (const which of ['STATE', 'DELETED']) Object.assign(results[name], await run(process.execPath, ['--expose-gc', here('large.mjs'), name, build, which]))
+  }
+  for (const name of ['state', 'updates', 'deleted']) rmSync(`${build}/large.${name}`)
+  if (results.yjs.mergeHash !== core.mergeHash) throw new Error('merge: not the bytes of Yjs')
+  const line = (title, key) => {
+    const [yjs, ywasm] = [results.yjs[key], results.ywasm[key]]
+    return { '': title, core: core[key], Yjs: yjs, ywasm, 'Yjs : core': yjs && `${show(yjs / core[key])} x`, 'ywasm : core': ywasm && `${show(ywasm / core[key])} x` }
+  }
+  table(`a document of ${show(core.stateBytes)} bytes, ten writers; memory as multiples of the bytes`, [
+    line('merge it with 1,000 updates that came since, ms', 'merge'),
+    line('  memory for that, at most', 'mergePeak'),
+    line('its state vector, from the bytes, ms', 'vector'),
+    line('load it, ms', 'load'),
+    line('  memory while loading, at most', 'loadPeak'),
+    line('  memory of the document', 'encodeKept'),
+    line('encode it, ms', 'encode'),
+    line('  memory for that, at most', 'encodePeak')
+  ])
+  table(`the same after 99 % of its text was deleted: ${show(core.deletedBytes)} bytes`, [
+    line('memory of the document', 'deletedEncodeKept'),
+    line('encode it, ms', 'deletedEncode'),
+    line('  memory for that, at most', 'deletedEncodePeak')
+  ])
+  target('a large document: merging 1,000 updates into it', core.stateBytes / 1e3 / core.merge, 200, 'MB/s', true)
+  target('a large document: memory while merging, as a multiple of its bytes', core.mergePeak, 1.5, 'x')
+  target('a large document: its state vector, from the bytes', core.vector, 50, 'ms')
+  target('a large document: its memory, as a multiple of its bytes', core.encodeKept, 3, 'x')
+  target('a large document full of tombstones: memory while encoding, as a multiple of its bytes', core.deletedEncodePeak, 1.5, 'x')
+  note("The core's memory: what a counting allocator gave, documents and output included. Others': the process's resident memory, by the kernel.")
+}
+
+const all = { traces: measureTraces, others: measureOthers, growth: measureGrowth, writers: measureWriters, large: measureLarge }
 for (const name of scenarios) {
   if (!(name in all)) throw new Error(`no scenario ${name}; there are ${Object.keys(all).join(' ')}`)
 }

@@ -263,6 +263,7 @@ crdt_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, const CrdtConfines
 		   CrdtApplied *applied, CrdtError *error)
 {
 	CrdtPlan *plan = doc->plan != NULL ? doc->plan : (doc->plan = crdt_plan_new(doc));
+	bool is_first = doc->client_count == 0;
 	CrdtStatus status;
 
 	if (plan == NULL)
@@ -273,7 +274,11 @@ crdt_apply(CrdtDoc *doc, CrdtBytes update, CrdtFormat format, const CrdtConfines
 	status = crdt_doc_check_whole(doc, error);
 	if (status == CRDT_OK)
 		status = crdt_plan_make(plan, update, format, confines, error);
-	return status == CRDT_OK ? carry_out(plan, applied, error) : status;
+	if (status == CRDT_OK)
+		status = carry_out(plan, applied, error);
+	if (status == CRDT_OK && is_first && format == CRDT_V1)
+		doc->encoded_bytes = update.size;
+	return status;
 }
 
 CrdtStatus

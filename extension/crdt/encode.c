@@ -81,16 +81,18 @@ collect_deletes(const CrdtDoc *doc, const EncodedClient *clients, size_t count, 
 	return true;
 }
 
-/* Writes what the clients have from their clocks on; deletes NULL: all that is deleted. */
+/* Writes what the clients have from their clocks on, about so many bytes; deletes NULL: all that is
+ * deleted. */
 static bool
 encode_clients(CrdtDoc *doc, CrdtFormat format, const EncodedClient *clients, size_t count,
-			   const CrdtIdSet *deletes, CrdtBuffer *out)
+			   size_t bytes, const CrdtIdSet *deletes, CrdtBuffer *out)
 {
 	CrdtUpdateWriter writer;
 	CrdtIdSet all;
 	bool done;
 
 	crdt_update_writer_open(&writer, &doc->host, format);
+	crdt_update_writer_expect(&writer, bytes);
 	crdt_idset_open(&all, &doc->host);
 	for (size_t i = 0; i < count; i++)
 		write_client(doc, &clients[i], &writer);
@@ -105,6 +107,8 @@ encode_clients(CrdtDoc *doc, CrdtFormat format, const EncodedClient *clients, si
 static bool
 encode_integrated(CrdtDoc *doc, CrdtFormat format, const CrdtStateVector *vector, CrdtBuffer *out)
 {
+	size_t size_before = out->size;
+	bool is_state = format == CRDT_V1 && vector->count == 0;
 	size_t count;
 	EncodedClient *clients = sorted_clients(doc, &count);
 	bool done;
@@ -113,8 +117,11 @@ encode_integrated(CrdtDoc *doc, CrdtFormat format, const CrdtStateVector *vector
 		return false;
 	for (size_t i = 0; i < count; i++)
 		clients[i].clock = crdt_state_vector_clock(vector, clients[i].id);
-	done = encode_clients(doc, format, clients, count, NULL, out);
+	done =
+		encode_clients(doc, format, clients, count, is_state ? doc->encoded_bytes : 0, NULL, out);
 	free_clients(doc, clients);
+	if (done && is_state)
+		doc->encoded_bytes = out->size - size_before;
 	return done;
 }
 
@@ -217,7 +224,7 @@ encode_change(CrdtDoc *doc, CrdtFormat format, CrdtBuffer *out)
 	if (encoder == NULL || !take_change(doc, encoder))
 		return false;
 	if (format != CRDT_V1)
-		return encode_clients(doc, format, encoder->clients, doc->transaction.client_count,
+		return encode_clients(doc, format, encoder->clients, doc->transaction.client_count, 0,
 							  &encoder->deletes, out);
 	crdt_update_writer_clear(&encoder->writer);
 	for (size_t i = 0; i < doc->transaction.client_count; i++)

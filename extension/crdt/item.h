@@ -321,6 +321,8 @@ struct CrdtDoc
 	uint32_t *noted_clients; /* of the edit at hand (editing.h) */
 	size_t noted_capacity;
 	CrdtChangeEncoder *change_encoder; /* encode.c; made when first needed */
+	size_t
+		encoded_bytes; /* of the state when it last came or went as V1: what the next takes, about */
 	uint32_t edit_depth; /* begins that are not committed yet */
 	bool notes_changes; /* somebody wants to know which types a transaction changed */
 	struct CrdtUndo *undos; /* managers that watch */

@@ -157,6 +157,17 @@ crdt_update_merge_counted(const CrdtHost *host, const CrdtBytes *updates, size_t
 	return status;
 }
 
+/* What is merged is, most often, a state and little that came since. */
+static size_t
+largest(const CrdtBytes *updates, size_t count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size = updates[i].size > size ? updates[i].size : size;
+	return size;
+}
+
 static void
 merge_open(Merge *merge, const CrdtHost *host, const CrdtBytes *updates, size_t count,
 		   CrdtFormat format, bool uses_array)
@@ -167,6 +178,7 @@ merge_open(Merge *merge, const CrdtHost *host, const CrdtBytes *updates, size_t 
 					 .format = format,
 					 .uses_array = uses_array};
 	crdt_update_writer_open(&merge->writer, host, format);
+	crdt_update_writer_expect(&merge->writer, largest(updates, count));
 	crdt_idset_open(&merge->deletes, host);
 	crdt_arena_open(&merge->values, host);
 	crdt_arena_open(&merge->pauses, host);

@@ -205,6 +205,13 @@ crdt_update_writer_close(CrdtUpdateWriter *writer)
 }
 
 void
+crdt_update_writer_expect(CrdtUpdateWriter *writer, size_t bytes)
+{
+	if (bytes > 0)
+		(void) crdt_buffer_room(&writer->structs, bytes + bytes / 8);
+}
+
+void
 crdt_update_writer_clear(CrdtUpdateWriter *writer)
 {
 	writer->structs.size = 0;
@@ -278,19 +285,23 @@ pad(const CrdtUpdateWriter *writer, size_t size, CrdtBuffer *out)
 		crdt_write_u8(out, 0);
 }
 
-bool
-crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out)
+static uint8_t *
+put_block_head(const CrdtUpdateWriter *writer, const CrdtBlockHead *block, uint8_t *at)
 {
-	size_t size_before = out->size;
-	size_t start = 0;
-	uint8_t *at;
+	at = crdt_put_varuint(at, block->struct_count);
+	if (writer->format == CRDT_V1)
+		at = crdt_put_varuint(at, block->client);
+	return crdt_put_varuint(at, block->clock);
+}
 
-	if (writer->structs.failed || writer->text.failed)
-		return false;
-	if (writer->format == CRDT_V2 && !crdt_v2_write_columns(writer, out))
-		return false;
-	at = crdt_buffer_room(out, writer->structs.size +
-								   (1 + 3 * writer->block_count) * CRDT_VARUINT_BYTES);
+/* Appends the blocks, each behind its head. */
+static bool
+copy_blocks(const CrdtUpdateWriter *writer, CrdtBuffer *out)
+{
+	size_t start = 0;
+	uint8_t *at = crdt_buffer_room(out, writer->structs.size +
+											(1 + 3 * writer->block_count) * CRDT_VARUINT_BYTES);
+
 	if (at == NULL)
 		return false;
 	at = crdt_put_varuint(at, writer->block_count);
@@ -298,10 +309,7 @@ crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, Cr
 	{
 		const CrdtBlockHead *block = &writer->blocks[i];
 
-		at = crdt_put_varuint(at, block->struct_count);
-		if (writer->format == CRDT_V1)
-			at = crdt_put_varuint(at, block->client);
-		at = crdt_put_varuint(at, block->clock);
+		at = put_block_head(writer, block, at);
 		/* a GC of V2 may leave nothing in the last column */
 		if (block->end > start)
 			memcpy(at, writer->structs.data + start, block->end - start);
@@ -309,6 +317,63 @@ crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, Cr
 		start = block->end;
 	}
 	out->size = (size_t) (at - out->data);
+	return true;
+}
+
+/* The same where they are, from the last to the first; then out, which is empty, gets that memory. */
+static bool
+hand_over_blocks(CrdtUpdateWriter *writer, CrdtBuffer *out)
+{
+	CrdtBuffer *structs = &writer->structs;
+	CrdtBuffer unused = *out;
+	uint8_t head[3 * CRDT_VARUINT_BYTES];
+	size_t heads = (size_t) (crdt_put_varuint(head, writer->block_count) - head);
+	uint8_t *at;
+
+	for (size_t i = 0; i < writer->block_count; i++)
+		heads += (size_t) (put_block_head(writer, &writer->blocks[i], head) - head);
+	if (crdt_buffer_room(structs, heads) == NULL)
+		return false;
+	structs->size += heads;
+	at = structs->data + structs->size;
+	for (size_t i = writer->block_count; i-- > 0;)
+	{
+		size_t start = i == 0 ? 0 : writer->blocks[i - 1].end;
+		size_t size = writer->blocks[i].end - start;
+		size_t head_size = (size_t) (put_block_head(writer, &writer->blocks[i], head) - head);
+
+		at -= size;
+		memmove(at, structs->data + start, size);
+		at -= head_size;
+		memcpy(at, head, head_size);
+	}
+	crdt_put_varuint(structs->data, writer->block_count);
+	*out = *structs;
+	*structs = unused;
+	structs->host = out->host;
+	out->host = unused.host; /* the same, but it may live longer */
+	return true;
+}
+
+static bool
+is_same_memory(const CrdtHost *one, const CrdtHost *other)
+{
+	return one->resize == other->resize && one->context == other->context;
+}
+
+bool
+crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out)
+{
+	size_t size_before = out->size;
+	bool is_all = writer->format == CRDT_V1 && out->size == 0 && !out->failed &&
+				  is_same_memory(out->host, writer->structs.host);
+
+	if (writer->structs.failed || writer->text.failed)
+		return false;
+	if (writer->format == CRDT_V2 && !crdt_v2_write_columns(writer, out))
+		return false;
+	if (!(is_all ? hand_over_blocks(writer, out) : copy_blocks(writer, out)))
+		return false;
 	crdt_idset_write(deletes, writer->format, out);
 	if (writer->format == CRDT_V2)
 		pad(writer, out->size - size_before, out);

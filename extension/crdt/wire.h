@@ -199,6 +199,9 @@ typedef struct CrdtUpdateWriter
 void crdt_update_writer_open(CrdtUpdateWriter *writer, const CrdtHost *host, CrdtFormat format);
 void crdt_update_writer_close(CrdtUpdateWriter *writer);
 
+/* About so many bytes of structs will be written: memory for them, and an eighth more. */
+void crdt_update_writer_expect(CrdtUpdateWriter *writer, size_t bytes);
+
 /* Forgets what was written and keeps the memory.  V1 only. */
 void crdt_update_writer_clear(CrdtUpdateWriter *writer);
 
@@ -210,7 +213,8 @@ void crdt_update_writer_add(CrdtUpdateWriter *writer, const CrdtStruct *item, ui
 uint64_t crdt_update_writer_struct_count(const CrdtUpdateWriter *writer);
 
 /* Appends the whole update to out; deletes as crdt_idset_write wants them.  False: no memory now
- * or earlier (out may hold a part then). */
+ * or earlier (out may hold a part then).  The structs may go there in the writer's own memory, so that
+ * they are not in two places at once: nothing more is written before the writer is cleared. */
 CRDT_MUST_CHECK bool
 crdt_update_writer_finish(CrdtUpdateWriter *writer, const CrdtIdSet *deletes, CrdtBuffer *out);
 
