@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 import { openReport } from '../report.mjs'
 import * as servers from './servers.mjs'
-import { startTrace } from './trace.mjs'
+import { makeLarge, startTrace, store } from './documents.mjs'
 
 const quick = Boolean(process.env.QUICK)
 const LIMIT_SECONDS = 300 // for a scenario that is not meant to take longer
@@ -141,10 +141,19 @@ const scenarios = {
   async presence ({ table, target }) {
     const load = { documents: 1, editors: 1, readers: 1500, rate: 10, presence: 0.1, seconds: quick ? 4 : 8, warmup: quick ? 2 : 4 }
     const rows = await each([servers.startOurs, servers.startYWebsocket], async server => {
+      const without = await servers.load(server, { ...load, presence: 0 })
       const result = await servers.load(server, load)
-      return { 'p50 ms': result.p50_ms, 'p99 ms': result.p99_ms, 'presence p99 ms': result.presence_p99_ms, 'CPU %': result.serverCpu / (load.seconds + load.warmup) * 100, lost: result.undelivered }
+      return {
+        'p50 ms': result.p50_ms,
+        'p99 ms': result.p99_ms,
+        'presence p99 ms': result.presence_p99_ms,
+        'CPU %': result.serverCpu / (load.seconds + load.warmup) * 100,
+        'presence, CPU µs/receiver': (result.serverCpu - without.serverCpu) / (result.frames_in - without.frames_in) * 1e6,
+        lost: result.undelivered
+      }
     })
-    table('1 editor, 1,500 readers, presence of all every 10 s', rows)
+    table('1 editor, 1,500 readers, presence of all every 10 s; CPU of a receiver: beyond that without presence, for each frame of it', rows)
+    target('presence of all, CPU per receiver and frame (a tenth of what is published of a peer)', rows[0]['presence, CPU µs/receiver'], 14.4, 'µs')
     target('one writer, 1,500 readers, presence of all: p99', rows[0]['p99 ms'], 250, 'ms')
     target('one writer, 1,500 readers, presence of all: undelivered', rows[0].lost, 0, 'updates')
   },
@@ -249,6 +258,29 @@ const scenarios = {
     target('cold open, first of 50', rows[0]['first ms'], 10, 'ms')
     target('cold open, last of 50', rows[0]['last ms'], 50, 'ms')
     plot('relay-cold', 'A document of 260,000 operations opened cold by 50, ms', { unit: 'ms', bars: [...bars(rows, 'first ms'), ...bars(rows, 'last ms')] })
+  },
+
+  // a very large one
+  async joiners ({ table, target }) {
+    const joiners = 150
+    const bytes = quick ? 2e6 : 2e7
+    const state = makeLarge(bytes)
+    const rows = await each([servers.startOurs, servers.startHocuspocus], async server => {
+      await store(server, 'large', state)
+      const [pid] = server.pids
+      const before = servers.residentBytes(pid)
+      const result = await servers.load(server, { name: 'large', documents: 1, editors: 0, readers: joiners, connects: joiners, seconds: 0, warmup: 0, rate: 0 })
+      return {
+        'first ms': result.connect_first_ms,
+        'p50 ms': result.connect_p50_ms,
+        'last ms': result.connect_max_ms,
+        'MB received': result.bytes_in / 1e6,
+        'memory MiB, at most': (servers.peakResidentBytes(pid) - before) / 2 ** 20
+      }
+    })
+    table(`a document of ${state.length.toLocaleString('en')} bytes opened cold by ${joiners} at once`, rows)
+    target(`${joiners} joiners of a large document, last`, rows[0]['last ms'], 5000, 'ms')
+    target(`${joiners} joiners of a large document, memory of the relay`, rows[0]['memory MiB, at most'], 300, 'MiB')
   }
 }
 

@@ -51,9 +51,9 @@ export function cpuSeconds (pid) {
   return seconds
 }
 
-export function residentBytes (pid) {
-  return Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) * 1024
-}
+const statusBytes = (pid, name) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`${name}:\\s+(\\d+)`))[1]) * 1024
+export const residentBytes = pid => statusBytes(pid, 'VmRSS')
+export const peakResidentBytes = pid => statusBytes(pid, 'VmHWM')
 
 function program (command, args) {
   const child = spawned(command, args, { cwd: here, stdio: ['ignore', 'pipe', 'inherit'] })
