@@ -2,7 +2,7 @@
  * apply.c: carries out a plan: integrates structs, then deletes (FORMAT 7.5).
  *
  * Here: finding the neighbours and the list that an arriving item names (7.3).  Not here: whatever
- * can fail, which is in plan.c; the place among concurrent neighbours (integrate.c).
+ * can fail, which is in plan*.c; the place among concurrent neighbours (integrate.c).
  */
 #include "content.h"
 #include "integrate.h"

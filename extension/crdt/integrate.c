@@ -2,7 +2,7 @@
  * integrate.c: puts an item where YATA says it belongs (FORMAT 7.4).
  *
  * Here: the search among concurrent neighbours, linking, and deleting.  Not here: waiting for
- * missing items (plan.c), finding the neighbours an item names (apply.c), merging neighbours
+ * missing items (plan_wait.c), finding the neighbours an item names (apply.c), merging neighbours
  * afterwards (transaction.c).
  */
 #include "integrate.h"

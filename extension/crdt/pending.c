@@ -2,7 +2,7 @@
  * pending.c: what waits (pending.h).
  *
  * Here: keeping it, merging it, knowing whether something waits already, how much it is, and what
- * for.  Not here: what has to wait, and when it is tried again (plan.c).
+ * for.  Not here: what has to wait, and when it is tried again (plan_wait.c).
  */
 #include "pending.h"
 

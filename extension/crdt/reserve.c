@@ -2,7 +2,7 @@
  * reserve.c: memory for a change (reserve.h).
  *
  * Here: what a number of new items, cuts and deletions can take at most, in all tables.  Not here:
- * how many there are going to be (plan.c for updates, edit.c for edits).
+ * how many there are going to be (plan_reserve.c for updates, edit.c for edits).
  */
 #include "reserve.h"
 
