@@ -23,16 +23,23 @@ typedef struct Surroundings
 	uint32_t list; /* 0: there is none any more, the arrival becomes a GC */
 } Surroundings;
 
+/* 0: the sequence. */
+static uint32_t
+key_of(const CrdtArrival *arrival)
+{
+	return (arrival->flags & CRDT_HAS_PARENT_SUB) != 0 ? arrival->key : 0;
+}
+
 /* The list of a parent given by id; 0 if that holds no type any more. */
 static uint32_t
 list_of_parent(CrdtDoc *doc, const CrdtArrival *arrival)
 {
-	CrdtPlace place = {arrival->wire.parent_id.clock, arrival->parent};
+	CrdtPlace place = {arrival->parent_id.clock, (uint32_t) arrival->parent_id.client};
 	CrdtRef ref = crdt_structs_get(doc, place);
 
 	if (ref == 0 || crdt_item(doc, ref)->kind != CRDT_TYPE)
 		return 0;
-	return crdt_list_add(doc, crdt_item(doc, ref)->content.type, arrival->key);
+	return crdt_list_add(doc, crdt_item(doc, ref)->content.type, key_of(arrival));
 }
 
 static uint32_t
@@ -42,9 +49,9 @@ find_list(CrdtDoc *doc, const CrdtArrival *arrival, const Surroundings *around)
 		return 0;
 	if (around->right != 0 && crdt_item(doc, around->right)->kind == CRDT_GC)
 		return 0;
-	if ((arrival->wire.flags & CRDT_PARENT_IS_ROOT) != 0)
-		return crdt_list_add(doc, arrival->parent, arrival->key);
-	if ((arrival->wire.flags & CRDT_PARENT_IS_ID) != 0)
+	if ((arrival->flags & CRDT_PARENT_IS_ROOT) != 0)
+		return crdt_list_add(doc, arrival->root, key_of(arrival));
+	if ((arrival->flags & CRDT_PARENT_IS_ID) != 0)
 		return list_of_parent(doc, arrival);
 	return crdt_item(doc, around->left != 0 ? around->left : around->right)->list;
 }
@@ -66,19 +73,18 @@ find_right(CrdtDoc *doc, CrdtRef left, CrdtPlace place, CrdtPackedId packed)
 static Surroundings
 look_around(CrdtDoc *doc, const CrdtArrival *arrival)
 {
-	const CrdtStruct *wire = &arrival->wire;
 	Surroundings around = {0, 0, CRDT_PACKED_NONE, CRDT_PACKED_NONE, 0};
 
-	if ((wire->flags & CRDT_HAS_ORIGIN) != 0)
+	if ((arrival->flags & CRDT_HAS_ORIGIN) != 0)
 	{
-		CrdtPlace place = {wire->origin.clock, arrival->origin_client};
+		CrdtPlace place = {arrival->origin.clock, (uint32_t) arrival->origin.client};
 
 		around.left = crdt_structs_clean_end(doc, place);
 		around.origin = crdt_pack(doc, place.client, place.clock);
 	}
-	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
+	if ((arrival->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
 	{
-		CrdtPlace place = {wire->right_origin.clock, arrival->right_client};
+		CrdtPlace place = {arrival->right_origin.clock, (uint32_t) arrival->right_origin.client};
 
 		around.right_origin = crdt_pack(doc, place.client, place.clock);
 		around.right = find_right(doc, around.left, place, around.right_origin);
@@ -89,20 +95,19 @@ look_around(CrdtDoc *doc, const CrdtArrival *arrival)
 static void
 integrate_arrival(CrdtDoc *doc, const CrdtArrival *arrival, uint64_t offset)
 {
-	const CrdtStruct *wire = &arrival->wire;
 	Surroundings around = {0, 0, CRDT_PACKED_NONE, CRDT_PACKED_NONE, 0};
 	CrdtRef ref;
 	CrdtItem *item;
 
-	if (wire->kind != CRDT_GC)
+	if (arrival->kind != CRDT_GC)
 		around = look_around(doc, arrival);
-	if (offset >= wire->length)
+	if (offset >= arrival->length)
 		return;
-	if (wire->kind != CRDT_GC)
+	if (arrival->kind != CRDT_GC)
 		around.list = find_list(doc, arrival, &around);
 	if (offset > 0 && around.list != 0)
 	{
-		CrdtPlace before = {wire->clock + offset - 1, arrival->client};
+		CrdtPlace before = {arrival->clock + offset - 1, arrival->client};
 
 		around.left = crdt_structs_clean_end(doc, before);
 		around.origin = crdt_item_last_id(doc, around.left);
@@ -111,7 +116,7 @@ integrate_arrival(CrdtDoc *doc, const CrdtArrival *arrival, uint64_t offset)
 	}
 	ref = crdt_pool_take(&doc->items);
 	item = crdt_item(doc, ref);
-	*item = (CrdtItem){.id = crdt_pack(doc, arrival->client, wire->clock + offset),
+	*item = (CrdtItem){.id = crdt_pack(doc, arrival->client, arrival->clock + offset),
 					   .origin = around.origin,
 					   .right_origin = around.right_origin,
 					   .left = around.left,
@@ -120,13 +125,19 @@ integrate_arrival(CrdtDoc *doc, const CrdtArrival *arrival, uint64_t offset)
 	if (around.list == 0)
 	{
 		item->kind = CRDT_GC;
-		item->content.length = wire->length - offset;
+		item->content.length = arrival->length - offset;
 	}
 	else
 	{
-		crdt_content_make(doc, item, wire, offset, arrival->name);
-		if (wire->kind == CRDT_TYPE)
-			item->content.type = crdt_type_add(doc, wire->type_ref, arrival->name, ref);
+		CrdtStruct content;
+
+		content.kind = arrival->kind;
+		content.ascii = arrival->ascii;
+		content.length = arrival->length;
+		content.content = arrival->content;
+		crdt_content_make(doc, item, &content, offset, arrival->name);
+		if (arrival->kind == CRDT_TYPE)
+			item->content.type = crdt_type_add(doc, arrival->type_ref, arrival->name, ref);
 	}
 	crdt_item_integrate(doc, arrival->client, ref);
 }
@@ -216,12 +227,16 @@ carry_out_pass(CrdtPlan *plan, const CrdtPass *pass)
 {
 	CrdtDoc *doc = plan->doc;
 
-	for (size_t at = pass->step_start; at < pass->step_end; at++)
-	{
-		integrate_arrival(doc, &plan->arrivals[plan->steps[at].arrival], plan->steps[at].offset);
-		if (crdt_walk_has_stopped(doc))
-			return false;
-	}
+	for (const CrdtStep *step = plan->steps + pass->step_start; step < plan->steps + pass->step_end;
+		 step++)
+		for (size_t at = step->start; at < step->end; at++)
+		{
+			const CrdtArrival *arrival = &plan->arrivals[at];
+
+			integrate_arrival(doc, arrival, crdt_step_offset(step, arrival));
+			if (crdt_walk_has_stopped(doc))
+				return false;
+		}
 	for (size_t at = pass->delete_start; at < pass->delete_end; at++)
 		delete_range(doc, &plan->deletes[at]);
 	return true;

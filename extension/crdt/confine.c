@@ -408,7 +408,7 @@ find_arrival(const CrdtPlan *plan, uint64_t client_id, uint64_t clock)
 	{
 		size_t middle = low + (high - low) / 2;
 
-		if (plan->arrivals[middle].wire.clock <= clock)
+		if (plan->arrivals[middle].clock <= clock)
 			low = middle + 1;
 		else
 			high = middle;
@@ -416,16 +416,17 @@ find_arrival(const CrdtPlan *plan, uint64_t client_id, uint64_t clock)
 	return low == run->start ? NULL : &plan->arrivals[low - 1];
 }
 
-/* Of what is at a place, in the document or planned. */
+/* Of what is there, in the document or planned; id.client is the client's number. */
 static uint32_t
-root_at(const Roots *roots, uint32_t client, uint64_t clock)
+root_at(const Roots *roots, CrdtId id)
 {
 	CrdtDoc *doc = roots->plan->doc;
+	CrdtPlace place = {id.clock, (uint32_t) id.client};
 	const CrdtArrival *arrival;
 
-	if (clock < doc->clients[client].state)
-		return root_of_item(doc, crdt_structs_get(doc, (CrdtPlace){clock, client}));
-	arrival = find_arrival(roots->plan, doc->clients[client].id, clock);
+	if (place.clock < doc->clients[place.client].state)
+		return root_of_item(doc, crdt_structs_get(doc, place));
+	arrival = find_arrival(roots->plan, doc->clients[place.client].id, place.clock);
 	return arrival == NULL ? ROOT_UNKNOWN : roots->of_arrival[arrival - roots->plan->arrivals];
 }
 
@@ -445,32 +446,31 @@ check_root(const Roots *roots, uint32_t root)
 static CrdtStatus
 find_root(const Roots *roots, const CrdtArrival *arrival)
 {
-	const CrdtStruct *wire = &arrival->wire;
 	uint32_t *root = &roots->of_arrival[arrival - roots->plan->arrivals];
-	bool has_origin = (wire->flags & CRDT_HAS_ORIGIN) != 0;
+	bool has_origin = (arrival->flags & CRDT_HAS_ORIGIN) != 0;
 	CrdtStatus status = CRDT_OK;
 
 	*root = 0;
-	if (!crdt_kind_has_origin(wire->kind))
+	if (!crdt_kind_has_origin(arrival->kind))
 		return CRDT_OK;
 	if (has_origin)
 	{
-		*root = root_at(roots, arrival->origin_client, wire->origin.clock);
+		*root = root_at(roots, arrival->origin);
 		status = check_root(roots, *root);
 	}
-	if (status == CRDT_OK && (wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
+	if (status == CRDT_OK && (arrival->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
 	{
-		uint32_t right = root_at(roots, arrival->right_client, wire->right_origin.clock);
+		uint32_t right = root_at(roots, arrival->right_origin);
 
 		status = check_root(roots, right);
 		if (!has_origin || right == 0)
 			*root = right;
 	}
-	if (status == CRDT_OK && (wire->flags & CRDT_PARENT_IS_ROOT) != 0)
-		status = check_root(roots, *root = arrival->parent);
-	else if (status == CRDT_OK && (wire->flags & CRDT_PARENT_IS_ID) != 0)
+	if (status == CRDT_OK && (arrival->flags & CRDT_PARENT_IS_ROOT) != 0)
+		status = check_root(roots, *root = arrival->root);
+	else if (status == CRDT_OK && (arrival->flags & CRDT_PARENT_IS_ID) != 0)
 	{
-		*root = root_at(roots, arrival->parent, wire->parent_id.clock);
+		*root = root_at(roots, arrival->parent_id);
 		status = check_root(roots, *root);
 	}
 	return status;
@@ -489,7 +489,7 @@ check_clients(const Roots *roots)
 
 		if (client->state == 0)
 			continue;
-		root = root_at(roots, plan->runs[i].client, client->state - 1);
+		root = root_at(roots, (CrdtId){plan->runs[i].client, client->state - 1});
 		if (!is_confined(plan->doc, roots->confines, root))
 			return refuse_root_number(plan->doc, plan->error,
 									  "goes on as a client that has last changed", root);
@@ -511,8 +511,9 @@ crdt_confine_check(CrdtPlan *plan, const CrdtConfines *confines)
 		return crdt_error_no_memory(plan->error);
 	memset(roots.of_arrival, 0xff, plan->arrival_count * sizeof(uint32_t));
 	status = check_clients(&roots);
-	for (size_t i = 0; status == CRDT_OK && i < plan->step_count; i++)
-		status = find_root(&roots, &plan->arrivals[plan->steps[i].arrival]);
+	for (const CrdtStep *step = plan->steps; step < plan->steps + plan->step_count; step++)
+		for (size_t at = step->start; status == CRDT_OK && at < step->end; at++)
+			status = find_root(&roots, &plan->arrivals[at]);
 	return status;
 }
 

@@ -237,6 +237,12 @@ read_ranges(CrdtReader *reader, CrdtFormat format, uint64_t client, CrdtIdSet *s
 	uint64_t count = crdt_read_count(reader, RANGE_BYTES, "deleted ranges");
 	uint64_t before = 0; /* V2: end of the range before */
 
+	if (!crdt_array_reserve(set->host, &set->ranges, &set->capacity, set->count + (size_t) count,
+							sizeof(CrdtIdRange)))
+	{
+		crdt_reader_fail(reader, CRDT_NO_MEMORY, "out of memory");
+		return;
+	}
 	for (uint64_t i = 0; i < count && !crdt_reader_failed(reader); i++)
 	{
 		CrdtIdRange range = {.client = client};
@@ -248,8 +254,7 @@ read_ranges(CrdtReader *reader, CrdtFormat format, uint64_t client, CrdtIdSet *s
 		before = crdt_read_sum(reader, range.clock, range.length);
 		if (format == CRDT_V1)
 			before = 0;
-		if (!crdt_reader_failed(reader) && !crdt_idset_add(set, range))
-			crdt_reader_fail(reader, CRDT_NO_MEMORY, "out of memory");
+		set->ranges[set->count++] = range;
 	}
 }
 

@@ -226,11 +226,16 @@ crdt_struct_has_content(const CrdtStruct *item)
 }
 
 static inline bool
+crdt_kind_has_name(uint8_t kind, uint8_t type_ref)
+{
+	return kind == CRDT_FORMAT_MARK || kind == CRDT_SUBDOCUMENT ||
+		   (kind == CRDT_TYPE && (type_ref == CRDT_XML_ELEMENT || type_ref == CRDT_XML_HOOK));
+}
+
+static inline bool
 crdt_struct_has_name(const CrdtStruct *item)
 {
-	return item->kind == CRDT_FORMAT_MARK || item->kind == CRDT_SUBDOCUMENT ||
-		   (item->kind == CRDT_TYPE &&
-			(item->type_ref == CRDT_XML_ELEMENT || item->type_ref == CRDT_XML_HOOK));
+	return crdt_kind_has_name(item->kind, item->type_ref);
 }
 
 /* What waits of one client. */

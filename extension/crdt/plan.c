@@ -15,7 +15,8 @@
 #include "confine.h"
 #include "planning.h"
 
-/* Larger arrays than this are given back after use. */
+/* Arrays that are larger, of records or in bytes, are given back after use. */
+#define ARRAY_KEPT_COUNT 32
 #define ARRAY_KEPT_BYTES 4096
 #define CANCEL_CHECK_INTERVAL 4096
 
@@ -53,6 +54,7 @@ static void
 free_arrays(CrdtPlan *plan, size_t kept)
 {
 	free_array(plan, &plan->arrivals, &plan->arrival_capacity, sizeof(CrdtArrival), kept);
+	free_array(plan, &plan->names, &plan->name_capacity, sizeof(CrdtBytes), kept);
 	free_array(plan, &plan->runs, &plan->run_capacity, sizeof(CrdtArrivalRun), kept);
 	free_array(plan, &plan->stack, &plan->stack_capacity, sizeof(size_t), kept);
 	free_array(plan, &plan->steps, &plan->step_capacity, sizeof(CrdtStep), kept);
@@ -75,7 +77,11 @@ crdt_plan_clear(CrdtPlan *plan)
 		client->coming_splits = 0;
 		client->coming_structs = 0;
 	}
+	/* none of the arrays has more than a few for each of these */
+	if (plan->arrival_count + plan->delete_count + plan->client_count > ARRAY_KEPT_COUNT)
+		free_arrays(plan, ARRAY_KEPT_BYTES);
 	plan->arrival_count = 0;
+	plan->name_count = 0;
 	plan->run_count = 0;
 	plan->stack_count = 0;
 	plan->step_count = 0;
@@ -96,7 +102,6 @@ crdt_plan_clear(CrdtPlan *plan)
 	crdt_buffer_close(&plan->late);
 	crdt_state_vector_close(&plan->late_missing);
 	plan->late_missing.host = &plan->doc->host;
-	free_arrays(plan, ARRAY_KEPT_BYTES);
 	if (plan->fresh_deletes.capacity * sizeof(CrdtIdRange) > ARRAY_KEPT_BYTES)
 		crdt_idset_close(&plan->fresh_deletes);
 	plan->fresh_deletes.count = 0;
@@ -121,8 +126,8 @@ size_t
 crdt_plan_bytes(const CrdtPlan *plan)
 {
 	return sizeof(*plan) + plan->scratch.bytes + plan->arrival_capacity * sizeof(CrdtArrival) +
-		   plan->run_capacity * sizeof(CrdtArrivalRun) + plan->stack_capacity * sizeof(size_t) +
-		   plan->step_capacity * sizeof(CrdtStep) +
+		   plan->name_capacity * sizeof(CrdtBytes) + plan->run_capacity * sizeof(CrdtArrivalRun) +
+		   plan->stack_capacity * sizeof(size_t) + plan->step_capacity * sizeof(CrdtStep) +
 		   plan->delete_capacity * sizeof(CrdtDeletedRange) +
 		   plan->pass_capacity * sizeof(CrdtPass) + plan->client_capacity * sizeof(uint32_t) +
 		   plan->rest_client_capacity * sizeof(CrdtWaitingClient) +
@@ -160,11 +165,51 @@ check_references(CrdtUpdateReader *reader, const CrdtStruct *wire)
 						 (unsigned long long) wire->clock, (unsigned long long) wire->client);
 }
 
+static bool
+add_name(CrdtPlan *plan, CrdtBytes name)
+{
+	if (!CRDT_PLAN_GROW(plan, names, name))
+		return false;
+	plan->names[plan->name_count++] = name;
+	return true;
+}
+
+static bool
+add_names(CrdtPlan *plan, const CrdtStruct *wire)
+{
+	return plan->name_count < UINT32_MAX - 3 &&
+		   ((wire->flags & CRDT_PARENT_IS_ROOT) == 0 || add_name(plan, wire->parent_name)) &&
+		   ((wire->flags & CRDT_HAS_PARENT_SUB) == 0 || add_name(plan, wire->parent_sub)) &&
+		   (!crdt_struct_has_name(wire) || add_name(plan, wire->name));
+}
+
+/* There is room for it, but for its names. */
+static bool
+add_arrival(CrdtPlan *plan, const CrdtStruct *wire)
+{
+	CrdtArrival *arrival = &plan->arrivals[plan->arrival_count++];
+
+	arrival->clock = wire->clock;
+	arrival->length = wire->length;
+	arrival->origin = wire->origin;
+	arrival->right_origin = wire->right_origin;
+	arrival->content = wire->content;
+	if ((wire->flags & CRDT_PARENT_IS_ID) != 0)
+		arrival->parent_id = wire->parent_id;
+	arrival->names = (uint32_t) plan->name_count;
+	arrival->kind = wire->kind;
+	arrival->flags = wire->flags;
+	arrival->type_ref = wire->type_ref;
+	arrival->ascii = wire->ascii;
+	return !crdt_arrival_has_names(arrival) || add_names(plan, wire);
+}
+
 /* Reads all structs; a run for each block. */
 static CrdtStatus
 decode_structs(CrdtPlan *plan, CrdtUpdateReader *reader)
 {
 	size_t block = 0;
+	CrdtStruct wire = {0}; /* what a struct does not have is left as it was */
 
 	for (;;)
 	{
@@ -173,17 +218,20 @@ decode_structs(CrdtPlan *plan, CrdtUpdateReader *reader)
 								plan->arrival_count + crdt_update_reader_coming(reader) + 1,
 								sizeof(CrdtArrival)))
 			return crdt_plan_no_memory(plan);
-		if (!crdt_update_reader_next(reader, &plan->arrivals[plan->arrival_count].wire))
+		if (!crdt_update_reader_next(reader, &wire))
 			return crdt_update_reader_status(reader, plan->error);
-		check_references(reader, &plan->arrivals[plan->arrival_count].wire);
+		check_references(reader, &wire);
 		if (reader->block_number != block)
 		{
 			if (!CRDT_PLAN_GROW(plan, runs, run))
 				return crdt_plan_no_memory(plan);
-			plan->runs[plan->run_count++] = (CrdtArrivalRun){.start = plan->arrival_count};
+			plan->runs[plan->run_count++] =
+				(CrdtArrivalRun){.client_id = wire.client, .start = plan->arrival_count};
 			block = reader->block_number;
 		}
-		plan->runs[plan->run_count - 1].end = ++plan->arrival_count;
+		if (!add_arrival(plan, &wire))
+			return crdt_plan_no_memory(plan);
+		plan->runs[plan->run_count - 1].end = plan->arrival_count;
 		if (plan->arrival_count % CANCEL_CHECK_INTERVAL == 0 && is_cancelled(plan))
 			return crdt_error_set(plan->error, CRDT_CANCELLED, 0, "cancelled");
 	}
@@ -211,10 +259,16 @@ decode(CrdtPlan *plan, CrdtBytes update, CrdtFormat format)
 static CrdtStatus
 plan_pass(CrdtPlan *plan, bool *retry)
 {
-	CrdtPass pass = {.step_start = plan->step_count, .delete_start = plan->delete_count};
 	CrdtStateVector missing = {.host = &plan->doc->host};
-	CrdtStatus status = crdt_plan_order(plan, &missing);
+	CrdtPass *pass;
+	CrdtStatus status;
 
+	if (!CRDT_PLAN_GROW(plan, passes, pass))
+		return crdt_plan_no_memory(plan);
+	pass = &plan->passes[plan->pass_count];
+	pass->step_start = plan->step_count;
+	pass->delete_start = plan->delete_count;
+	status = crdt_plan_order(plan, &missing);
 	if (status == CRDT_OK)
 		*retry = crdt_plan_can_retry(plan);
 	if (status == CRDT_OK && crdt_plan_has_rest(plan))
@@ -222,15 +276,13 @@ plan_pass(CrdtPlan *plan, bool *retry)
 	crdt_state_vector_close(&missing);
 	if (status == CRDT_OK)
 		status = crdt_plan_deletes(plan);
-	if (status == CRDT_OK && !CRDT_PLAN_GROW(plan, passes, pass))
-		status = crdt_plan_no_memory(plan);
 	if (status != CRDT_OK)
 		return status;
 	for (size_t i = 0; i < plan->run_count; i++)
 		plan->doc->clients[plan->runs[i].client].run = 0;
-	pass.step_end = plan->step_count;
-	pass.delete_end = plan->delete_count;
-	plan->passes[plan->pass_count++] = pass;
+	pass->step_end = plan->step_count;
+	pass->delete_end = plan->delete_count;
+	plan->pass_count++;
 	return CRDT_OK;
 }
 

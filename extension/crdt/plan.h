@@ -14,24 +14,52 @@
 #include "item.h"
 #include "pending.h"
 
-/* A struct of the update, with the document's numbers for what it names. */
+/*
+ * A struct of the update.  There may be many, and what they take is what a process pays for its first
+ * document: 80 bytes, in which what excludes each other shares its place, and names are elsewhere.
+ *
+ * It comes with Yjs's client ids; once it is ordered (plan_order.c), .client of each id is the client's
+ * number in the document, and root, key and name are numbers, too.
+ */
 typedef struct CrdtArrival
 {
-	CrdtStruct wire;
+	uint64_t clock;
+	uint64_t length;
+	union
+	{
+		CrdtId origin; /* CRDT_HAS_ORIGIN */
+		CrdtId parent_id; /* CRDT_PARENT_IS_ID */
+		uint32_t root; /* CRDT_PARENT_IS_ROOT: type */
+	};
+	union
+	{
+		CrdtId right_origin; /* CRDT_HAS_RIGHT_ORIGIN */
+		uint32_t key; /* CRDT_HAS_PARENT_SUB: name */
+	};
+	CrdtBytes content;
 	uint32_t client;
-	uint32_t origin_client;
-	uint32_t right_client;
-	uint32_t parent; /* client of parent_id, or root type */
-	uint32_t key; /* name of parent_sub */
-	uint32_t name; /* of wire.name */
+	uint32_t names; /* in plan->names: the root's, parent_sub, and its own, as far as there are */
+	uint32_t name;
+	uint8_t kind;
+	uint8_t flags;
+	uint8_t type_ref;
+	bool ascii;
 } CrdtArrival;
 
-/* One arrival in the order of integration. */
+/* Arrivals of one client in a row, in the order of integration. */
 typedef struct CrdtStep
 {
-	size_t arrival;
-	uint64_t offset; /* units known already; the length or more: all of it */
+	size_t start;
+	size_t end;
+	uint64_t state; /* of the client, before them */
 } CrdtStep;
+
+/* Units that are known already; the length or more: all of it. */
+static inline uint64_t
+crdt_step_offset(const CrdtStep *step, const CrdtArrival *arrival)
+{
+	return step->state > arrival->clock ? step->state - arrival->clock : 0;
+}
 
 /* The structs and deletes of one update within the plan. */
 typedef struct CrdtPass
@@ -64,6 +92,9 @@ typedef struct CrdtPlan
 	CrdtArrival *arrivals;
 	size_t arrival_count;
 	size_t arrival_capacity;
+	CrdtBytes *names; /* of arrivals */
+	size_t name_count;
+	size_t name_capacity;
 	CrdtArrivalRun *runs;
 	size_t run_count;
 	size_t run_capacity;
@@ -73,6 +104,7 @@ typedef struct CrdtPlan
 	CrdtStep *steps;
 	size_t step_count;
 	size_t step_capacity;
+	size_t next_in_step; /* while ordering: the arrival that the last step could go on with */
 	CrdtDeletedRange *deletes; /* to be applied: all of it is known by then */
 	size_t delete_count;
 	size_t delete_capacity;

@@ -22,6 +22,9 @@ planned_state(CrdtPlan *plan, uint64_t id, uint32_t *number)
 static bool
 plan_ranges(CrdtPlan *plan, const CrdtIdSet *ranges, CrdtIdSet *waiting)
 {
+	if (!crdt_array_reserve(&plan->doc->host, &plan->deletes, &plan->delete_capacity,
+							plan->delete_count + ranges->count, sizeof(CrdtDeletedRange)))
+		return false;
 	for (size_t i = 0; i < ranges->count; i++)
 	{
 		CrdtIdRange range = ranges->ranges[i];
@@ -33,7 +36,7 @@ plan_ranges(CrdtPlan *plan, const CrdtIdSet *ranges, CrdtIdSet *waiting)
 		{
 			uint64_t known_end = end < state ? end : state;
 
-			if (!CRDT_PLAN_GROW(plan, deletes, delete) || !CRDT_PLAN_GROW(plan, clients, client))
+			if (!CRDT_PLAN_GROW(plan, clients, client))
 				return false;
 			crdt_plan_client(plan, client);
 			plan->deletes[plan->delete_count++] =

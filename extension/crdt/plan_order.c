@@ -25,44 +25,47 @@ add_client(CrdtPlan *plan, uint64_t id, uint32_t *number)
 	return true;
 }
 
+/* The client of an id: its number for Yjs's id. */
 static bool
-resolve_parent(CrdtPlan *plan, CrdtArrival *arrival)
+resolve_client(CrdtPlan *plan, CrdtId *id, const CrdtArrivalRun *run)
 {
-	const CrdtStruct *wire = &arrival->wire;
-	uint32_t name;
+	uint32_t number = run->client;
 
-	if ((wire->flags & CRDT_PARENT_IS_ROOT) != 0)
-	{
-		if (!crdt_name_add(plan->doc, wire->parent_name, &name) ||
-			!crdt_root_add(plan->doc, name, &arrival->parent))
-			return false;
-	}
-	else if ((wire->flags & CRDT_PARENT_IS_ID) != 0 &&
-			 !add_client(plan, wire->parent_id.client, &arrival->parent))
+	if (id->client != run->client_id && !add_client(plan, id->client, &number))
 		return false;
-	arrival->key = 0;
-	return wire->parent_sub.data == NULL ||
-		   crdt_name_add(plan->doc, wire->parent_sub, &arrival->key);
+	id->client = number;
+	return true;
 }
 
 static bool
-resolve(CrdtPlan *plan, CrdtArrival *arrival, uint32_t client)
+resolve_names(CrdtPlan *plan, CrdtArrival *arrival)
 {
-	const CrdtStruct *wire = &arrival->wire;
+	const CrdtBytes *names = plan->names + arrival->names;
+	uint32_t root;
 
-	arrival->client = client;
-	arrival->origin_client = client;
-	arrival->right_client = client;
+	if ((arrival->flags & CRDT_PARENT_IS_ROOT) != 0 &&
+		(!crdt_name_add(plan->doc, *names++, &root) ||
+		 !crdt_root_add(plan->doc, root, &arrival->root)))
+		return false;
+	if ((arrival->flags & CRDT_HAS_PARENT_SUB) != 0 &&
+		!crdt_name_add(plan->doc, *names++, &arrival->key))
+		return false;
+	return !crdt_kind_has_name(arrival->kind, arrival->type_ref) ||
+		   crdt_name_add(plan->doc, *names, &arrival->name);
+}
+
+static bool
+resolve(CrdtPlan *plan, CrdtArrival *arrival, const CrdtArrivalRun *run)
+{
+	arrival->client = run->client;
 	arrival->name = 0;
-	if ((wire->flags & CRDT_HAS_ORIGIN) != 0 && wire->origin.client != wire->client &&
-		!add_client(plan, wire->origin.client, &arrival->origin_client))
+	if ((arrival->flags & (CRDT_HAS_ORIGIN | CRDT_PARENT_IS_ID)) != 0 &&
+		!resolve_client(plan, &arrival->origin, run))
 		return false;
-	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 && wire->right_origin.client != wire->client &&
-		!add_client(plan, wire->right_origin.client, &arrival->right_client))
+	if ((arrival->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
+		!resolve_client(plan, &arrival->right_origin, run))
 		return false;
-	if (!resolve_parent(plan, arrival))
-		return false;
-	return !crdt_struct_has_name(wire) || crdt_name_add(plan->doc, wire->name, &arrival->name);
+	return !crdt_arrival_has_names(arrival) || resolve_names(plan, arrival);
 }
 
 static bool
@@ -82,8 +85,6 @@ resolve_runs(CrdtPlan *plan)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < plan->run_count; i++)
-		plan->runs[i].client_id = plan->arrivals[plan->runs[i].start].wire.client;
 	crdt_sort(plan->runs, plan->run_count, sizeof(CrdtArrivalRun), run_is_before);
 	for (size_t i = 0; i < plan->run_count; i++)
 	{
@@ -98,7 +99,7 @@ resolve_runs(CrdtPlan *plan)
 		plan->runs[kept++] = run;
 		plan->doc->clients[run.client].run = (uint32_t) kept;
 		for (size_t at = run.start; at < run.end; at++)
-			if (!resolve(plan, &plan->arrivals[at], run.client))
+			if (!resolve(plan, &plan->arrivals[at], &run))
 				return crdt_plan_no_memory(plan);
 	}
 	plan->run_count = kept;
@@ -107,26 +108,21 @@ resolve_runs(CrdtPlan *plan)
 /* ---- ordering by dependency (7.5, step 2) ---- */
 
 static bool
-is_known(const CrdtPlan *plan, const CrdtArrival *arrival, uint32_t client, uint64_t clock)
+is_known(const CrdtPlan *plan, const CrdtArrival *arrival, CrdtId id)
 {
-	return client == arrival->client || clock < plan->doc->clients[client].planned_state;
+	return id.client == arrival->client || id.clock < plan->doc->clients[id.client].planned_state;
 }
 
 /* The client that a struct still misses; CRDT_NO_CLIENT: none (7.3). */
 static uint32_t
 missing_client(const CrdtPlan *plan, const CrdtArrival *arrival)
 {
-	const CrdtStruct *wire = &arrival->wire;
-
-	if ((wire->flags & CRDT_HAS_ORIGIN) != 0 &&
-		!is_known(plan, arrival, arrival->origin_client, wire->origin.clock))
-		return arrival->origin_client;
-	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
-		!is_known(plan, arrival, arrival->right_client, wire->right_origin.clock))
-		return arrival->right_client;
-	if ((wire->flags & CRDT_PARENT_IS_ID) != 0 &&
-		!is_known(plan, arrival, arrival->parent, wire->parent_id.clock))
-		return arrival->parent;
+	if ((arrival->flags & (CRDT_HAS_ORIGIN | CRDT_PARENT_IS_ID)) != 0 &&
+		!is_known(plan, arrival, arrival->origin))
+		return (uint32_t) arrival->origin.client;
+	if ((arrival->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
+		!is_known(plan, arrival, arrival->right_origin))
+		return (uint32_t) arrival->right_origin.client;
 	return CRDT_NO_CLIENT;
 }
 
@@ -173,20 +169,38 @@ next_head(CrdtPlan *plan, size_t *run, size_t *head)
 	return true;
 }
 
+/* The arrival is integrated next, when its client has that state. */
+static bool
+add_step(CrdtPlan *plan, size_t at, uint64_t state)
+{
+	const CrdtArrival *arrival = &plan->arrivals[at];
+
+	if (at == plan->next_in_step && arrival[-1].client == arrival->client)
+	{
+		plan->steps[plan->step_count - 1].end = ++plan->next_in_step;
+		return true;
+	}
+	if (!CRDT_PLAN_GROW(plan, steps, step))
+		return false;
+	plan->next_in_step = at + 1;
+	plan->steps[plan->step_count++] = (CrdtStep){at, at + 1, state};
+	return true;
+}
+
 /* Deals with head, which is not a Skip; next: whose struct to look at first, or none. */
 static bool
 order_head(CrdtPlan *plan, size_t head, CrdtStateVector *missing, CrdtArrivalRun **next)
 {
 	const CrdtArrival *arrival = &plan->arrivals[head];
 	CrdtClient *client = &plan->doc->clients[arrival->client];
-	uint64_t offset = client->planned_state - arrival->wire.clock;
+	uint64_t end = arrival->clock + arrival->length;
 	uint32_t lacked;
 
 	*next = NULL;
-	if (arrival->wire.clock > client->planned_state)
+	if (arrival->clock > client->planned_state)
 	{
 		plan->stack[plan->stack_count++] = head;
-		if (!crdt_note_missing(missing, client->id, arrival->wire.clock - 1))
+		if (!crdt_note_missing(missing, client->id, arrival->clock - 1))
 			return false;
 		stack_to_rest(plan);
 		return true;
@@ -208,9 +222,10 @@ order_head(CrdtPlan *plan, size_t head, CrdtStateVector *missing, CrdtArrivalRun
 		stack_to_rest(plan);
 		return true;
 	}
-	plan->steps[plan->step_count++] = (CrdtStep){head, offset};
-	if (offset < arrival->wire.length)
-		client->planned_state += arrival->wire.length - offset;
+	if (!add_step(plan, head, client->planned_state))
+		return false;
+	if (end > client->planned_state)
+		client->planned_state = end;
 	return true;
 }
 
@@ -221,12 +236,11 @@ order_structs(CrdtPlan *plan, CrdtStateVector *missing)
 	size_t run = 0;
 	size_t head;
 
-	/* each arrival is on the stack at most once, and is at most one step */
+	/* each arrival is on the stack at most once */
 	if (!crdt_array_reserve(host, &plan->stack, &plan->stack_capacity, plan->arrival_count,
-							sizeof(size_t)) ||
-		!crdt_array_reserve(host, &plan->steps, &plan->step_capacity, plan->arrival_count,
-							sizeof(CrdtStep)))
+							sizeof(size_t)))
 		return crdt_plan_no_memory(plan);
+	plan->next_in_step = SIZE_MAX;
 	while (next_head(plan, &run, &head))
 	{
 		CrdtArrivalRun *next = NULL;
@@ -236,8 +250,7 @@ order_structs(CrdtPlan *plan, CrdtStateVector *missing)
 			if (next != NULL)
 				head = next->at++;
 			next = NULL;
-			if (plan->arrivals[head].wire.kind != CRDT_SKIP &&
-				!order_head(plan, head, missing, &next))
+			if (plan->arrivals[head].kind != CRDT_SKIP && !order_head(plan, head, missing, &next))
 				return crdt_plan_no_memory(plan);
 		} while (next != NULL);
 	}

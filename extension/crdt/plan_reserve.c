@@ -16,8 +16,8 @@
 #include "structs.h"
 #include "tables.h"
 
-/* Fewer steps are counted without, and so are structs that are longer than that on average. */
-#define STARTS_LEAST_STEPS 64
+/* Fewer structs are counted without, and so are those that are longer than that on average. */
+#define STARTS_LEAST_STRUCTS 64
 #define STARTS_MOST_UNITS 512
 
 /* Where structs that are coming begin. */
@@ -45,7 +45,7 @@ number_clients(const CrdtPlan *plan, uint64_t *first)
 		client->run = (uint32_t) i + 1;
 		first[i] = units;
 		units += client->planned_state - client->state;
-		if (units > STARTS_MOST_UNITS * plan->step_count)
+		if (units > STARTS_MOST_UNITS * plan->arrival_count)
 			break;
 	}
 	return units;
@@ -68,26 +68,27 @@ open_starts(Starts *starts, CrdtPlan *plan)
 	uint64_t units;
 
 	*starts = (Starts){.doc = plan->doc};
-	if (plan->step_count < STARTS_LEAST_STEPS)
+	if (plan->arrival_count < STARTS_LEAST_STRUCTS)
 		return true;
 	if (!crdt_array_reserve(host, &starts->first, &starts->first_capacity, plan->client_count,
 							sizeof(uint64_t)))
 		return false;
 	units = number_clients(plan, starts->first);
-	if (units > STARTS_MOST_UNITS * plan->step_count)
+	if (units > STARTS_MOST_UNITS * plan->arrival_count)
 		return true;
 	if (!crdt_array_reserve(host, &starts->bits, &starts->bits_capacity, (size_t) units / 64 + 1,
 							sizeof(uint64_t)))
 		return false;
 	memset(starts->bits, 0, starts->bits_capacity * sizeof(uint64_t));
-	for (size_t i = 0; i < plan->step_count; i++)
-	{
-		const CrdtStep *step = &plan->steps[i];
-		const CrdtArrival *arrival = &plan->arrivals[step->arrival];
+	for (const CrdtStep *step = plan->steps; step < plan->steps + plan->step_count; step++)
+		for (size_t at = step->start; at < step->end; at++)
+		{
+			const CrdtArrival *arrival = &plan->arrivals[at];
+			uint64_t offset = crdt_step_offset(step, arrival);
 
-		if (step->offset < arrival->wire.length)
-			note_start(starts, arrival->client, arrival->wire.clock + step->offset);
-	}
+			if (offset < arrival->length)
+				note_start(starts, arrival->client, arrival->clock + offset);
+		}
 	return true;
 }
 
@@ -117,60 +118,71 @@ is_start(const Starts *starts, uint32_t number, uint64_t clock)
 
 /* ---- counting ---- */
 
+typedef struct Counting
+{
+	CrdtPlan *plan;
+	Starts starts;
+	CrdtNeeds needs;
+	const CrdtArrival
+		*before; /* what is integrated before the arrival at hand; NULL: it is the first */
+	bool before_is_new; /* not all of it is known already */
+} Counting;
+
 /* Does the struct continue the one that is integrated just before it? */
 static bool
-continues(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
+continues(const Counting *counting, const CrdtArrival *arrival)
 {
-	const CrdtArrival *before = arrival - 1;
+	const CrdtArrival *before = counting->before;
 
-	return step > plan->steps && step[-1].arrival + 1 == step->arrival &&
-		   before->client == arrival->client && step[-1].offset < before->wire.length &&
-		   before->wire.clock + before->wire.length == arrival->wire.clock &&
-		   arrival->wire.origin.client == arrival->wire.client &&
-		   arrival->wire.origin.clock == arrival->wire.clock - 1;
+	return before != NULL && before + 1 == arrival && counting->before_is_new &&
+		   before->client == arrival->client && before->clock + before->length == arrival->clock &&
+		   arrival->origin.client == arrival->client && arrival->origin.clock == arrival->clock - 1;
 }
 
 /* Has the struct before it made the cut that its right origin needs? */
 static bool
-shares_right_origin(const CrdtPlan *plan, const CrdtStep *step, const CrdtArrival *arrival)
+shares_right_origin(const Counting *counting, const CrdtArrival *arrival)
 {
-	const CrdtStruct *before;
+	const CrdtArrival *before = counting->before;
 
-	if (step == plan->steps)
-		return false;
-	before = &plan->arrivals[step[-1].arrival].wire;
-	return (before->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
-		   before->right_origin.client == arrival->wire.right_origin.client &&
-		   before->right_origin.clock == arrival->wire.right_origin.clock;
+	return before != NULL && (before->flags & CRDT_HAS_RIGHT_ORIGIN) != 0 &&
+		   before->right_origin.client == arrival->right_origin.client &&
+		   before->right_origin.clock == arrival->right_origin.clock;
 }
 
 static void
-count_step(CrdtPlan *plan, const Starts *starts, const CrdtStep *step, CrdtNeeds *needs)
+count_arrival(Counting *counting, const CrdtArrival *arrival, uint64_t offset)
 {
-	const CrdtArrival *arrival = &plan->arrivals[step->arrival];
-	const CrdtStruct *wire = &arrival->wire;
+	CrdtDoc *doc = counting->plan->doc;
+	CrdtNeeds *needs = &counting->needs;
 
-	if ((wire->flags & CRDT_HAS_ORIGIN) != 0)
+	if ((arrival->flags & CRDT_HAS_ORIGIN) != 0)
 	{
-		if (!continues(plan, step, arrival) &&
-			!is_start(starts, arrival->origin_client, wire->origin.clock + 1))
-			crdt_needs_split(plan->doc, needs, arrival->origin_client);
-		needs->wide |= crdt_id_is_wide(arrival->origin_client, wire->origin.clock);
+		uint32_t client = (uint32_t) arrival->origin.client;
+
+		if (!continues(counting, arrival) &&
+			!is_start(&counting->starts, client, arrival->origin.clock + 1))
+			crdt_needs_split(doc, needs, client);
+		needs->wide |= crdt_id_is_wide(client, arrival->origin.clock);
 	}
-	if ((wire->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
+	if ((arrival->flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
 	{
-		if (!shares_right_origin(plan, step, arrival) &&
-			!is_start(starts, arrival->right_client, wire->right_origin.clock))
-			crdt_needs_split(plan->doc, needs, arrival->right_client);
-		needs->wide |= crdt_id_is_wide(arrival->right_client, wire->right_origin.clock);
+		uint32_t client = (uint32_t) arrival->right_origin.client;
+
+		if (!shares_right_origin(counting, arrival) &&
+			!is_start(&counting->starts, client, arrival->right_origin.clock))
+			crdt_needs_split(doc, needs, client);
+		needs->wide |= crdt_id_is_wide(client, arrival->right_origin.clock);
 	}
-	if (step->offset >= wire->length)
+	counting->before = arrival;
+	counting->before_is_new = offset < arrival->length;
+	if (!counting->before_is_new)
 		return;
-	needs->wide |= crdt_id_is_wide(arrival->client, wire->clock + wire->length);
+	needs->wide |= crdt_id_is_wide(arrival->client, arrival->clock + arrival->length);
 	needs->items++;
-	needs->lists += arrival->key != 0;
-	plan->doc->clients[arrival->client].coming_structs++;
-	crdt_needs_content(needs, wire);
+	needs->lists += (arrival->flags & CRDT_HAS_PARENT_SUB) != 0;
+	doc->clients[arrival->client].coming_structs++;
+	crdt_needs_content(needs, arrival->kind, arrival->ascii, arrival->content.size);
 }
 
 /* How many structs that are there already does a range touch? */
@@ -185,29 +197,45 @@ structs_in_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 }
 
 static void
-count_delete(CrdtPlan *plan, const Starts *starts, const CrdtDeletedRange *range, CrdtNeeds *needs)
+count_delete(Counting *counting, const CrdtDeletedRange *range)
 {
-	if (!is_start(starts, range->client, range->clock))
-		crdt_needs_split(plan->doc, needs, range->client);
-	if (!is_start(starts, range->client, range->clock + range->length))
-		crdt_needs_split(plan->doc, needs, range->client);
-	needs->deleted += structs_in_range(plan->doc, range) + 1;
+	CrdtDoc *doc = counting->plan->doc;
+
+	if (!is_start(&counting->starts, range->client, range->clock))
+		crdt_needs_split(doc, &counting->needs, range->client);
+	if (!is_start(&counting->starts, range->client, range->clock + range->length))
+		crdt_needs_split(doc, &counting->needs, range->client);
+	counting->needs.deleted += structs_in_range(doc, range) + 1;
+}
+
+static void
+count_all(Counting *counting)
+{
+	const CrdtPlan *plan = counting->plan;
+
+	for (const CrdtStep *step = plan->steps; step < plan->steps + plan->step_count; step++)
+		for (size_t at = step->start; at < step->end; at++)
+			count_arrival(counting, &plan->arrivals[at],
+						  crdt_step_offset(step, &plan->arrivals[at]));
+	for (size_t i = 0; i < plan->delete_count; i++)
+		count_delete(counting, &plan->deletes[i]);
 }
 
 CrdtStatus
 crdt_plan_reserve(CrdtPlan *plan)
 {
-	CrdtNeeds needs = crdt_needs(plan->doc);
-	Starts starts;
-	bool opened = open_starts(&starts, plan);
+	Counting counting;
+	bool opened = open_starts(&counting.starts, plan);
 
-	needs.deep |= plan->delete_count > 0;
-	for (size_t i = 0; opened && i < plan->step_count; i++)
-		count_step(plan, &starts, &plan->steps[i], &needs);
-	for (size_t i = 0; opened && i < plan->delete_count; i++)
-		count_delete(plan, &starts, &plan->deletes[i], &needs);
-	close_starts(&starts);
+	counting.plan = plan;
+	counting.needs = crdt_needs(plan->doc);
+	counting.needs.deep |= plan->delete_count > 0;
+	counting.before = NULL;
+	counting.before_is_new = false;
+	if (opened)
+		count_all(&counting);
+	close_starts(&counting.starts);
 	if (!opened)
 		return crdt_error_no_memory(plan->error);
-	return crdt_reserve(plan->doc, &needs, plan->clients, plan->client_count, plan->error);
+	return crdt_reserve(plan->doc, &counting.needs, plan->clients, plan->client_count, plan->error);
 }

@@ -75,6 +75,37 @@ current_pending(const CrdtPlan *plan)
 	return plan->pending_changed ? &plan->pending : &plan->doc->pending;
 }
 
+/* The arrival as it came.  It is ordered. */
+static CrdtStruct
+struct_of(const CrdtPlan *plan, const CrdtArrival *arrival)
+{
+	const CrdtClient *clients = plan->doc->clients;
+	const CrdtBytes *names = plan->names + arrival->names;
+	CrdtStruct wire = {.client = clients[arrival->client].id,
+					   .clock = arrival->clock,
+					   .length = arrival->length,
+					   .content = arrival->content,
+					   .kind = arrival->kind,
+					   .flags = arrival->flags,
+					   .type_ref = arrival->type_ref,
+					   .ascii = arrival->ascii};
+
+	if ((wire.flags & CRDT_HAS_ORIGIN) != 0)
+		wire.origin = (CrdtId){clients[arrival->origin.client].id, arrival->origin.clock};
+	if ((wire.flags & CRDT_HAS_RIGHT_ORIGIN) != 0)
+		wire.right_origin =
+			(CrdtId){clients[arrival->right_origin.client].id, arrival->right_origin.clock};
+	if ((wire.flags & CRDT_PARENT_IS_ID) != 0)
+		wire.parent_id = (CrdtId){clients[arrival->parent_id.client].id, arrival->parent_id.clock};
+	if ((wire.flags & CRDT_PARENT_IS_ROOT) != 0)
+		wire.parent_name = *names++;
+	if ((wire.flags & CRDT_HAS_PARENT_SUB) != 0)
+		wire.parent_sub = *names++;
+	if (crdt_struct_has_name(&wire))
+		wire.name = *names;
+	return wire;
+}
+
 /* The structs of this pass that have to wait, as an update, and how many there are. */
 static bool
 encode_rest(CrdtPlan *plan, CrdtBuffer *out, uint64_t *struct_count)
@@ -89,7 +120,11 @@ encode_rest(CrdtPlan *plan, CrdtBuffer *out, uint64_t *struct_count)
 		const CrdtArrivalRun *run = &plan->runs[i];
 
 		for (size_t at = run->rest_start; at < run->rest_end; at++)
-			crdt_update_writer_add(&plan->writer, &plan->arrivals[at].wire, 0);
+		{
+			CrdtStruct wire = struct_of(plan, &plan->arrivals[at]);
+
+			crdt_update_writer_add(&plan->writer, &wire, 0);
+		}
 		*struct_count += run->rest_end - run->rest_start;
 	}
 	done = crdt_update_writer_finish(&plan->writer, &no_deletes, out);
@@ -123,17 +158,17 @@ look_for_news(CrdtPlan *plan)
 	for (size_t i = 0; i < plan->run_count; i++)
 		for (size_t at = plan->runs[i].rest_start; at < plan->runs[i].rest_end; at++)
 		{
-			const CrdtStruct *wire = &plan->arrivals[at].wire;
+			const CrdtArrival *arrival = &plan->arrivals[at];
+			CrdtIdRange range = {plan->runs[i].client_id, arrival->clock, arrival->length};
 			size_t count = plan->late_ranges.count;
 			CrdtIdRange *last = count == 0 ? NULL : &plan->late_ranges.ranges[count - 1];
 
-			if (wire->kind == CRDT_SKIP)
+			if (arrival->kind == CRDT_SKIP)
 				continue;
-			if (last != NULL && last->client == wire->client &&
-				last->clock + last->length == wire->clock)
-				last->length += wire->length;
-			else if (!crdt_idset_add(&plan->late_ranges,
-									 (CrdtIdRange){wire->client, wire->clock, wire->length}))
+			if (last != NULL && last->client == range.client &&
+				last->clock + last->length == range.clock)
+				last->length += range.length;
+			else if (!crdt_idset_add(&plan->late_ranges, range))
 				return crdt_plan_no_memory(plan);
 		}
 	if (!crdt_pending_track(pending, plan->late_ranges.count))
@@ -172,7 +207,11 @@ count_rest(CrdtPlan *plan)
 		CrdtWaitingClient rest = {.client = run->client_id};
 
 		for (size_t at = run->rest_start; at < run->rest_end; at++)
-			rest.bytes += crdt_pending_struct_cost(&plan->arrivals[at].wire);
+		{
+			CrdtStruct wire = struct_of(plan, &plan->arrivals[at]);
+
+			rest.bytes += crdt_pending_struct_cost(&wire);
+		}
 		if (rest.bytes == 0)
 			continue;
 		if (!CRDT_PLAN_GROW(plan, rest_clients, rest_client))
@@ -211,10 +250,12 @@ crdt_plan_check_waiting(CrdtPlan *plan)
 	const CrdtDoc *doc = plan->doc;
 	const CrdtIdSet *deletes =
 		plan->deletes_changed ? &plan->waiting_deletes : &doc->pending.deletes;
-	uint64_t before = crdt_doc_waiting_bytes(doc);
-	uint64_t after = crdt_pending_bytes(current_pending(plan), deletes);
+	uint64_t after;
 
-	if (after <= before || (plan->rest_client_count == 0 && !plan->adds_deletes))
+	if (plan->rest_client_count == 0 && !plan->adds_deletes)
+		return CRDT_OK;
+	after = crdt_pending_bytes(current_pending(plan), deletes);
+	if (after <= crdt_doc_waiting_bytes(doc))
 		return CRDT_OK;
 	if (doc->waiting_limit > 0 && after > doc->waiting_limit)
 		return too_much_waits(plan, after);

@@ -23,6 +23,14 @@ crdt_plan_no_memory(CrdtPlan *plan)
 	return crdt_error_no_memory(plan->error);
 }
 
+/* Has it names in plan->names? */
+static inline bool
+crdt_arrival_has_names(const CrdtArrival *arrival)
+{
+	return (arrival->flags & (CRDT_PARENT_IS_ROOT | CRDT_HAS_PARENT_SUB)) != 0 ||
+		   crdt_kind_has_name(arrival->kind, arrival->type_ref);
+}
+
 /* The client, now among the planned ones; there is room for it. */
 static inline CrdtClient *
 crdt_plan_client(CrdtPlan *plan, uint32_t number)

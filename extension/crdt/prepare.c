@@ -38,7 +38,7 @@ crdt_prepare_count(CrdtEditing *edit, const CrdtStruct *wire)
 {
 	edit->needs.items++;
 	edit->doc->clients[edit->client].coming_structs++;
-	crdt_needs_content(&edit->needs, wire);
+	crdt_needs_content(&edit->needs, wire->kind, wire->ascii, wire->content.size);
 }
 
 /* ---- strings and values ---- */

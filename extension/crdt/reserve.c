@@ -21,18 +21,18 @@ crdt_needs(const CrdtDoc *doc)
 }
 
 void
-crdt_needs_content(CrdtNeeds *needs, const CrdtStruct *wire)
+crdt_needs_content(CrdtNeeds *needs, uint8_t kind, bool ascii, size_t size)
 {
-	bool has_bytes = wire->kind != CRDT_GC && wire->kind != CRDT_DELETED && wire->kind != CRDT_TYPE;
+	bool has_bytes = kind != CRDT_GC && kind != CRDT_DELETED && kind != CRDT_TYPE;
 
 	if (has_bytes)
-		needs->text_bytes += wire->content.size;
-	if (has_bytes && (wire->kind != CRDT_STRING || !wire->ascii))
+		needs->text_bytes += size;
+	if (has_bytes && (kind != CRDT_STRING || !ascii))
 	{
 		needs->pieces++;
 		needs->piecewise = true;
 	}
-	if (wire->kind == CRDT_TYPE)
+	if (kind == CRDT_TYPE)
 	{
 		needs->types++;
 		needs->deep = true;

@@ -39,8 +39,8 @@ crdt_needs_split(CrdtDoc *doc, CrdtNeeds *needs, uint32_t client)
 	needs->splits++;
 }
 
-/* A struct with that content may come. */
-void crdt_needs_content(CrdtNeeds *needs, const CrdtStruct *wire);
+/* A struct with such a content may come; ascii, size: of its bytes, if it has any. */
+void crdt_needs_content(CrdtNeeds *needs, uint8_t kind, bool ascii, size_t size);
 
 /* Makes room; clients: all whose structs are cut or get more.  On failure nothing changed. */
 CRDT_MUST_CHECK CrdtStatus crdt_reserve(CrdtDoc *doc, const CrdtNeeds *needs,
