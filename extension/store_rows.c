@@ -2,7 +2,7 @@
  * store_rows.c: tables of the store, by PostgreSQL's table and index access (store_rows.h).
  *
  * Here: whether that is right for the tables as they are, looking up, locking, changing and appending
- * rows.  Not here: in which order (batch.c); statements that do the same (batch.c).
+ * rows.  Not here: in which order, and statements that do the same (batch_rows.c).
  */
 #include "store_rows.h"
 

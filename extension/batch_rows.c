@@ -1,0 +1,258 @@
+/*
+ * batch_rows.c: the rows of a batch's documents and of the log (batch.h).
+ *
+ * Here: in which order they are made, locked and changed, and the statements that do it where table access is
+ * not right.  Not here: table access (store_rows.c), what is written (batch_apply.c).
+ */
+#include "batch.h"
+
+#include "catalog/pg_type_d.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "pg_ydoc.h"
+
+/* ---- arrays for SPI ---- */
+
+static ArrayType *
+array_of(Datum *values, bool *nulls, int count, Oid type)
+{
+	int dimensions[] = {count};
+	int lower_bounds[] = {1};
+	bool is_int64 = type == INT8OID;
+
+	return construct_md_array(values, nulls, 1, dimensions, lower_bounds, type,
+							  is_int64 ? sizeof(int64) : -1, is_int64 ? FLOAT8PASSBYVAL : false,
+							  is_int64 ? TYPALIGN_DOUBLE : TYPALIGN_INT);
+}
+
+static ArrayType *
+array_of_names(const Batch *batch)
+{
+	Datum *values = palloc(sizeof(Datum) * batch->document_count);
+
+	for (int i = 0; i < batch->document_count; i++)
+		values[i] = CStringGetTextDatum(batch->documents[i].name);
+	return array_of(values, NULL, batch->document_count, TEXTOID);
+}
+
+/* ---- the documents' rows ---- */
+
+/* How many rows there are, of those that others, or statements of ours, have made so far. */
+static int
+find_rows(Batch *batch, ArrayType *names)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PointerGetDatum(names)};
+	int found = 0;
+
+	if (batch->rows != NULL)
+		store_rows_close(batch->rows);
+	batch->rows = store_rows_open();
+	for (int i = 0; batch->rows != NULL && i < batch->document_count; i++)
+		found += store_rows_find(batch->rows, batch->documents[i].name, &batch->documents[i].place);
+	if (batch->rows != NULL)
+		return found;
+	store_prepare(&plan, "SELECT FROM ydoc_data.document d WHERE d.name = ANY ($1)", 1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for the documents' rows");
+	SPI_freetuptable(SPI_tuptable);
+	return (int) SPI_processed;
+}
+
+/* Makes the rows that are missing, in the order of names, before any is locked: whoever waits here
+ * for another's new row holds nothing that the other could wait for. */
+static void
+create_rows(ArrayType *names)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PointerGetDatum(names)};
+
+	store_prepare(&plan,
+				  "INSERT INTO ydoc_data.document (name)"
+				  " SELECT n.name FROM pg_catalog.unnest($1) WITH ORDINALITY AS n (name, ordinal)"
+				  " WHERE NOT EXISTS (SELECT FROM ydoc_data.document d WHERE d.name = n.name)"
+				  " ORDER BY n.ordinal ON CONFLICT (name) DO NOTHING",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not create the documents' rows");
+}
+
+/* By a statement; how many there were. */
+static int
+lock_by_statement(Batch *batch, ArrayType *names)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID};
+	Datum values[] = {PointerGetDatum(names)};
+	int found;
+
+	store_prepare(&plan,
+				  "SELECT " STORE_HEAD_COLUMNS " FROM ydoc_data.document d"
+				  " WHERE d.name = ANY ($1) ORDER BY d.name COLLATE \"C\" FOR NO KEY UPDATE",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock the documents' rows");
+	found = (int) SPI_processed;
+	for (int i = 0; found == batch->document_count && i < found; i++)
+		store_head_of_row(batch->documents[i].name, i, &batch->documents[i].head);
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+static int
+lock_rows(Batch *batch, ArrayType *names)
+{
+	int found = 0;
+
+	if (batch->rows == NULL)
+		return lock_by_statement(batch, names);
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		BatchDocument *document = &batch->documents[i];
+
+		found += store_rows_lock(batch->rows, document->name, &document->place, &document->head,
+								 &document->row);
+	}
+	return found;
+}
+
+/* More than once, for those that are being renamed (store.h).  Who may write documents, but not make
+ * them, needs all of them to be there. */
+void
+batch_lock_rows(Batch *batch)
+{
+	ArrayType *names = array_of_names(batch);
+	int found = find_rows(batch, names);
+
+	if (found < batch->document_count)
+		create_rows(names);
+	for (int attempt = 0; attempt < STORE_LOCK_ATTEMPTS; attempt++)
+	{
+		if (found < batch->document_count)
+			found = find_rows(batch, names);
+		if (found == batch->document_count)
+			found = lock_rows(batch, names);
+		if (found == batch->document_count)
+			return;
+	}
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("%d of %d documents may not be written", batch->document_count - found,
+						   batch->document_count),
+					errdetail("A policy of table ydoc_data.document hides their rows, or they were "
+							  "deleted just now.")));
+}
+/* ---- writing ---- */
+
+static void
+update_by_statement(const Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID};
+	Datum *columns[4];
+	Datum values[4];
+	int count = 0;
+
+	for (int column = 0; column < 4; column++)
+		columns[column] = palloc(sizeof(Datum) * batch->document_count);
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		const BatchDocument *document = &batch->documents[i];
+
+		if (document->log_rows == 0)
+			continue;
+		columns[0][count] = CStringGetTextDatum(document->name);
+		columns[1][count] = Int64GetDatum(document->head.seq);
+		columns[2][count] = Int64GetDatum(document->log_rows);
+		columns[3][count] = Int64GetDatum(document->log_bytes);
+		count++;
+	}
+	store_prepare(
+		&plan,
+		"UPDATE ydoc_data.document d SET seq = n.seq, tail_rows = d.tail_rows + n.rows,"
+		" tail_bytes = d.tail_bytes + n.bytes"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+		" pg_catalog.unnest($4)) AS n (name, seq, rows, bytes)"
+		" WHERE d.name = n.name",
+		4, types);
+	for (int column = 0; column < 4; column++)
+		values[column] = PointerGetDatum(
+			array_of(columns[column], NULL, count, column == 0 ? TEXTOID : INT8OID));
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not update the documents' rows");
+	if (SPI_processed != (uint64) count)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("%d of %d documents may not be written", count - (int) SPI_processed, count),
+			 errdetail("A policy or trigger of table ydoc_data.document keeps their rows "
+					   "as they are.")));
+}
+
+static void
+append_by_statement(const Batch *batch)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTOID};
+	Oid element_types[] = {TEXTOID, INT8OID, INT8OID, BYTEAOID, TEXTOID};
+	Datum *columns[5];
+	bool *no_actor = palloc(sizeof(bool) * batch->log_row_count);
+	Datum values[6];
+
+	for (int column = 0; column < 5; column++)
+		columns[column] = palloc(sizeof(Datum) * batch->log_row_count);
+	for (int i = 0; i < batch->log_row_count; i++)
+	{
+		const StoreLogRow *row = &batch->log_rows[i];
+
+		columns[0][i] = CStringGetTextDatum(row->document);
+		columns[1][i] = Int64GetDatum(row->seq_from);
+		columns[2][i] = Int64GetDatum(row->seq);
+		columns[3][i] = PointerGetDatum(row->update);
+		columns[4][i] = PointerGetDatum(row->actor);
+		no_actor[i] = row->actor == NULL;
+	}
+	store_prepare(&plan,
+				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor, source)"
+				  " SELECT n.*, NULLIF($6, '') FROM ROWS FROM (pg_catalog.unnest($1),"
+				  " pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+				  " pg_catalog.unnest($5)) AS n",
+				  6, types);
+	for (int column = 0; column < 5; column++)
+		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
+												  batch->log_row_count, element_types[column]));
+	values[5] = CStringGetTextDatum(ydoc_source);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT ||
+		SPI_processed != (uint64) batch->log_row_count)
+		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed,
+			 batch->log_row_count);
+}
+
+void
+batch_write_rows(const Batch *batch)
+{
+	if (batch->rows == NULL)
+	{
+		update_by_statement(batch);
+		append_by_statement(batch);
+		return;
+	}
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		const BatchDocument *document = &batch->documents[i];
+
+		if (document->log_rows > 0)
+			store_rows_update(batch->rows, document->row, &document->head, document->log_rows,
+							  document->log_bytes);
+	}
+	store_rows_append(batch->rows, batch->log_rows, batch->log_row_count);
+}
+
+void
+batch_close_rows(Batch *batch)
+{
+	if (batch->rows != NULL)
+		store_rows_close(batch->rows);
+}
