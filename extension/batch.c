@@ -140,6 +140,16 @@ keep_books(const Batch *batch)
 		due_add(due, due_count);
 }
 
+/* Listeners hear of it when the transaction commits. */
+static void
+notify_all(const Batch *batch)
+{
+	for (int i = 0; i < batch->document_count; i++)
+		if (batch->documents[i].log_rows > 0)
+			notify_changed(batch->documents[i].name, batch->documents[i].head.epoch,
+						   batch->documents[i].head.seq);
+}
+
 /* Locks, applies, writes. */
 static void
 run_documents(Batch *batch)
@@ -150,16 +160,14 @@ run_documents(Batch *batch)
 		CHECK_FOR_INTERRUPTS();
 		batch_apply_document(batch, &batch->documents[i]);
 	}
-	if (batch->log_row_count > 0)
-		batch_write_rows(batch);
-	batch_close_rows(batch);
 	if (batch->log_row_count == 0)
+	{
+		batch_close_rows(batch);
 		return;
+	}
 	keep_books(batch);
-	for (int i = 0; i < batch->document_count; i++)
-		if (batch->documents[i].log_rows > 0)
-			notify_changed(batch->documents[i].name, batch->documents[i].head.epoch,
-						   batch->documents[i].head.seq);
+	notify_all(batch);
+	batch_write_rows(batch);
 }
 
 /* Those that the caller may only comment on: how many. */

@@ -68,9 +68,11 @@ typedef struct Batch
 /* Makes the rows that are missing, and locks all in the order of names: documents' heads are as of then. */
 void batch_lock_rows(Batch *batch);
 
-/* Changes the documents' rows, and appends the log's. */
-void batch_write_rows(const Batch *batch);
+/* Changes the documents' rows, appends the log's, and then fires the triggers that are on them: these may
+ * do what they like, batches included, so what else is to be done is done before. */
+void batch_write_rows(Batch *batch);
 
+/* If nothing is to be written. */
 void batch_close_rows(Batch *batch);
 
 /* ---- applying (batch_apply.c) ---- */

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "pg_ydoc.h"
+#include "store_triggers.h"
 
 /* ---- arrays for SPI ---- */
 
@@ -47,8 +48,7 @@ find_rows(Batch *batch, ArrayType *names)
 	Datum values[] = {PointerGetDatum(names)};
 	int found = 0;
 
-	if (batch->rows != NULL)
-		store_rows_close(batch->rows);
+	batch_close_rows(batch);
 	batch->rows = store_rows_open();
 	for (int i = 0; batch->rows != NULL && i < batch->document_count; i++)
 		found += store_rows_find(batch->rows, batch->documents[i].name, &batch->documents[i].place);
@@ -146,6 +146,14 @@ batch_lock_rows(Batch *batch)
 }
 /* ---- writing ---- */
 
+/* Its AFTER triggers are left to whoever holds them. */
+static int
+execute_without_triggers(SPIPlanPtr plan, Datum *values)
+{
+	return SPI_execute_snapshot(plan, values, NULL, InvalidSnapshot, InvalidSnapshot, false, false,
+								0);
+}
+
 static void
 update_by_statement(const Batch *batch)
 {
@@ -180,7 +188,7 @@ update_by_statement(const Batch *batch)
 	for (int column = 0; column < 4; column++)
 		values[column] = PointerGetDatum(
 			array_of(columns[column], NULL, count, column == 0 ? TEXTOID : INT8OID));
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE)
+	if (execute_without_triggers(plan, values) != SPI_OK_UPDATE)
 		elog(ERROR, "could not update the documents' rows");
 	if (SPI_processed != (uint64) count)
 		ereport(
@@ -224,19 +232,28 @@ append_by_statement(const Batch *batch)
 		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
 												  batch->log_row_count, element_types[column]));
 	values[5] = CStringGetTextDatum(ydoc_source);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT ||
+	if (execute_without_triggers(plan, values) != SPI_OK_INSERT ||
 		SPI_processed != (uint64) batch->log_row_count)
 		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed,
 			 batch->log_row_count);
 }
 
+static void
+write_by_statements(const Batch *batch)
+{
+	EState *held = store_triggers_hold();
+
+	update_by_statement(batch);
+	append_by_statement(batch);
+	store_triggers_fire(held);
+}
+
 void
-batch_write_rows(const Batch *batch)
+batch_write_rows(Batch *batch)
 {
 	if (batch->rows == NULL)
 	{
-		update_by_statement(batch);
-		append_by_statement(batch);
+		write_by_statements(batch);
 		return;
 	}
 	for (int i = 0; i < batch->document_count; i++)
@@ -248,6 +265,7 @@ batch_write_rows(const Batch *batch)
 							  document->log_bytes);
 	}
 	store_rows_append(batch->rows, batch->log_rows, batch->log_row_count);
+	batch_close_rows(batch);
 }
 
 void
@@ -255,4 +273,5 @@ batch_close_rows(Batch *batch)
 {
 	if (batch->rows != NULL)
 		store_rows_close(batch->rows);
+	batch->rows = NULL;
 }

@@ -2,18 +2,19 @@
  * store_rows.c: tables of the store, by PostgreSQL's table and index access (store_rows.h).
  *
  * Here: whether that is right for the tables as they are, looking up, locking, changing and appending
- * rows.  Not here: in which order, and statements that do the same (batch_rows.c).
+ * rows.  Not here: in which order, and statements that do the same (batch_rows.c); what triggers follow
+ * (store_triggers.c).
  */
 #include "store_rows.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type_d.h"
-#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -25,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "pg_ydoc.h"
+#include "store_triggers.h"
 
 #define LOG_COLUMNS 7 /* and no others, but for some that were dropped */
 #define SLOTS_MAX 64 /* log rows that are handed over at once */
@@ -48,6 +50,9 @@ enum
 	HEAD_COLUMNS
 };
 
+/* Columns that an appended log row changes. */
+static const int written_columns[] = {HEAD_SEQ, HEAD_TAIL_ROWS, HEAD_TAIL_BYTES};
+
 struct StoreRows
 {
 	Relation documents;
@@ -57,7 +62,10 @@ struct StoreRows
 	AttrNumber head_columns[HEAD_COLUMNS];
 	IndexScanDesc scan;
 	TupleTableSlot *slot; /* of documents */
-	EState *estate; /* NULL until something is written */
+	EState *held; /* triggers that follow what was written; NULL: nothing was */
+	Bitmapset *written_columns; /* of documents: those that store_rows_update writes */
+	bool triggers_follow; /* an update of these */
+	ResultRelInfo *target; /* documents; NULL: there was no need yet */
 };
 
 /* ---- are the tables as we made them? ---- */
@@ -76,24 +84,6 @@ is_table_for_all(Relation table)
 	return table->rd_rel->relkind == RELKIND_RELATION && table->rd_rules == NULL &&
 		   (constraints == NULL || !constraints->has_generated_stored) &&
 		   check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED;
-}
-
-/* All triggers are those of foreign keys: of others to this table, or, if one is given, of this table to
- * that one. */
-static bool
-has_only_keys(Relation table, Oid referenced)
-{
-	TriggerDesc *triggers = table->trigdesc;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		const Trigger *trigger = &triggers->triggers[i];
-
-		if (!trigger->tgisinternal || !OidIsValid(trigger->tgconstrrelid) ||
-			(OidIsValid(referenced) && trigger->tgconstrrelid != referenced))
-			return false;
-	}
-	return true;
 }
 
 static AttrNumber
@@ -115,7 +105,7 @@ is_log_plain(const StoreRows *rows)
 
 	if (!is_table_for_all(rows->log) || columns->natts < LOG_COLUMNS ||
 		columns->constr->num_check > 0 || !user_may(RelationGetRelid(rows->log), ACL_INSERT) ||
-		!has_only_keys(rows->log, RelationGetRelid(rows->documents)))
+		!store_triggers_permit_rows(rows->log, CMD_INSERT))
 		return false;
 	for (int i = 0; i < columns->natts; i++)
 		if (i < LOG_COLUMNS ? column_called(rows->log, log_columns[i]) != i + 1
@@ -130,7 +120,7 @@ are_documents_plain(StoreRows *rows)
 	Oid table = RelationGetRelid(rows->documents);
 
 	if (!is_table_for_all(rows->documents) || !user_may(table, ACL_SELECT) ||
-		!user_may(table, ACL_UPDATE) || !has_only_keys(rows->documents, InvalidOid) ||
+		!user_may(table, ACL_UPDATE) || !store_triggers_permit_rows(rows->documents, CMD_UPDATE) ||
 		RelationGetDescr(rows->documents)->constr->num_check != 1) /* of its name */
 		return false;
 	rows->name_column = column_called(rows->documents, "name");
@@ -187,9 +177,9 @@ store_rows_close(StoreRows *rows)
 {
 	index_endscan(rows->scan);
 	PopActiveSnapshot();
-	if (rows->estate != NULL)
-		FreeExecutorState(rows->estate);
 	ExecDropSingleTupleTableSlot(rows->slot);
+	if (rows->held != NULL)
+		store_triggers_fire(rows->held);
 	index_close(rows->by_name, NoLock);
 	table_close(rows->log, NoLock);
 	table_close(rows->documents, NoLock);
@@ -300,27 +290,49 @@ store_rows_lock(StoreRows *rows, const char *name, ItemPointer place, StoreHead 
 
 /* ---- writing ---- */
 
-static ResultRelInfo *
-open_indexes(StoreRows *rows, Relation table)
+/* Before the first row is written. */
+static void
+hold_triggers(StoreRows *rows)
 {
-	ResultRelInfo *result = makeNode(ResultRelInfo);
-
-	if (rows->estate == NULL)
-		rows->estate = CreateExecutorState();
-	InitResultRelInfo(result, table, 0, NULL, 0);
-	ExecOpenIndices(result, false);
-	return result;
+	if (rows->held != NULL)
+		return;
+	rows->held = store_triggers_hold();
+	for (int i = 0; i < lengthof(written_columns); i++)
+		rows->written_columns =
+			bms_add_member(rows->written_columns, rows->head_columns[written_columns[i]] -
+													  FirstLowInvalidHeapAttributeNumber);
+	rows->triggers_follow = store_triggers_follow_update(rows->documents, rows->written_columns);
 }
 
-static void
-insert_into_indexes(StoreRows *rows, ResultRelInfo *indexes, TupleTableSlot *slot, bool is_update)
+/* Returns the indexes whose deferred constraints are to be checked. */
+static List *
+insert_into_indexes(StoreRows *rows, ResultRelInfo *target, TupleTableSlot *slot, bool is_update,
+					bool only_summarizing)
 {
+	if (target->ri_NumIndices == 0)
+		ExecOpenIndices(target, false);
 #if PG_VERSION_NUM >= 160000
-	(void) ExecInsertIndexTuples(indexes, slot, rows->estate, is_update, false, NULL, NIL, false);
+	return ExecInsertIndexTuples(target, slot, rows->held, is_update, false, NULL, NIL,
+								 only_summarizing);
 #else
-	(void) ExecInsertIndexTuples(indexes, slot, rows->estate, is_update, false, NULL, NIL);
+	return ExecInsertIndexTuples(target, slot, rows->held, is_update, false, NULL, NIL);
 #endif
-	ResetPerTupleExprContext(rows->estate);
+}
+
+/* The row is in the slot, and was at the old place: what follows in indexes and triggers. */
+static void
+follow_update(StoreRows *rows, ItemPointer old_place, bool in_indexes, bool only_summarizing)
+{
+	List *recheck = NIL;
+
+	if (!in_indexes && !rows->triggers_follow)
+		return;
+	if (rows->target == NULL)
+		rows->target =
+			store_triggers_target_documents(rows->held, rows->documents, rows->written_columns);
+	if (in_indexes)
+		recheck = insert_into_indexes(rows, rows->target, rows->slot, true, only_summarizing);
+	store_triggers_updated(rows->held, rows->target, old_place, rows->slot, recheck);
 }
 
 void
@@ -331,17 +343,18 @@ store_rows_update(StoreRows *rows, HeapTuple row, const StoreHead *head, int64 l
 	Datum *values = palloc0(sizeof(Datum) * columns->natts);
 	bool *nulls = palloc0(sizeof(bool) * columns->natts);
 	bool *changes = palloc0(sizeof(bool) * columns->natts);
-	const int changed[] = {HEAD_SEQ, HEAD_TAIL_ROWS, HEAD_TAIL_BYTES};
-	const int64 numbers[] = {head->seq, head->tail_rows + log_rows, head->tail_bytes + log_bytes};
+	const int64 numbers[lengthof(written_columns)] = {head->seq, head->tail_rows + log_rows,
+													  head->tail_bytes + log_bytes};
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes in_indexes;
 #else
 	bool in_indexes;
 #endif
 
-	for (int i = 0; i < lengthof(changed); i++)
+	hold_triggers(rows);
+	for (int i = 0; i < lengthof(written_columns); i++)
 	{
-		int column = rows->head_columns[changed[i]] - 1;
+		int column = rows->head_columns[written_columns[i]] - 1;
 
 		values[column] = Int64GetDatum(numbers[i]);
 		changes[column] = true;
@@ -351,13 +364,11 @@ store_rows_update(StoreRows *rows, HeapTuple row, const StoreHead *head, int64 l
 							true);
 	simple_table_tuple_update(rows->documents, &row->t_self, rows->slot, GetActiveSnapshot(),
 							  &in_indexes);
-	if (in_indexes)
-	{
-		ResultRelInfo *indexes = open_indexes(rows, rows->documents);
-
-		insert_into_indexes(rows, indexes, rows->slot, true);
-		ExecCloseIndices(indexes);
-	}
+#if PG_VERSION_NUM >= 160000
+	follow_update(rows, &row->t_self, in_indexes != TU_None, in_indexes == TU_Summarizing);
+#else
+	follow_update(rows, &row->t_self, in_indexes, false);
+#endif
 	ExecClearTuple(rows->slot);
 	pfree(values);
 	pfree(nulls);
@@ -389,11 +400,13 @@ fill_slot(TupleTableSlot *slot, const StoreLogRow *row)
 void
 store_rows_append(StoreRows *rows, const StoreLogRow *log_rows, int count)
 {
-	ResultRelInfo *indexes = open_indexes(rows, rows->log);
+	ResultRelInfo *target;
 	TupleTableSlot *slots[SLOTS_MAX];
 	int slot_count = Min(count, SLOTS_MAX);
 	CommandId command = GetCurrentCommandId(true);
 
+	hold_triggers(rows);
+	target = store_triggers_target_log(rows->held, rows->log, rows->documents, rows->name_column);
 	for (int i = 0; i < slot_count; i++)
 		slots[i] = table_slot_create(rows->log, NULL);
 	for (int done = 0; done < count; done += slot_count)
@@ -406,9 +419,12 @@ store_rows_append(StoreRows *rows, const StoreLogRow *log_rows, int count)
 		else
 			table_multi_insert(rows->log, slots, slot_count, command, 0, NULL);
 		for (int i = 0; i < slot_count; i++)
-			insert_into_indexes(rows, indexes, slots[i], false);
+		{
+			List *recheck = insert_into_indexes(rows, target, slots[i], false, false);
+
+			store_triggers_inserted(rows->held, target, slots[i], recheck);
+		}
 	}
 	for (int i = 0; i < Min(count, SLOTS_MAX); i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
-	ExecCloseIndices(indexes);
 }

@@ -2,18 +2,18 @@
  * store_rows.h: the rows that batches change, without SQL statements.
  *
  * A statement costs several times what the rows of a small batch do.  While the store's tables are as we
- * made them, and the user may see and write all of them, nothing that a statement would do is missed:
+ * made them, but for what follows a row, and the user may see and write all of them, nothing that a statement
+ * would do is missed:
  *
- *     rows = store_rows_open();                           NULL: somebody's trigger, policy, partition ...
- *                                                         wants to be asked, so let statements do it
+ *     rows = store_rows_open();                           NULL: a policy, a partition, a trigger before the row
+ *                                                         ... wants to be asked, so let statements do it
  *     store_rows_find(rows, name, &place);
  *     store_rows_lock(rows, name, &place, &head, &row);
  *     store_rows_update(rows, row, ...);
  *     store_rows_append(rows, log_rows, count);     WAL: one record for all that one page takes
- *     store_rows_close(rows);
+ *     store_rows_close(rows);                       AFTER triggers fire (store_triggers.h)
  *
- * Indexes are kept by the executor's own functions.  The log's foreign key need not be checked: the
- * document's row is locked, so it is there.
+ * Indexes are kept, and triggers queued, by the executor's own functions.
  */
 #ifndef YDOC_STORE_ROWS_H
 #define YDOC_STORE_ROWS_H
@@ -34,6 +34,8 @@ typedef struct StoreLogRow
 
 /* Between store_open and store_close.  NULL: statements are to be used. */
 StoreRows *store_rows_open(void);
+
+/* What was written has its AFTER triggers now. */
 void store_rows_close(StoreRows *rows);
 
 /* Where the row of that name is; false: there is none to be seen. */

@@ -58,6 +58,16 @@ $writer->ask("SELECT * FROM ydoc.apply_batch(ARRAY['a', 'b', 'a', 'b'], ARRAY["
 	  . '], ARRAY[NULL, NULL, NULL, NULL])');
 is(heard(), "1 b\n2 a", 'a batch is heard by document');
 
+# who is told of an update may write the document himself, in the same transaction
+$writer->ask($_) for (
+	q{CREATE FUNCTION answer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM ydoc.apply(NEW.name, ARRAY[}
+	  . typed(2, 0, 'A')
+	  . q{]); RETURN NULL; END $$},
+	q{CREATE TRIGGER answer AFTER UPDATE OF seq ON ydoc_data.document FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION answer()});
+$writer->ask("SELECT * FROM ydoc.apply_batch(ARRAY['asked', 'other'], ARRAY[" . join(',', typed(1, 0, 'q'), typed(1, 0, 'q')) . '], NULL)');
+is(heard(), "2 asked\n2 other", 'a trigger that answers: the last seq is heard');
+$writer->ask('DROP TRIGGER answer ON ydoc_data.document');
+
 $writer->ask(apply('ends', 0, 'a'));
 heard();
 $writer->ask("SELECT ydoc.delete('ends')");
