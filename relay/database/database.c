@@ -299,6 +299,7 @@ static void link_flush(Link *link);
 static const char *sql_of(const StatementInfo *statement);
 static int read_types(const StatementInfo *statement, Oid *types);
 static bool prepare(Link *link, const StatementInfo *statement);
+static bool warm(Link *link);
 static bool send_query(Link *link, const DatabaseQuery *query);
 static bool outcome_is_unknown(const Link *link, const PGresult *result);
 static bool may_work_later(const char *sqlstate);
@@ -591,6 +592,8 @@ link_set_up(Link *link)
 	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
 		if (statements[i].role == link->role && !statements[i].may_fail)
 			ok = ok && prepare(link, &statements[i]);
+	if (link->role != ROLE_LISTENER && !link->is_pooled)
+		ok = ok && warm(link);
 	if (!ok || !PQpipelineSync(link->pg))
 	{
 		link_down(link, PQerrorMessage(link->pg));
@@ -894,6 +897,26 @@ prepare(Link *link, const StatementInfo *statement)
 	int count = read_types(statement, types);
 
 	return PQsendPrepare(link->pg, statement->name, sql_of(statement), count, types) != 0;
+}
+
+/*
+ * The first call in a session loads the extension and reads the catalog, which takes as long as to read a
+ * document: it is one about no documents, before somebody waits.
+ */
+static bool
+warm(Link *link)
+{
+	const StatementInfo *statement = &statements[STATEMENT_HEADS];
+	uint8_t none[DATABASE_ARRAY_HEADER];
+	const char *values[] = {(const char *) none, (const char *) none};
+	int sizes[] = {sizeof none, sizeof none};
+	int formats[] = {1, 1};
+	Oid types[DATABASE_MAX_PARAMETERS + 1];
+	int count = read_types(statement, types);
+
+	database_write_array_header(none, DATABASE_TEXT, false, 0);
+	return PQsendQueryParams(link->pg, sql_of(statement), count, types, values, sizes, formats,
+							 1) != 0;
 }
 
 /*
