@@ -16,7 +16,10 @@ static NetworkList trusted;
 
 static const char *last_field(const char *head, const char *before, size_t *size);
 static const char *last_element(const char *list, size_t *size);
+static bool is_rfc7239(void);
+static bool is_quote(const char *text, size_t place);
 static bool read_element(const char *text, size_t size, struct sockaddr_storage *address);
+static bool find_for(const char **text, size_t *size);
 
 void
 proxy_start(void)
@@ -70,54 +73,80 @@ last_field(const char *head, const char *before, size_t *size)
 		if (strncasecmp(line + 2, config.proxy_header, name_size) != 0 || value[-1] != ':' ||
 			value >= before)
 			continue;
+		const char *end = strstr(value, "\r\n");
+
 		found = value;
-		*size = strcspn(value, "\r");
+		*size = end != NULL ? (size_t) (end - value) : strlen(value);
 	}
 	return found;
 }
 
-/* What follows the last comma of *size bytes that stands in no quotes; *size gets its size. */
+/*
+ * What follows the last comma of *size bytes; *size gets its size.  Read from the end, for what comes before it is
+ * anybody's: a quote that is left open there must not reach to what our proxy has appended.
+ */
 static const char *
 last_element(const char *list, size_t *size)
 {
-	const char *start = list;
-	bool is_quoted = false;
+	bool may_quote = is_rfc7239(), is_quoted = false;
+	size_t start = *size;
 
-	for (size_t i = 0; i < *size; i++)
-	{
-		if (list[i] == '"')
-			is_quoted = !is_quoted;
-		else if (list[i] == ',' && !is_quoted)
-			start = list + i + 1;
-	}
-	*size -= (size_t) (start - list);
-	return start;
+	for (; start > 0 && (list[start - 1] != ',' || is_quoted); start--)
+		is_quoted ^= may_quote && is_quote(list, start - 1);
+	*size -= start;
+	return list + start;
+}
+
+/* Forwarded, whose values may be in quotes. */
+static bool
+is_rfc7239(void)
+{
+	return strcasecmp(config.proxy_header, "forwarded") == 0;
+}
+
+/* One that begins or ends a quoted string: no backslash says otherwise. */
+static bool
+is_quote(const char *text, size_t place)
+{
+	size_t backslashes = 0;
+
+	while (backslashes < place && text[place - backslashes - 1] == '\\')
+		backslashes++;
+	return text[place] == '"' && backslashes % 2 == 0;
 }
 
 /* An address, or of Forwarded what for= says ("unknown" and hidden ones are none). */
 static bool
 read_element(const char *text, size_t size, struct sockaddr_storage *address)
 {
-	const char *end = text + size;
+	if (is_rfc7239() && !find_for(&text, &size))
+		return false;
+	while (size > 0 && strchr(" \t\"", *text) != NULL)
+		text++, size--;
+	while (size > 0 && strchr(" \t\"", text[size - 1]) != NULL)
+		size--;
+	return network_read_address(text, size, address);
+}
 
-	text += strspn(text, " \t");
-	if (strcasecmp(config.proxy_header, "forwarded") == 0)
+/* Of the pairs between semicolons (not those in quotes) the value of the first for=. */
+static bool
+find_for(const char **text, size_t *size)
+{
+	const char *end = *text + *size;
+
+	for (const char *pair = *text, *stop; pair < end; pair = stop + 1)
 	{
-		while (text < end && strncasecmp(text, "for=", 4) != 0)
-		{
-			text += strcspn(text, ";\r");
-			text = text < end ? text + 1 : end;
-			text += text < end ? strspn(text, " \t") : 0;
-		}
-		text = text < end ? text + 4 : end;
-		size_t length = strcspn(text, ";\r");
+		bool is_quoted = false;
 
-		if (text + length < end)
-			end = text + length;
+		for (stop = pair; stop < end && (*stop != ';' || is_quoted); stop++)
+			is_quoted ^= is_quote(pair, (size_t) (stop - pair));
+		while (pair < stop && (*pair == ' ' || *pair == '\t'))
+			pair++;
+		if (stop - pair < 4 || strncasecmp(pair, "for=", 4) != 0)
+			continue;
+		*text = pair + 4;
+		*size = (size_t) (stop - pair) - 4;
+		return true;
 	}
-	while (text < end && strchr(" \t\"", *text) != NULL)
-		text++;
-	while (end > text && strchr(" \t\"", end[-1]) != NULL)
-		end--;
-	return network_read_address(text, (size_t) (end - text), address);
+	return false;
 }

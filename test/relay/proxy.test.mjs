@@ -58,7 +58,9 @@ async function isLimited (relay, fields, from) {
 test('behind a proxy that is trusted, the client\'s address counts', { timeout: 30000 }, () => withRelay(trust, async relay => {
   for (const [held, same, others] of [
     ['192.0.2.1', ['X-Forwarded-For: 192.0.2.1', 'x-forwarded-for:  192.0.2.1 ', 'X-Forwarded-For: 192.0.2.1:4711', 'X-Forwarded-For: ::ffff:192.0.2.1',
-      'X-Forwarded-For: 198.51.100.7, 192.0.2.1', 'X-Forwarded-For: 192.0.2.1, 10.1.2.3', 'X-Forwarded-For: evil, 192.0.2.1, 10.1.2.3, 10.0.0.1'],
+      'X-Forwarded-For: 198.51.100.7, 192.0.2.1', 'X-Forwarded-For: 192.0.2.1, 10.1.2.3', 'X-Forwarded-For: evil, 192.0.2.1, 10.1.2.3, 10.0.0.1',
+      // a quote that he leaves open does not swallow what the proxy appends
+      'X-Forwarded-For: ", 192.0.2.1', 'X-Forwarded-For: "a, 192.0.2.1, 10.1.2.3'],
     ['X-Forwarded-For: 192.0.2.2', 'X-Forwarded-For: 192.0.2.1, 192.0.2.2', 'X-Forwarded-For: 192.0.2.2, 10.1.2.3', 'X-Forwarded-For: 10.1.2.3', 'X-Other: 192.0.2.1', 'Forwarded: for=192.0.2.1']],
     ['2001:db8:2:3::1', ['X-Forwarded-For: 2001:db8:2:3::1', 'X-Forwarded-For: 2001:db8:2:3:ffff::9', 'X-Forwarded-For: [2001:db8:2:3::1]:443', 'X-Forwarded-For: 2001:db8:2:3::1, 2001:db8:1:9::1'],
       ['X-Forwarded-For: 2001:db8:2:4::1']]
@@ -100,7 +102,9 @@ test('who is no proxy of ours cannot say who he is', { timeout: 30000 }, () => w
 
 test('Forwarded is read where it is configured, and the other header is not', { timeout: 30000 }, () => withRelay([...trust, '--proxy-header', 'Forwarded'], async relay => {
   const sockets = [await raw(relay, '/a', { forwarded: 'for=192.0.2.1' }), await raw(relay, '/a', { forwarded: 'For="192.0.2.1:80";proto=https' })]
-  for (const value of ['for=192.0.2.1', 'proto=https; for=192.0.2.1;by=10.0.0.1', 'for="192.0.2.1"', 'for=unknown, for=192.0.2.1', 'for=192.0.2.9,for=192.0.2.1', 'for="[::ffff:192.0.2.1]:99"', 'for=192.0.2.1, for="10.2.3.4"']) {
+  for (const value of ['for=192.0.2.1', 'proto=https; for=192.0.2.1;by=10.0.0.1', 'for="192.0.2.1"', 'for=unknown, for=192.0.2.1', 'for=192.0.2.9,for=192.0.2.1', 'for="[::ffff:192.0.2.1]:99"', 'for=192.0.2.1, for="10.2.3.4"',
+    // what he wrote before it, or as the host that he asks, is not read as the proxy's
+    'for=", for=192.0.2.1', 'for="\\"", for=192.0.2.1', 'for="_a,b, for="192.0.2.1:80"', 'host="x;for=192.0.2.9";for=192.0.2.1', 'host="x\\";for=192.0.2.9, for=192.0.2.9";for=192.0.2.1']) {
     assert.ok(await isLimited(relay, [`Forwarded: ${value}`]), value)
   }
   for (const value of ['for=192.0.2.1, for=192.0.2.9', 'for=unknown', 'by=192.0.2.1', 'for=192.0.2.1, for=_gazonk', 'for=', '192.0.2.1']) assert.ok(!await isLimited(relay, [`Forwarded: ${value}`]), value)
