@@ -138,9 +138,8 @@ level_of_name(const char *name)
 	for (size_t i = 0; i < lengthof(names); i++)
 		if (strcmp(names[i], name) == 0)
 			return (AccessLevel) i;
-	if (strcmp(name, "unknown") == 0)
-		return ACCESS_UNKNOWN;
-	elog(ERROR, "there is no level \"%s\"", name);
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no level \"%s\"", name),
+					errhint("A level is none, read, comment, write or admin.")));
 }
 
 /* What is not good at all allows nothing: it is not the same as showing nothing. */
@@ -150,17 +149,19 @@ ask(const char *document, const text *claims, text **actor)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID, TEXTOID};
 	Datum values[] = {CStringGetTextDatum(document), PointerGetDatum(claims)};
+	const char *name;
 	AccessLevel level;
 
 	store_prepare(&plan,
-				  "SELECT CASE WHEN c.claims IS NULL THEN 'unknown'"
-				  " ELSE ydoc.access_level($1, c.claims)::pg_catalog.text END,"
+				  "SELECT CASE WHEN c.claims IS NOT NULL"
+				  " THEN ydoc.access_level($1, c.claims)::pg_catalog.text END,"
 				  " c.claims OPERATOR(pg_catalog.->>) 'sub'"
 				  " FROM (SELECT ydoc.claims_of($2) OFFSET 0) AS c (claims)",
 				  2, types);
 	if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not ask for a level of access");
-	level = level_of_name(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	level = name == NULL ? ACCESS_UNKNOWN : level_of_name(name);
 	*actor = copy_text((const text *) store_varlena(0, 2));
 	SPI_freetuptable(SPI_tuptable);
 	return level;
@@ -279,18 +280,25 @@ PG_FUNCTION_INFO_V1(ydoc_require_level);
 Datum
 ydoc_require_level(PG_FUNCTION_ARGS)
 {
-	char *document = store_check_name(PG_GETARG_TEXT_PP(0));
 	const text *claims = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
-	char *wanted = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char *document;
+	char *wanted;
+	AccessLevel least;
 	AccessLevel level;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("document and level must not be null")));
+	document = store_check_name(PG_GETARG_TEXT_PP(0));
+	wanted = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	least = level_of_name(wanted);
 	store_open();
 	level = access_level(document, claims, NULL);
 	store_close();
 	if (level == ACCESS_UNKNOWN)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 						errmsg("the token is not valid")));
-	if (level < level_of_name(wanted))
+	if (level < least)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("no right to %s document \"%s\"", wanted, document)));
 	PG_RETURN_VOID();

@@ -21,6 +21,15 @@ SELECT ydoc.grant_access('home', 'everybody', 'read');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.grant_access('home', 'public', NULL);
 \echo :LAST_ERROR_SQLSTATE
+-- a pattern that cannot be compared would take everybody's rights, for asking would fail
+SELECT ydoc.grant_access('team/\', 'public', 'read');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.set_comment_roots('\', '{notes}');
+SELECT ydoc.set_retention('%\\\', '1 day');
+\set VERBOSITY terse
+INSERT INTO ydoc_data.access (documents, subject, level) VALUES ('%\', 'public', 'read');
+\set VERBOSITY default
+SELECT pattern, ydoc.one_document(pattern) FROM unnest('{team/plan,my\\_plan,my_plan,50\\%\\\\,%,"",a\\}'::text[]) AS pattern;
 -- links: a secret for one document, of which the hash is kept
 SELECT ydoc.create_link('team/plan', 'write', now() + interval '1 day') AS secret \gset
 SELECT length(:'secret'), count(*) FROM ydoc_data.link WHERE strpos(link::text, :'secret') > 0 GROUP BY 1;
@@ -35,6 +44,13 @@ SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS revoked;
 SELECT operation, documents, subject, level_before, level_after FROM ydoc_data.access_audit ORDER BY at;
 
 -- ---- a relay: nobody himself, it shows the claims of each user ----
+-- what is asked for must be said
+SELECT ydoc.require_level('home', '{}', NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.require_level(NULL, '{}', 'read');
+SELECT ydoc.require_level('home', '{}', 'own');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.require_level('home', '{}', 'unknown');
 -- nobody else may call what is for relays
 SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'ydoc_data'::regnamespace AND p.proname LIKE 'relay\_%'
     AND has_function_privilege('public', p.oid, 'EXECUTE');
@@ -48,6 +64,7 @@ SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "ann
 SELECT seq, update IS NOT NULL AS update FROM ydoc_data.relay_sync('{"sub": "eve"}', 'team/plan', '\x00', 0);
 \echo :LAST_ERROR_SQLSTATE
 SELECT seq FROM ydoc_data.relay_sync(NULL, 'team/plan', '\x00', 0);
+SELECT seq FROM ydoc_data.relay_sync('{}', NULL, '\x00', 0);
 SELECT seq FROM ydoc_data.relay_changes('{"groups": ["team"]}', 'team/draft', 1, 0, 1000);
 SELECT seq FROM ydoc_data.relay_changes('{}', 'team/draft', 1, 0, 1000);
 -- whether all that a reader has is there

@@ -92,6 +92,7 @@ BEGIN
             ERRCODE = 'invalid_parameter_value',
             HINT = 'A subject is public, authenticated, user:NAME, group:NAME or role:NAME.';
     END IF;
+    PERFORM ydoc.require_pattern(documents);
     INSERT INTO ydoc_data.access AS a (documents, subject, level, expires_at)
     VALUES (documents, subject, level, expires_at)
     ON CONFLICT ON CONSTRAINT access_pkey DO UPDATE
@@ -146,6 +147,7 @@ BEGIN
         DELETE FROM ydoc_data.comment_root c WHERE c.documents = set_comment_roots.documents;
         RETURN;
     END IF;
+    PERFORM ydoc.require_pattern(documents);
     INSERT INTO ydoc_data.comment_root AS c (documents, roots) VALUES (documents, roots)
     ON CONFLICT ON CONSTRAINT comment_root_pkey DO UPDATE SET roots = EXCLUDED.roots;
 END

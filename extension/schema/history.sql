@@ -279,6 +279,7 @@ BEGIN
     ELSIF keep < '0' OR gap < '0' THEN
         RAISE EXCEPTION 'a retention must not be negative' USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    PERFORM ydoc.require_pattern(documents);
     INSERT INTO ydoc_data.retention AS r (documents, keep, gap) VALUES (documents, keep, gap)
     ON CONFLICT ON CONSTRAINT retention_pkey DO UPDATE SET keep = EXCLUDED.keep, gap = EXCLUDED.gap;
 END

@@ -60,10 +60,7 @@ BEGIN
             HINT = 'SELECT ydoc.create_store() creates its tables, ydoc.upgrade_store() what is missing of them.';
     END IF;
     PERFORM ydoc.project('?', columns); -- are they understood?
-    IF documents ~ '(^|[^\\])(\\\\)*\\$' THEN
-        RAISE EXCEPTION 'a LIKE pattern must not end with a backslash' USING
-            ERRCODE = 'invalid_escape_sequence', DETAIL = format('The pattern is %s.', documents);
-    END IF;
+    PERFORM ydoc.require_pattern(documents);
     IF on_error NOT IN ('record', 'raise') THEN
         RAISE EXCEPTION 'on_error is "record" or "raise", not "%"', on_error USING
             ERRCODE = 'invalid_parameter_value',

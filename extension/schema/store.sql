@@ -5,6 +5,30 @@ CREATE SCHEMA ydoc;
 COMMENT ON SCHEMA ydoc IS 'Functions on stored documents (pg_ydoc)';
 GRANT USAGE ON SCHEMA ydoc TO PUBLIC;
 
+CREATE FUNCTION ydoc.require_pattern(documents text)
+    RETURNS void
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF documents !~ '^([^\\]|\\.)*$' THEN
+        RAISE EXCEPTION 'a LIKE pattern must not end with a backslash' USING
+            ERRCODE = 'invalid_escape_sequence', DETAIL = format('The pattern is %s.', documents),
+            HINT = 'A backslash that is meant is written twice.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION ydoc.require_pattern(text) IS
+    'An error (22025) unless this can be compared with every name of a document: a rule whose pattern fails would fail for all that begin like it';
+
+CREATE FUNCTION ydoc.one_document(documents text)
+    RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS $$ SELECT CASE WHEN documents ~ '^([^\\%_]|\\.)*$' THEN regexp_replace(documents, '\\(.)', '\1', 'g') END $$;
+COMMENT ON FUNCTION ydoc.one_document(text) IS
+    'The one name that a LIKE pattern matches; NULL if it has wildcards';
+
 CREATE FUNCTION ydoc.sync(
     document text, client_state_vector bytea, known_epoch bigint DEFAULT 0,
     OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)

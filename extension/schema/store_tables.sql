@@ -153,7 +153,7 @@ BEGIN
     COMMENT ON COLUMN ydoc_data.version.state IS
         'The document as of seq, once the history does not reach back that far; NULL: the log has it';
     CREATE TABLE IF NOT EXISTS ydoc_data.retention (
-        documents text COLLATE "C" PRIMARY KEY,
+        documents text COLLATE "C" PRIMARY KEY CHECK (documents ~ '^([^\\]|\\.)*$'),
         keep interval,
         gap interval
     );
@@ -212,7 +212,8 @@ BEGIN
 
     -- who may do what
     CREATE TABLE IF NOT EXISTS ydoc_data.access (
-        documents text COLLATE "C" NOT NULL,
+        -- no backslash at the end: comparing with such a pattern fails, and with it all that asks the rule
+        documents text COLLATE "C" NOT NULL CHECK (documents ~ '^([^\\]|\\.)*$'),
         subject text COLLATE "C" NOT NULL,
         level ydoc.level NOT NULL,
         expires_at timestamptz,
@@ -233,7 +234,7 @@ BEGIN
     );
     COMMENT ON TABLE ydoc_data.link IS 'Links that were shared: SHA-256 of the secret, and what it opens';
     CREATE TABLE IF NOT EXISTS ydoc_data.comment_root (
-        documents text COLLATE "C" PRIMARY KEY,
+        documents text COLLATE "C" PRIMARY KEY CHECK (documents ~ '^([^\\]|\\.)*$'),
         roots text[] NOT NULL
     );
     COMMENT ON TABLE ydoc_data.comment_root IS
