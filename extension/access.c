@@ -138,8 +138,9 @@ level_of_name(const char *name)
 	for (size_t i = 0; i < lengthof(names); i++)
 		if (strcmp(names[i], name) == 0)
 			return (AccessLevel) i;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no level \"%s\"", name),
-					errhint("A level is none, read, comment, write or admin.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no level \"%s\"", name),
+			 errhint("A level is none, read, comment, write or admin.")));
 }
 
 /* What is not good at all allows nothing: it is not the same as showing nothing. */

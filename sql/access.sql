@@ -206,6 +206,45 @@ SELECT * FROM ydoc_data.access;
 SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'admin');
 \echo :LAST_ERROR_SQLSTATE
 RESET SESSION AUTHORIZATION;
+-- whoever may write all tables gives no rights but those to documents that are his to administer
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ydoc_data TO regress_ydoc_auditor;
+SELECT ydoc.grant_access('team/draft', 'role:regress_ydoc_auditor', 'admin');
+SELECT ydoc.grant_access('my\_home', 'role:regress_ydoc_auditor', 'admin');
+SET SESSION AUTHORIZATION regress_ydoc_auditor;
+SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'admin');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.grant_access('home', 'role:regress_ydoc_auditor', 'write');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.create_link('home', 'write', 'infinity');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.set_comment_roots('%', '{t}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.set_retention('home', '0');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.trust_claims('regress_ydoc_auditor');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO ydoc_data.access_audit (operation, documents, subject) VALUES ('INSERT', 'home', 'public');
+\echo :LAST_ERROR_SQLSTATE
+DELETE FROM ydoc_data.access_audit;
+UPDATE ydoc_data.access SET level = 'none' WHERE documents <> 'team/draft' AND documents NOT LIKE 'my%';
+SELECT documents, subject FROM ydoc_data.access ORDER BY documents;
+SELECT ydoc.grant_access('team/draft', 'public', 'read'), ydoc.grant_access('my\_home', 'public', 'read'),
+       ydoc.revoke_access('team/%', 'group:team') AS not_his, length(ydoc.create_link('team/draft', 'read', 'infinity'));
+SELECT operation, documents, subject, level_after FROM ydoc_data.access_audit WHERE by = 'regress_ydoc_auditor' ORDER BY at;
+SELECT count(*) FROM ydoc_data.access_audit WHERE documents NOT IN ('team/draft', 'my\_home');
+RESET SESSION AUTHORIZATION;
+-- nor does he see what is in tables that are made later
+SELECT ydoc.create_search();
+SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'none');
+INSERT INTO ydoc_data.search SELECT name, epoch, seq, 'word' FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/draft');
+GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO regress_ydoc_auditor;
+SELECT c.relname AS unprotected FROM pg_class c
+WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity;
+SET SESSION AUTHORIZATION regress_ydoc_auditor;
+SELECT document FROM ydoc_data.search WHERE document IN ('home', 'team/plan', 'team/draft') ORDER BY document;
+SELECT config FROM ydoc_data.search_config;
+RESET SESSION AUTHORIZATION;
+DROP TABLE ydoc_data.search, ydoc_data.search_config;
 -- the rule is the owner's to replace
 CREATE OR REPLACE FUNCTION ydoc_data.access_level(document text, claims jsonb) RETURNS ydoc.level LANGUAGE sql STABLE
     AS $$ SELECT CASE WHEN document = claims ->> 'sub' THEN 'admin' ELSE NULL END::ydoc.level $$;

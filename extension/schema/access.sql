@@ -97,6 +97,12 @@ BEGIN
     VALUES (documents, subject, level, expires_at)
     ON CONFLICT ON CONSTRAINT access_pkey DO UPDATE
         SET level = EXCLUDED.level, expires_at = EXCLUDED.expires_at, granted_by = DEFAULT, granted_at = DEFAULT;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION 'no right to give rights to documents "%"', documents USING
+        ERRCODE = 'insufficient_privilege', DETAIL = SQLERRM || '.',
+        HINT = CASE WHEN row_security_active('ydoc_data.access')
+            THEN 'Who has level admin of a document gives rights to it by its name, with a backslash before each % and _; the owner of the store to others.'
+            ELSE 'The owner of the store may do it.' END;
 END
 $$;
 COMMENT ON FUNCTION ydoc.grant_access(text, text, ydoc.level, timestamptz) IS
@@ -211,30 +217,50 @@ CREATE FUNCTION ydoc.is_commenting(document text)
 COMMENT ON FUNCTION ydoc.is_commenting(text) IS
     'For row security: is this row written by a function of ours, for somebody who may only comment, and whose comment it has checked?';
 
-CREATE FUNCTION ydoc.enable_row_security()
+CREATE FUNCTION ydoc.protect_table(name name)
     RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
     SET search_path TO pg_catalog, pg_temp
     SET client_min_messages TO warning
 AS $$
 DECLARE
-    store_table record;
+    key text := CASE name WHEN 'document' THEN 'name' ELSE 'document' END;
 BEGIN
-    FOR store_table IN
-        SELECT c.relname AS name, a.attname AS key FROM pg_class c
-        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = CASE c.relname WHEN 'document' THEN 'name' ELSE 'document' END
-        WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-          AND c.relname NOT IN ('link')
-    LOOP
-        EXECUTE format('DROP POLICY IF EXISTS ydoc_read ON ydoc_data.%I', store_table.name);
-        EXECUTE format('DROP POLICY IF EXISTS ydoc_write ON ydoc_data.%I', store_table.name);
-        EXECUTE format('CREATE POLICY ydoc_read ON ydoc_data.%I FOR SELECT USING (ydoc.my_level(%I) >= ''read'')',
-                       store_table.name, store_table.key);
+    EXECUTE format('DROP POLICY IF EXISTS ydoc_read ON ydoc_data.%I', name);
+    EXECUTE format('DROP POLICY IF EXISTS ydoc_write ON ydoc_data.%I', name);
+    EXECUTE format('DROP POLICY IF EXISTS ydoc_admin ON ydoc_data.%I', name);
+    IF name IN ('relay', 'retention', 'search_config', 'speaker') THEN
+        -- of no document
+        EXECUTE format('CREATE POLICY ydoc_read ON ydoc_data.%I FOR SELECT USING (true)', name);
+    END IF;
+    IF name IN ('access', 'access_audit', 'comment_root', 'link', 'retention') THEN
+        -- rules for one document are made by whoever may give rights to it, rules for more by the owner alone
+        EXECUTE format('CREATE POLICY ydoc_admin ON ydoc_data.%I FOR %s USING (ydoc.my_level(%s) >= ''admin'')', name,
+                       CASE name WHEN 'access_audit' THEN 'SELECT' ELSE 'ALL' END,
+                       CASE name WHEN 'link' THEN 'document' ELSE 'ydoc.one_document(documents)' END);
+    ELSIF name NOT IN ('relay', 'search_config', 'speaker') THEN
+        EXECUTE format('CREATE POLICY ydoc_read ON ydoc_data.%I FOR SELECT USING (ydoc.my_level(%I) >= ''read'')', name, key);
         EXECUTE format('CREATE POLICY ydoc_write ON ydoc_data.%I USING (ydoc.my_level(%I) >= ''write'' OR ydoc.is_commenting(%I))',
-                       store_table.name, store_table.key, store_table.key);
-        EXECUTE format('ALTER TABLE ydoc_data.%I ENABLE ROW LEVEL SECURITY', store_table.name);
-    END LOOP;
+                       name, key, key);
+    END IF;
+    EXECUTE format('ALTER TABLE ydoc_data.%I ENABLE ROW LEVEL SECURITY', name);
+END
+$$;
+COMMENT ON FUNCTION ydoc.protect_table(name) IS
+    'For ydoc.enable_row_security, and for tables of the store that are made later: the policies of one table';
+
+CREATE FUNCTION ydoc.enable_row_security()
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- partitions, too: who asks one by its own name is not asked for the policies of the whole
+    PERFORM ydoc.protect_table(c.relname) FROM pg_class c
+    WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind IN ('r', 'p')
+      AND (c.relname IN ('access', 'access_audit', 'comment_root', 'document', 'relay', 'retention', 'search_config', 'speaker')
+           OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'document'));
 END
 $$;
 COMMENT ON FUNCTION ydoc.enable_row_security() IS
-    'Puts the rule of ydoc.access_level on the store''s tables as row security: who reads or writes them in SQL sees and changes the documents that he may, who may only comment by the functions that edit alone; their owner sees all';
+    'Puts the rule of ydoc.access_level on the store''s tables as row security: who reads or writes them in SQL sees and changes the documents that he may, and gives rights to those of which he has level admin; who may only comment by the functions that edit alone; their owner sees all';

@@ -21,6 +21,9 @@ BEGIN
     COMMENT ON TABLE ydoc_data.search IS 'The words of documents as of seq, for full-text search';
     COMMENT ON TABLE ydoc_data.search_config IS 'The text search configuration of ydoc_data.search, one row';
     INSERT INTO ydoc_data.search_config VALUES (config);
+    IF (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = 'ydoc_data.document'::regclass) THEN
+        PERFORM ydoc.protect_table('search'), ydoc.protect_table('search_config');
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION ydoc.create_search(regconfig) IS

@@ -48,6 +48,14 @@ $session->ask(q{SELECT ydoc.purge('renamed' || n) FROM generate_series(11, 40) A
 is($session->ask(q{SELECT count(*) FROM ydoc_data.log WHERE document LIKE 'renamed%'}), 0, 'and one that is purged leaves none');
 like($session->ask(q{EXPLAIN SELECT * FROM ydoc_data.log WHERE document = 'd8' AND seq > 1}), qr/log_\d/, 'one document is in one partition');
 unlike($session->ask(q{EXPLAIN SELECT * FROM ydoc_data.log WHERE document = 'd8' AND seq > 1}), qr/Append/, 'and only that is read');
+# who asks a partition by its own name sees what he would see of the whole
+$session->ask('SELECT ydoc.enable_row_security()');
+$session->ask(q{GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO a_relay});
+$session->ask(q{SELECT ydoc.grant_access('d8', 'role:a_relay', 'read')});
+$session->ask('SET ROLE a_relay');
+is($session->ask('SELECT DISTINCT document FROM ydoc_data.log'), 'd8', 'row security holds for the whole');
+is($session->ask('SELECT DISTINCT document FROM (' . join(' UNION ', map { "SELECT document FROM ydoc_data.log_$_" } 0 .. 3) . ') AS l'),
+	'd8', 'and for each partition');
 $session->close;
 
 $cluster->value('CREATE DATABASE more', 'postgres');
