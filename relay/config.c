@@ -10,13 +10,16 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <libpq-fe.h>
+#include <pwd.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "key_files.h"
 #include "log.h"
@@ -176,6 +179,11 @@ static const Option options[] = {
 	SWITCH("check", check, NULL, "judge the configuration and end"),
 };
 
+#define COOKIE_CHARACTERS \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
+#define VARIABLE_PREFIX "YDOC_RELAY_"
+#define VARIABLE_MAX 64
+
 #define OPTIONS ((int) (sizeof options / sizeof options[0]))
 
 /* getopt's values of the flags that are no options of the table */
@@ -190,11 +198,15 @@ static int read_flags(int argc, char **argv, const char **values);
 static int read_file(const char *path, char **values);
 static char *json_as_text(const json_t *value);
 static const char *environment_value(const char *name);
+static void write_variable(char variable[VARIABLE_MAX], const char *name);
+static void warn_of_variables(void);
 static bool set_option(const Option *option, const char *text, const char *source);
 static bool set_number(const Option *option, const char *text, const char *source);
 static bool judge_flag(const Option *option, const char *text);
 static bool judge_conninfo(const char *name, const char *text, bool *has_password);
 static bool judge(void);
+static bool judge_listen(void);
+static bool judge_origins(void);
 static bool judge_tokens(void);
 static bool judge_networks(void);
 static bool judge_tls(void);
@@ -229,6 +241,7 @@ config_read(int argc, char **argv)
 		free(members[i]);
 	if (!ok || !judge())
 		return EX_CONFIG;
+	warn_of_variables();
 	if (config.check)
 	{
 		puts("configuration is fine");
@@ -278,7 +291,10 @@ read_flags(int argc, char **argv, const char **values)
 		else if (flag >= 0 && flag < OPTIONS)
 			values[flag] = optarg != NULL ? optarg : "true";
 		else
-			return EX_USAGE; /* getopt has said why */
+		{
+			fputs("ydoc-relay: see --help\n", stderr); /* getopt has said why */
+			return EX_USAGE;
+		}
 	}
 	if (optind < argc)
 	{
@@ -343,13 +359,47 @@ json_as_text(const json_t *value)
 static const char *
 environment_value(const char *name)
 {
-	char variable[64] = "YDOC_RELAY_";
-	size_t length = strlen(variable);
+	char variable[VARIABLE_MAX];
 
-	for (; *name != '\0' && length < sizeof variable - 1; name++)
+	write_variable(variable, name);
+	return getenv(variable);
+}
+
+static void
+write_variable(char variable[VARIABLE_MAX], const char *name)
+{
+	size_t length = strlen(VARIABLE_PREFIX);
+
+	memcpy(variable, VARIABLE_PREFIX, length);
+	for (; *name != '\0' && length < VARIABLE_MAX - 1; name++)
 		variable[length++] = *name == '-' ? '_' : (char) toupper((unsigned char) *name);
 	variable[length] = '\0';
-	return getenv(variable);
+}
+
+/*
+ * A misspelt YDOC_RELAY_JWT_KEY would leave the door open.  No error as for flags, for Kubernetes makes
+ * variables of a service's name: YDOC_RELAY_SERVICE_HOST, YDOC_RELAY_PORT.
+ */
+static void
+warn_of_variables(void)
+{
+	char variable[VARIABLE_MAX];
+
+	for (char **entry = environ; *entry != NULL; entry++)
+	{
+		size_t length = strcspn(*entry, "=");
+		bool is_known = strncmp(*entry, VARIABLE_PREFIX, strlen(VARIABLE_PREFIX)) != 0 ||
+						strncmp(*entry, VARIABLE_PREFIX "CONFIG=", length + 1) == 0;
+
+		for (int i = 0; i < OPTIONS && !is_known; i++)
+		{
+			write_variable(variable, options[i].name);
+			is_known = strlen(variable) == length && strncmp(variable, *entry, length) == 0;
+		}
+		if (!is_known)
+			log_event(LEVEL_WARNING, "unknown_variable", "{s:s%, s:s}", "variable", *entry, length,
+					  "hint", "no option has this name; see --help");
+	}
 }
 
 static bool
@@ -470,9 +520,18 @@ judge(void)
 		fprintf(stderr, "ydoc-relay: static: \"%s\" is not a directory\n", config.static_dir);
 		return false;
 	}
-	if (strrchr(config.listen, ':') == NULL)
+	if (!judge_listen() || !judge_origins())
+		return false;
+	if (config.user != NULL && getpwnam(config.user) == NULL)
 	{
-		fprintf(stderr, "ydoc-relay: listen must be HOST:PORT, not \"%s\"\n", config.listen);
+		fprintf(stderr, "ydoc-relay: user: there is no \"%s\"\n", config.user);
+		return false;
+	}
+	if (config.cookie[strspn(config.cookie, COOKIE_CHARACTERS)] != '\0')
+	{
+		fprintf(stderr,
+				"ydoc-relay: cookie must be a name without spaces, quotes and =, not \"%s\"\n",
+				config.cookie);
 		return false;
 	}
 	if (config.hocuspocus_path[0] != '\0' && config.hocuspocus_path[0] != '/')
@@ -507,6 +566,52 @@ judge(void)
 	return true;
 }
 
+/* A port that getaddrinfo would take modulo 65536; an IPv6 address whose end is no port. */
+static bool
+judge_listen(void)
+{
+	const char *colon = strrchr(config.listen, ':');
+	const char *port = colon != NULL ? colon + 1 : "";
+	size_t digits = strspn(port, "0123456789");
+	bool is_bare = colon != NULL && colon != config.listen && colon[-1] != ']' &&
+				   memchr(config.listen, ':', (size_t) (colon - config.listen)) != NULL;
+
+	if (digits > 0 && digits <= 5 && port[digits] == '\0' && atoi(port) <= UINT16_MAX && !is_bare)
+		return true;
+	fprintf(stderr,
+			"ydoc-relay: listen must be HOST:PORT, a port from 0 to 65535, an IPv6 address in "
+			"brackets, not \"%s\"\n",
+			config.listen);
+	return false;
+}
+
+/* As browsers send it: what has a path, or no scheme, would be no page's origin. */
+static bool
+judge_origins(void)
+{
+	const char *at = config.origins != NULL ? config.origins : "";
+	bool has_keys = config.jwt_keys != NULL || config.jwt_secret_file != NULL;
+
+	for (size_t size; *at != '\0'; at += size)
+	{
+		at += strspn(at, ", ");
+		size = strcspn(at, ", ");
+		const char *host = strstr(at, "://");
+		size_t before = host != NULL && host < at + size ? (size_t) (host - at) + 3 : size;
+
+		if (size == 0 || (size == 1 && *at == '*' && !has_keys) ||
+			(before > 3 && before < size && memchr(at + before, '/', size - before) == NULL))
+			continue;
+		fprintf(stderr,
+				"ydoc-relay: origins must be https://HOST[:PORT], nothing behind it, separated by "
+				"commas%s, not \"%.*s\"\n",
+				has_keys ? "; * would let any page use the cookies of users" : ", or *", (int) size,
+				at);
+		return false;
+	}
+	return true;
+}
+
 /* Half a configuration would let everybody in. */
 static bool
 judge_tokens(void)
@@ -522,11 +627,6 @@ judge_tokens(void)
 		fputs("ydoc-relay: tokens are checked with jwt-keys or jwt-secret-file, and neither is "
 			  "given\n",
 			  stderr);
-		return false;
-	}
-	if (config.sessions && config.cookie[0] == '\0')
-	{
-		fputs("ydoc-relay: sessions need a cookie\n", stderr);
 		return false;
 	}
 	if (config.sessions && config.cookie[0] == '\0')

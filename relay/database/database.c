@@ -293,6 +293,7 @@ static void link_timeout(struct ev_loop *, ev_timer *, int);
 static void link_read(Link *link);
 static bool link_take_result(Link *link, PGresult *result);
 static void link_hold(Link *link, PGresult *result);
+static void hint_at_store(const char *sqlstate);
 static bool link_answer(Link *link);
 static void link_pump(Link *link);
 static void link_flush(Link *link);
@@ -588,7 +589,10 @@ link_set_up(Link *link)
 	if (link->role == ROLE_LISTENER)
 		ok = PQsendQueryParams(link->pg, "LISTEN ydoc", 0, NULL, NULL, NULL, NULL, 0) &&
 			 PQsendQueryParams(link->pg, "LISTEN ydoc_presence", 0, NULL, NULL, NULL, NULL, 0) &&
-			 PQsendQueryParams(link->pg, "LISTEN ydoc_access", 0, NULL, NULL, NULL, NULL, 0);
+			 PQsendQueryParams(link->pg, "LISTEN ydoc_access", 0, NULL, NULL, NULL, NULL, 0) &&
+			 /* functions alone are no store: without tables we are not ready */
+			 PQsendQueryParams(link->pg, "SELECT 'ydoc_data.document'::pg_catalog.regclass", 0,
+							   NULL, NULL, NULL, NULL, 0);
 	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
 		if (statements[i].role == link->role && !statements[i].may_fail)
 			ok = ok && prepare(link, &statements[i]);
@@ -763,6 +767,8 @@ link_take_result(Link *link, PGresult *result)
 		const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 		link->is_failing |= severity != NULL && strcmp(severity, "ERROR") == 0;
+		if (link->state == LINK_SETTING_UP)
+			hint_at_store(PQresultErrorField(result, PG_DIAG_SQLSTATE));
 		link_down(link, message[0] != '\0' ? message : "connection lost");
 		is_up = false;
 	}
@@ -775,6 +781,27 @@ link_take_result(Link *link, PGresult *result)
 	}
 	PQclear(result);
 	return is_up;
+}
+
+/* Once: what whoever starts a relay for the first time has forgotten. */
+static void
+hint_at_store(const char *sqlstate)
+{
+	static bool is_told = false;
+
+	if (is_told || sqlstate == NULL)
+		return;
+	is_told = true;
+	if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 ||
+		strcmp(sqlstate, "42883") == 0)
+		log_event(LEVEL_ERROR, "store_missing", "{s:s}", "hint",
+				  "--init creates the extension pg_ydoc and its store in this database; after an "
+				  "upgrade of the extension, SELECT ydoc.upgrade_store() makes what is new");
+	else if (strcmp(sqlstate, "42501") == 0)
+		log_event(LEVEL_ERROR, "rights_missing", "{s:s}", "hint",
+				  "SELECT ydoc.grant_relay('ROLE') gives the role what a relay needs");
+	else
+		is_told = false;
 }
 
 static bool

@@ -1,0 +1,128 @@
+// Options of the relay: flags, variables and a file, in this order; what is wrong with them is said at the start, and
+// so is what is missing in the database.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+
+import { relayProgram, startDatabase, startRelay, until } from './servers.mjs'
+
+let directory
+
+before(() => { directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-options-')) })
+after(() => rmSync(directory, { recursive: true, force: true }))
+
+// How a relay ends, and what it says.
+function ends (flags, env = {}) {
+  return new Promise(resolve => execFile(relayProgram, flags, { env: { ...process.env, ...env }, timeout: 10000 },
+    (error, stdout, stderr) => resolve({ code: error ? error.code : 0, said: stdout + stderr })))
+}
+
+const check = async (flags, env) => (await ends(['--check', ...flags], env))
+
+function file (content) {
+  const path = join(directory, 'relay.json')
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
+  return path
+}
+
+test('help names every option, with its default', async () => {
+  const { code, said } = await ends(['--help'])
+  assert.equal(code, 0)
+  for (const option of ['--listen TEXT', '--database TEXT', '--workers NUMBER', '--max-message BYTES', '--sandbox=false', '--config FILE', '--version']) assert.ok(said.includes(option), option)
+  assert.match(said, /--max-message BYTES +.* \(16M\)/)
+  assert.match((await ends(['--version'])).said, /^ydoc-relay \d+\.\d+\n$/)
+})
+
+test('a flag wins over a variable, a variable over the file', async () => {
+  const bad = ['--config', file({ 'max-message': '3Q' })]
+  assert.match((await check(bad)).said, /max-message \(file\) must be a number .* not "3Q"/)
+  assert.match((await check(bad, { YDOC_RELAY_MAX_MESSAGE: '2Q' })).said, /max-message \(environment\) .* not "2Q"/)
+  assert.match((await check([...bad, '--max-message', '1Q'], { YDOC_RELAY_MAX_MESSAGE: '2Q' })).said, /max-message \(flag\) .* not "1Q"/)
+  assert.equal((await check([...bad, '--max-message', '1M'], { YDOC_RELAY_MAX_MESSAGE: '2Q' })).code, 0)
+  assert.match((await check([], { YDOC_RELAY_CONFIG: file({ workers: 65 }) })).said, /workers \(file\) must be a number from 0 to 64/)
+  assert.equal((await check(['--config', file({ workers: 2, sandbox: false, listen: '[::1]:0', 'max-message': '1K' })])).code, 0)
+})
+
+test('what is no option is told', async () => {
+  const flag = await ends(['--nonsense'])
+  assert.equal(flag.code, 64)
+  assert.match(flag.said, /--help/)
+  assert.deepEqual(await ends(['nonsense']), { code: 64, said: 'ydoc-relay: unexpected argument "nonsense"; see --help\n' })
+  for (const [content, message] of [
+    [{ nonsense: 1 }, /unknown option "nonsense"/], [{ listen: null }, /neither text, number nor boolean: "listen"/],
+    ['[1]', /not an object/], ['{', /expected/], ['{"workers": 1, "workers": 2}', /duplicate/]
+  ]) {
+    const { code, said } = await check(['--config', file(content)])
+    assert.equal(code, 78, said)
+    assert.match(said, message)
+  }
+  assert.match((await check(['--config', join(directory, 'nowhere')])).said, /nowhere: .*No such file/)
+  // a variable may be somebody else's: its name is told, never its value
+  const variable = await check([], { YDOC_RELAY_JWT_KEY: 'canary' })
+  assert.equal(variable.code, 0)
+  assert.match(variable.said, /"event": "unknown_variable", "variable": "YDOC_RELAY_JWT_KEY"/)
+  assert.doesNotMatch(variable.said, /canary/)
+  assert.doesNotMatch((await check([], { YDOC_RELAY_MAX_MESSAGE: '1M', YDOC_RELAY_CONFIG: file({}) })).said, /unknown_variable/)
+})
+
+test('values that would do something else than they say are refused', async () => {
+  for (const [flag, goods, bads] of [
+    ['--listen', ['127.0.0.1:0', '[::1]:65535', ':1234', 'localhost:1'], ['127.0.0.1:65536', '127.0.0.1:99999', '127.0.0.1:-1', '127.0.0.1:', '127.0.0.1', '::1', 'localhost:http', '']],
+    ['--origins', ['https://notes.example', 'https://a.example:8443, http://b.example', 'capacitor://localhost', '*', ''], ['notes.example', 'https://notes.example/', 'https://a.example,https://b.example/editor', 'https://', '*.example']],
+    ['--cookie', ['token', '__Host-token', ''], ['a token', 'a=b', 'a;b']],
+    ['--user', ['nobody'], ['nobody here']],
+    ['--static', [tmpdir()], [join(tmpdir(), 'nowhere')]],
+    ['--log-level', ['debug'], ['loud']]
+  ]) {
+    for (const good of goods) assert.deepEqual(await check([flag, good]), { code: 0, said: 'configuration is fine\n' }, `${flag} ${good}`)
+    for (const bad of bads) {
+      const { code, said } = await check([flag, bad])
+      assert.equal(code, 78, `${flag} ${bad}: ${said}`)
+      assert.ok(said.startsWith(`ydoc-relay: ${flag.slice(2)}`), said)
+    }
+  }
+})
+
+test('a database without a store makes no relay ready, and is told what to do', { timeout: 60000 }, async () => {
+  const database = await startDatabase()
+  try {
+    await database.psql('CREATE DATABASE functions', 'postgres')
+    await database.psql('CREATE EXTENSION pg_ydoc', 'functions')
+    for (const name of ['functions', 'postgres']) {
+      const conninfo = database.conninfo.replace('dbname=test', `dbname=${name}`)
+      const relay = await startRelay({ conninfo })
+      await until(() => /"event": "store_missing", "hint": "--init creates/.test(relay.log))
+      await until(() => /"event": "database_down"/.test(relay.log))
+      assert.equal((await fetch(`${relay.http}/readyz`)).status, 503)
+      assert.equal((await fetch(`${relay.http}/healthz`)).status, 200)
+      assert.equal(relay.log.match(/store_missing/g).length, 1)
+      // it comes up by itself when somebody does
+      await database.psql('CREATE EXTENSION IF NOT EXISTS pg_ydoc; SELECT ydoc.create_store()', name)
+      await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+      assert.deepEqual(await relay.terminate(), { code: 0, signal: null })
+      await relay.stop()
+    }
+    assert.equal((await ends(['--init', '--database', database.conninfo.replace('dbname=test', 'dbname=nowhere')])).code, 69)
+  } finally {
+    await database.stop()
+  }
+})
+
+test('a role without rights is told what a relay needs', { timeout: 60000 }, async () => {
+  const database = await startDatabase()
+  try {
+    await database.psql('CREATE ROLE door LOGIN')
+    const secret = join(directory, 'secret')
+    writeFileSync(secret, 'a secret of at least thirty-two bytes', { mode: 0o600 })
+    const relay = await startRelay({ conninfo: database.conninfo.replace('user=postgres', 'user=door') }, { arguments: ['--jwt-secret-file', secret] })
+    await until(() => /"event": "rights_missing", "hint": "SELECT ydoc.grant_relay/.test(relay.log))
+    await database.psql("SELECT ydoc.grant_relay('door')")
+    await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+    await relay.stop()
+  } finally {
+    await database.stop()
+  }
+})
