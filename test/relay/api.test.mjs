@@ -557,14 +557,22 @@ test('documents and updates larger than the database allows are refused', { time
 
 test('a relay without keys may do what its role may', { timeout: 30000 }, async () => {
   await database.psql("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA ydoc_data TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO reader; CREATE ROLE nobody LOGIN; SELECT ydoc.text_append('roles', 'content', 'x')")
-  for (const [role, status] of [['reader', 200], ['nobody', 403]]) {
-    const own = await startRelay({ ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', `user=${role}`) })
-    try {
-      for (const path of [at('roles', '/text'), '/api/documents', at('roles', '/versions')]) assert.equal((await ask(path, { on: own })).status, status, `${role} ${path}`)
-      await until(async () => (await ask('/readyz', { on: own })).status === 200) // its database connections are well
-    } finally {
-      await own.stop()
-    }
+  const startAs = role => startRelay({ ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', `user=${role}`) })
+  const reading = await startAs('reader')
+  try {
+    await until(async () => (await ask('/readyz', { on: reading })).status === 200)
+    for (const path of [at('roles', '/text'), '/api/documents', at('roles', '/versions')]) assert.equal((await ask(path, { on: reading })).status, 200, path)
+  } finally {
+    await reading.stop()
+  }
+  // one that may do nothing is not ready, and is told what to do
+  const idle = await startAs('nobody')
+  try {
+    await until(() => idle.log.includes('"rights_missing"'))
+    assert.match(idle.log, /ydoc\.grant_relay/)
+    assert.equal((await ask('/readyz', { on: idle })).status, 503)
+  } finally {
+    await idle.stop()
   }
 })
 

@@ -158,8 +158,8 @@ function ends (arguments_, env = {}) {
 
 test('a user that there is not is no user', { skip: !isRoot }, async () => {
   const { code, output } = await ends(['--listen', '127.0.0.1:0', '--user', 'nobody-of-that-name'])
-  assert.equal(code, 77)
-  assert.match(output, /"user_failed".*there is no user/)
+  assert.equal(code, 78)
+  assert.match(output, /user: there is no "nobody-of-that-name"/)
 })
 
 test('a password is in files alone, and what is wrong is said without it', async () => {
