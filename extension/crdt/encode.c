@@ -76,7 +76,7 @@ static bool
 collect_deletes(const CrdtDoc *doc, const EncodedClient *clients, size_t count, CrdtIdSet *deletes)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!crdt_structs_collect_deleted(doc, &doc->clients[clients[i].number], deletes))
+		if (!crdt_structs_collect_deleted(&doc->clients[clients[i].number], deletes))
 			return false;
 	return true;
 }

@@ -338,7 +338,7 @@ crdt_item_integrate(CrdtDoc *doc, uint32_t client, CrdtRef ref)
 			crdt_content_drop(doc, item);
 		item->kind = CRDT_GC;
 		item->deleted = 1;
-		crdt_structs_append(doc, client, ref, length);
+		crdt_structs_append(doc, client, ref, length, true);
 		return;
 	}
 	resolve_conflicts(doc, item, list);
@@ -347,7 +347,7 @@ crdt_item_integrate(CrdtDoc *doc, uint32_t client, CrdtRef ref)
 		crdt_index_linked(doc, ref);
 	if (list->key == 0 && crdt_item_is_countable(item))
 		list->length += length;
-	crdt_structs_append(doc, client, ref, length);
+	crdt_structs_append(doc, client, ref, length, item->kind == CRDT_DELETED);
 	integrate_content(doc, ref, item, list);
 	crdt_transaction_note_change(doc, list->type);
 	holder = crdt_type(doc, list->type)->item;
@@ -370,6 +370,7 @@ delete_one(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
 	if (list->index != 0)
 		crdt_index_deleted(doc, ref);
 	item->deleted = 1;
+	crdt_structs_note_deleted(doc, crdt_unpack(doc, item->id));
 	crdt_transaction_add_deleted(doc, item);
 	crdt_transaction_note_change(doc, list->type);
 	if (item->kind == CRDT_TYPE)

@@ -546,7 +546,7 @@ static bool
 collect_deletes(CrdtSlices *slices)
 {
 	for (size_t i = 0; i < slices->order_count; i++)
-		if (!crdt_structs_collect_deleted(slices->doc, &slices->doc->clients[slices->order[i]],
+		if (!crdt_structs_collect_deleted(&slices->doc->clients[slices->order[i]],
 										  &slices->deletes))
 			return false;
 	return true;

@@ -88,7 +88,7 @@ crdt_snapshot_take(CrdtDoc *doc)
 		if (client->state == 0)
 			continue;
 		vector->entries[vector->count++] = (CrdtStateVectorEntry){client->id, client->state};
-		done = crdt_structs_collect_deleted(doc, client, &snapshot->deletes);
+		done = crdt_structs_collect_deleted(client, &snapshot->deletes);
 	}
 	if (done && sort_deletes(snapshot, CRDT_V1))
 	{

@@ -34,6 +34,13 @@ leaf_bytes(size_t capacity)
 	return sizeof(CrdtLeaf) + capacity * (sizeof(uint64_t) + sizeof(CrdtRef));
 }
 
+/* The first count bits; count is at most CRDT_LEAF_STRUCTS. */
+static inline uint64_t
+first_bits(uint32_t count)
+{
+	return (UINT64_C(1) << count) - 1;
+}
+
 /* ---- spare leaves ---- */
 
 static bool
@@ -46,6 +53,7 @@ add_spare(CrdtDoc *doc, int size)
 		return false;
 	leaf->capacity = (uint32_t) capacity;
 	leaf->count = 0;
+	leaf->deleted = 0;
 	memcpy(leaf->clocks, &doc->spare_leaves[size], sizeof(CrdtLeaf *));
 	doc->spare_leaves[size] = leaf;
 	doc->spare_count[size]++;
@@ -60,6 +68,7 @@ take_spare(CrdtDoc *doc, int size)
 	memcpy(&doc->spare_leaves[size], leaf->clocks, sizeof(CrdtLeaf *));
 	doc->spare_count[size]--;
 	leaf->count = 0;
+	leaf->deleted = 0;
 	return leaf;
 }
 
@@ -257,27 +266,31 @@ crdt_structs_get(CrdtDoc *doc, CrdtPlace place)
 }
 
 bool
-crdt_structs_collect_deleted(const CrdtDoc *doc, const CrdtClient *client, CrdtIdSet *deletes)
+crdt_structs_collect_deleted(const CrdtClient *client, CrdtIdSet *deletes)
 {
-	CrdtIdRange run = {client->id, 0, 0};
-	CrdtCursor cursor = {0, 0};
+	uint64_t start = 0;
+	bool is_deleted = false;
 
-	do
+	for (uint32_t at = 0; at < client->leaf_count; at++)
 	{
-		const CrdtItem *item = crdt_item(doc, crdt_structs_at(client, cursor));
+		const CrdtLeaf *leaf = client->leaves[at];
+		/* which differ from the struct before them */
+		uint64_t changes =
+			(leaf->deleted ^ (leaf->deleted << 1 | is_deleted)) & first_bits(leaf->count);
 
-		if (item->deleted && run.length == 0)
-			run.clock = crdt_structs_clock_at(client, cursor);
-		if (item->deleted)
-			run.length += crdt_item_length(item);
-		else if (run.length > 0)
+		for (; changes != 0; changes &= changes - 1)
 		{
-			if (!crdt_idset_add(deletes, run))
+			uint64_t clock = leaf->clocks[__builtin_ctzll(changes)];
+
+			if (is_deleted &&
+				!crdt_idset_add(deletes, (CrdtIdRange){client->id, start, clock - start}))
 				return false;
-			run.length = 0;
+			start = clock;
+			is_deleted = !is_deleted;
 		}
-	} while (crdt_structs_next(client, &cursor));
-	return run.length == 0 || crdt_idset_add(deletes, run);
+	}
+	return !is_deleted ||
+		   crdt_idset_add(deletes, (CrdtIdRange){client->id, start, client->state - start});
 }
 
 /* ---- adding and removing ---- */
@@ -306,12 +319,14 @@ remove_leaf(CrdtDoc *doc, CrdtClient *client, uint32_t at)
 	client->leaf_count--;
 }
 
-/* Moves count entries of from, beginning at start, to the end of to. */
+/* Moves count entries of from, those from start on, to the end of to. */
 static void
 move_entries(CrdtLeaf *to, CrdtLeaf *from, uint32_t start, uint32_t count)
 {
 	memcpy(to->clocks + to->count, from->clocks + start, count * sizeof(uint64_t));
 	memcpy(crdt_leaf_refs(to) + to->count, crdt_leaf_refs(from) + start, count * sizeof(CrdtRef));
+	to->deleted |= from->deleted >> start << to->count;
+	from->deleted &= first_bits(start);
 	to->count += count;
 	from->count -= count;
 }
@@ -345,9 +360,11 @@ widen(CrdtDoc *doc, CrdtClient *client, CrdtCursor *cursor)
 
 /* Puts an entry at the cursor, before what stands there. */
 static void
-insert_entry(CrdtDoc *doc, CrdtClient *client, CrdtCursor cursor, uint64_t clock, CrdtRef ref)
+insert_entry(CrdtDoc *doc, CrdtClient *client, CrdtCursor cursor, uint64_t clock, CrdtRef ref,
+			 bool deleted)
 {
 	CrdtLeaf *leaf = client->leaves[cursor.leaf];
+	uint64_t left;
 	uint32_t behind;
 
 	if (leaf->count == leaf->capacity)
@@ -362,11 +379,13 @@ insert_entry(CrdtDoc *doc, CrdtClient *client, CrdtCursor cursor, uint64_t clock
 	leaf->clocks[cursor.at] = clock;
 	crdt_leaf_refs(leaf)[cursor.at] = ref;
 	leaf->count++;
+	left = leaf->deleted & first_bits(cursor.at);
+	leaf->deleted = left | (leaf->deleted ^ left) << 1 | (uint64_t) deleted << cursor.at;
 	client->leaf_clocks[cursor.leaf] = leaf->clocks[0];
 }
 
 void
-crdt_structs_append(CrdtDoc *doc, uint32_t number, CrdtRef ref, uint64_t length)
+crdt_structs_append(CrdtDoc *doc, uint32_t number, CrdtRef ref, uint64_t length, bool deleted)
 {
 	CrdtClient *client = &doc->clients[number];
 	CrdtCursor end = {0, 0};
@@ -384,11 +403,21 @@ crdt_structs_append(CrdtDoc *doc, uint32_t number, CrdtRef ref, uint64_t length)
 	{
 		leaf->clocks[end.at] = client->state;
 		crdt_leaf_refs(leaf)[end.at] = ref;
+		leaf->deleted |= (uint64_t) deleted << end.at;
 		leaf->count++;
 	}
 	else
-		insert_entry(doc, client, end, client->state, ref);
+		insert_entry(doc, client, end, client->state, ref, deleted);
 	client->state += length;
+}
+
+void
+crdt_structs_note_deleted(CrdtDoc *doc, CrdtPlace place)
+{
+	CrdtClient *client = &doc->clients[place.client];
+	CrdtCursor cursor = crdt_structs_find(client, place.clock);
+
+	client->leaves[cursor.leaf]->deleted |= UINT64_C(1) << cursor.at;
 }
 
 void
@@ -399,7 +428,9 @@ crdt_structs_remove(CrdtDoc *doc, uint32_t number, CrdtCursor *cursor)
 	CrdtLeaf *leaf = client->leaves[at];
 	CrdtLeaf *before = at > 0 ? client->leaves[at - 1] : NULL;
 	uint32_t behind = leaf->count - cursor->at - 1;
+	uint64_t left = leaf->deleted & first_bits(cursor->at);
 
+	leaf->deleted = left | (leaf->deleted >> 1 & ~first_bits(cursor->at));
 	memmove(leaf->clocks + cursor->at, leaf->clocks + cursor->at + 1, behind * sizeof(uint64_t));
 	memmove(crdt_leaf_refs(leaf) + cursor->at, crdt_leaf_refs(leaf) + cursor->at + 1,
 			behind * sizeof(CrdtRef));
@@ -471,7 +502,7 @@ split_item(CrdtDoc *doc, CrdtPlace place, CrdtCursor cursor, CrdtRef ref, uint64
 	if (doc->redone.count > 0)
 		split_redone(doc, ref, right_ref, at);
 	cursor.at++;
-	insert_entry(doc, &doc->clients[place.client], cursor, clock + at, right_ref);
+	insert_entry(doc, &doc->clients[place.client], cursor, clock + at, right_ref, right->deleted);
 	transaction->to_merge[transaction->to_merge_count++] = right->id;
 	return right_ref;
 }

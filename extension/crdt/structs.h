@@ -4,7 +4,8 @@
  *     client 7   [0..4] "hello"   [5] GC   [6..9] "lo w"      state = 10
  *
  * Clocks and records stand in sorted leaves of at most 62, under a sorted directory.  A look-up
- * first tries the leaf of the last one: typing hits it.
+ * first tries the leaf of the last one: typing hits it.  A leaf knows which of its structs are deleted,
+ * so that nobody who collects these looks at the others.
  */
 #ifndef CRDT_STRUCTS_H
 #define CRDT_STRUCTS_H
@@ -24,6 +25,7 @@ struct CrdtLeaf
 {
 	uint32_t count;
 	uint32_t capacity;
+	uint64_t deleted; /* a bit for each struct */
 	/* capacity clocks, then as many references */
 	uint64_t clocks[];
 };
@@ -89,11 +91,13 @@ uint64_t crdt_structs_count(CrdtClient *client, uint64_t first, uint64_t last);
 CrdtRef crdt_structs_get(CrdtDoc *doc, CrdtPlace place);
 
 /* Adds what is deleted of a client that has structs to deletes, as maximal runs.  False: no memory. */
-CRDT_MUST_CHECK bool
-crdt_structs_collect_deleted(const CrdtDoc *doc, const CrdtClient *client, CrdtIdSet *deletes);
+CRDT_MUST_CHECK bool crdt_structs_collect_deleted(const CrdtClient *client, CrdtIdSet *deletes);
 
 /* Adds a struct at the client's state.  Reserved. */
-void crdt_structs_append(CrdtDoc *doc, uint32_t client, CrdtRef ref, uint64_t length);
+void crdt_structs_append(CrdtDoc *doc, uint32_t client, CrdtRef ref, uint64_t length, bool deleted);
+
+/* The struct that begins at place is deleted now. */
+void crdt_structs_note_deleted(CrdtDoc *doc, CrdtPlace place);
 
 /* Takes the struct out of the index (its neighbour has absorbed it).  The cursor then stands on
  * the struct before it. */
