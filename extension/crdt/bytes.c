@@ -313,12 +313,10 @@ crdt_write_varuint(CrdtBuffer *buffer, uint64_t value)
 void
 crdt_write_varint(CrdtBuffer *buffer, CrdtVarint value)
 {
-	uint64_t rest = value.magnitude >> 6;
+	uint8_t *room = crdt_buffer_room(buffer, CRDT_VARUINT_BYTES);
 
-	crdt_write_u8(buffer, (uint8_t) ((rest > 0 ? 0x80 : 0) | (value.negative ? 0x40 : 0) |
-									 (value.magnitude & 0x3f)));
-	if (rest > 0)
-		crdt_write_varuint(buffer, rest);
+	if (room != NULL)
+		buffer->size = (size_t) (crdt_put_varint(room, value) - buffer->data);
 }
 
 static void

@@ -134,6 +134,16 @@ crdt_put_varuint(uint8_t *at, uint64_t value)
 	return at;
 }
 
+static inline uint8_t *
+crdt_put_varint(uint8_t *at, CrdtVarint value)
+{
+	uint64_t rest = value.magnitude >> 6;
+
+	*at++ =
+		(uint8_t) ((rest > 0 ? 0x80 : 0) | (value.negative ? 0x40 : 0) | (value.magnitude & 0x3f));
+	return rest > 0 ? crdt_put_varuint(at, rest) : at;
+}
+
 void crdt_write_u8(CrdtBuffer *buffer, uint8_t value);
 void crdt_write_varuint(CrdtBuffer *buffer, uint64_t value);
 void crdt_write_varint(CrdtBuffer *buffer, CrdtVarint value);

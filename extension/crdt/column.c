@@ -272,69 +272,47 @@ crdt_column_writer_close(CrdtColumnWriter *writer)
 	writer->step = 0;
 }
 
+/* Between two runs: the end of one, the value of the next. */
 void
-crdt_column_write_u8(CrdtColumnWriter *writer, uint8_t value)
+crdt_column_begin_u8(CrdtColumnWriter *writer, uint8_t value)
 {
-	if (writer->count > 0 && writer->value == value)
-	{
-		writer->count++;
-		return;
-	}
 	if (writer->count > 0)
 		crdt_write_varuint(&writer->out, writer->count - 1);
 	crdt_write_u8(&writer->out, value);
 	writer->value = value;
-	writer->count = 1;
+	writer->count = 0;
+}
+
+/* A number that says whether it repeats, and if so, how often. */
+static void
+write_run(CrdtColumnWriter *writer, CrdtVarint number)
+{
+	uint8_t *at = crdt_buffer_room(&writer->out, 2 * CRDT_VARUINT_BYTES);
+
+	if (at != NULL)
+	{
+		at = crdt_put_varint(at, number);
+		if (writer->count > 1)
+			at = crdt_put_varuint(at, writer->count - 2);
+		writer->out.size = (size_t) (at - writer->out.data);
+	}
+	writer->count = 0;
 }
 
 void
 crdt_column_end_uint(CrdtColumnWriter *writer)
 {
-	CrdtVarint number = {(uint64_t) writer->value, writer->count > 1};
-
-	if (writer->count == 0)
-		return;
-	crdt_write_varint(&writer->out, number);
-	if (writer->count > 1)
-		crdt_write_varuint(&writer->out, writer->count - 2);
-	writer->count = 0;
-}
-
-void
-crdt_column_write_uint(CrdtColumnWriter *writer, uint64_t value)
-{
-	if ((uint64_t) writer->value != value)
-	{
-		crdt_column_end_uint(writer);
-		writer->value = (int64_t) value;
-	}
-	writer->count++;
+	if (writer->count > 0)
+		write_run(writer, (CrdtVarint){(uint64_t) writer->value, writer->count > 1});
 }
 
 void
 crdt_column_end_int(CrdtColumnWriter *writer)
 {
 	int64_t number = 2 * writer->step + (writer->count > 1);
-	CrdtVarint varint = {(uint64_t) (number < 0 ? -number : number), number < 0};
 
-	if (writer->count == 0)
-		return;
-	crdt_write_varint(&writer->out, varint);
-	if (writer->count > 1)
-		crdt_write_varuint(&writer->out, writer->count - 2);
-	writer->count = 0;
-}
-
-void
-crdt_column_write_int(CrdtColumnWriter *writer, int64_t value)
-{
-	if (value - writer->value != writer->step)
-	{
-		crdt_column_end_int(writer);
-		writer->step = value - writer->value;
-	}
-	writer->value = value;
-	writer->count++;
+	if (writer->count > 0)
+		write_run(writer, (CrdtVarint){(uint64_t) (number < 0 ? -number : number), number < 0});
 }
 
 void

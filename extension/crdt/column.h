@@ -65,13 +65,43 @@ typedef struct CrdtColumnWriter
 void crdt_column_writer_open(CrdtColumnWriter *writer, const CrdtHost *host);
 void crdt_column_writer_close(CrdtColumnWriter *writer);
 
-void crdt_column_write_u8(CrdtColumnWriter *writer, uint8_t value);
-void crdt_column_write_uint(CrdtColumnWriter *writer, uint64_t value);
-void crdt_column_write_int(CrdtColumnWriter *writer, int64_t value);
-
-/* Brings the last run into out; a column of u8 is complete without. */
+/* Bring the last run into out; a column of u8 is complete without. */
 void crdt_column_end_uint(CrdtColumnWriter *writer);
 void crdt_column_end_int(CrdtColumnWriter *writer);
+
+void crdt_column_begin_u8(CrdtColumnWriter *writer, uint8_t value);
+
+/* One more value. */
+static inline void
+crdt_column_write_u8(CrdtColumnWriter *writer, uint8_t value)
+{
+	if (writer->count == 0 || writer->value != value)
+		crdt_column_begin_u8(writer, value);
+	writer->count++;
+}
+
+static inline void
+crdt_column_write_uint(CrdtColumnWriter *writer, uint64_t value)
+{
+	if ((uint64_t) writer->value != value)
+	{
+		crdt_column_end_uint(writer);
+		writer->value = (int64_t) value;
+	}
+	writer->count++;
+}
+
+static inline void
+crdt_column_write_int(CrdtColumnWriter *writer, int64_t value)
+{
+	if (value - writer->value != writer->step)
+	{
+		crdt_column_end_int(writer);
+		writer->step = value - writer->value;
+	}
+	writer->value = value;
+	writer->count++;
+}
 
 typedef struct CrdtStringColumnWriter
 {

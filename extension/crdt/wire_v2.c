@@ -415,12 +415,19 @@ static void
 write_text(CrdtColumnWriters *columns, const CrdtStruct *item, uint64_t offset)
 {
 	uint8_t first[3] = {0xef, 0xbf, 0xbd};
-	CrdtBytes rest;
+	CrdtBytes rest = item->content;
 
+	crdt_string_column_add_length(&columns->strings, item->length - offset);
+	if (item->ascii)
+	{
+		rest.data += offset;
+		rest.size -= (size_t) offset;
+		crdt_write_bytes(&columns->strings.text, rest);
+		return;
+	}
 	if (crdt_struct_text(item, offset, &rest, first) != CRDT_TEXT_WHOLE)
 		crdt_string_column_add(&columns->strings, (CrdtBytes){first, sizeof(first)});
 	crdt_string_column_add(&columns->strings, rest);
-	crdt_string_column_add_length(&columns->strings, item->length - offset);
 }
 
 static void
