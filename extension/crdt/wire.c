@@ -183,6 +183,7 @@ void
 crdt_update_writer_open(CrdtUpdateWriter *writer, const CrdtHost *host, CrdtFormat format)
 {
 	writer->format = format;
+	writer->client_size = 0;
 	crdt_buffer_open(&writer->structs, host);
 	crdt_buffer_open(&writer->text, host);
 	writer->blocks = NULL;

@@ -188,6 +188,10 @@ typedef struct CrdtColumnWriters
 typedef struct CrdtUpdateWriter
 {
 	CrdtFormat format;
+	/* V1: the client whose structs come, as it is written, for they mostly refer to its own */
+	uint64_t client;
+	uint8_t client_bytes[CRDT_VARUINT_BYTES];
+	uint8_t client_size; /* 0: no struct came yet */
 	CrdtBuffer structs; /* V2: the last column */
 	CrdtBuffer text; /* something whose length goes in front of it */
 	CrdtBlockHead *blocks;

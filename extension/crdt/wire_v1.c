@@ -7,6 +7,8 @@
  *
  * Here: that grammar, both ways.  Not here: blocks and delete sets (wire.c), values (any.c).
  */
+#include <string.h>
+
 #include "any.h"
 #include "utf.h"
 #include "wire.h"
@@ -163,10 +165,25 @@ crdt_v1_read_struct(CrdtUpdateReader *reader, CrdtStruct *out)
 /* An info byte and two ids. */
 #define HEAD_BYTES (1 + 4 * CRDT_VARUINT_BYTES)
 
-static uint8_t *
-put_id(uint8_t *at, CrdtId id)
+static void
+note_client(CrdtUpdateWriter *writer, uint64_t client)
 {
-	return crdt_put_varuint(crdt_put_varuint(at, id.client), id.clock);
+	writer->client = client;
+	writer->client_size =
+		(uint8_t) (crdt_put_varuint(writer->client_bytes, client) - writer->client_bytes);
+}
+
+static inline uint8_t *
+put_id(const CrdtUpdateWriter *writer, CrdtId id, uint8_t *at)
+{
+	if (id.client != writer->client)
+		at = crdt_put_varuint(at, id.client);
+	else
+	{
+		memcpy(at, writer->client_bytes, CRDT_VARUINT_BYTES);
+		at += writer->client_size;
+	}
+	return crdt_put_varuint(at, id.clock);
 }
 
 static void
@@ -295,12 +312,14 @@ crdt_v1_write_struct(CrdtUpdateWriter *writer, const CrdtStruct *item, uint64_t 
 	at = crdt_buffer_room(out, HEAD_BYTES);
 	if (at == NULL)
 		return;
+	if (writer->client != item->client || writer->client_size == 0)
+		note_client(writer, item->client);
 	*at++ = (uint8_t) (item->kind | origins |
 					   (item->parent_sub.data != NULL ? CRDT_HAS_PARENT_SUB : 0));
 	if ((origins & CRDT_HAS_ORIGIN) != 0)
-		at = put_id(at, origin);
+		at = put_id(writer, origin, at);
 	if ((origins & CRDT_HAS_RIGHT_ORIGIN) != 0)
-		at = put_id(at, item->right_origin);
+		at = put_id(writer, item->right_origin, at);
 	out->size = (size_t) (at - out->data);
 	if (origins == 0)
 		write_parent(out, item);
