@@ -65,6 +65,23 @@ free_arrays(CrdtPlan *plan, size_t kept)
 			   kept);
 }
 
+static void
+clear_waiting(CrdtPlan *plan)
+{
+	if (plan->pending_changed)
+		crdt_pending_close(&plan->pending);
+	plan->pending_changed = false;
+	plan->is_late = false;
+	plan->rest_is_known = false;
+	crdt_idset_close(&plan->late_ranges);
+	if (plan->deletes_changed)
+		crdt_idset_close(&plan->waiting_deletes);
+	plan->deletes_changed = false;
+	crdt_buffer_close(&plan->late);
+	crdt_state_vector_close(&plan->late_missing);
+	plan->touches_waiting = false;
+}
+
 void
 crdt_plan_clear(CrdtPlan *plan)
 {
@@ -90,18 +107,8 @@ crdt_plan_clear(CrdtPlan *plan)
 	plan->client_count = 0;
 	plan->rest_client_count = 0;
 	plan->adds_deletes = false;
-	if (plan->pending_changed)
-		crdt_pending_close(&plan->pending);
-	plan->pending_changed = false;
-	plan->is_late = false;
-	plan->rest_is_known = false;
-	crdt_idset_close(&plan->late_ranges);
-	if (plan->deletes_changed)
-		crdt_idset_close(&plan->waiting_deletes);
-	plan->deletes_changed = false;
-	crdt_buffer_close(&plan->late);
-	crdt_state_vector_close(&plan->late_missing);
-	plan->late_missing.host = &plan->doc->host;
+	if (plan->touches_waiting)
+		clear_waiting(plan);
 	if (plan->fresh_deletes.capacity * sizeof(CrdtIdRange) > ARRAY_KEPT_BYTES)
 		crdt_idset_close(&plan->fresh_deletes);
 	plan->fresh_deletes.count = 0;

@@ -126,6 +126,7 @@ typedef struct CrdtPlan
 	CrdtIdSet waiting_deletes; /* if deletes_changed: what the document's are going to be */
 	CrdtIdSet fresh_deletes; /* of the pass being planned */
 	CrdtUpdateWriter writer; /* of structs that have to wait */
+	bool touches_waiting; /* something of the above that waits may be in use, or one of these: */
 	bool pending_changed;
 	bool is_late;
 	bool rest_is_known; /* much waits, and what joins it does so already: no news */

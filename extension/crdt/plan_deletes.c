@@ -136,6 +136,7 @@ renew_waiting_deletes(CrdtPlan *plan, const CrdtIdSet *waited, const CrdtIdSet *
 		crdt_idset_close(&plan->waiting_deletes);
 	plan->waiting_deletes = waiting;
 	plan->deletes_changed = true;
+	plan->touches_waiting = true;
 	return true;
 }
 

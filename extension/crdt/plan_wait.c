@@ -49,6 +49,7 @@ begin_pending(CrdtPlan *plan)
 		return CRDT_OK;
 	crdt_pending_open(new, &plan->doc->host);
 	plan->pending_changed = true;
+	plan->touches_waiting = true;
 	if (old->late_count > 0 || plan->is_late)
 	{
 		CrdtStatus status = crdt_pending_merge(
@@ -332,8 +333,10 @@ park_merged(CrdtPlan *plan, const CrdtStateVector *missing)
 CrdtStatus
 crdt_plan_park_rest(CrdtPlan *plan, const CrdtStateVector *missing, bool retry)
 {
-	CrdtStatus status = look_for_news(plan);
+	CrdtStatus status;
 
+	plan->touches_waiting = true;
+	status = look_for_news(plan);
 	if (status == CRDT_OK && plan->pass_count == 0 && !plan->rest_is_known)
 	{
 		status = count_rest(plan);

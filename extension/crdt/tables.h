@@ -20,7 +20,10 @@ CRDT_MUST_CHECK bool crdt_pool_grow(const CrdtHost *host, CrdtPool *pool, uint64
 CRDT_MUST_CHECK static inline bool
 crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
 {
-	return count <= pool->free_count || crdt_pool_grow(host, pool, count);
+	uint64_t records = (uint64_t) pool->chunk_count << pool->chunk_bits;
+
+	return count <= pool->free_count || pool->used + (count - pool->free_count) <= records ||
+		   crdt_pool_grow(host, pool, count);
 }
 
 uint32_t crdt_pool_take(CrdtPool *pool); /* reserved */
