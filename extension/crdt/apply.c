@@ -153,29 +153,23 @@ delete_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 	uint64_t end = range->clock + range->length;
 	CrdtCursor cursor = crdt_structs_find(client, clock);
 
-	while (clock < end)
+	while (crdt_structs_skip_deleted(client, &cursor, end))
 	{
-		CrdtRef ref = crdt_structs_at(client, cursor);
+		uint64_t start = crdt_structs_clock_at(client, cursor);
 		uint64_t struct_end =
-			crdt_structs_clock_at(client, cursor) + crdt_item_length(crdt_item(doc, ref));
+			start + crdt_item_length(crdt_item(doc, crdt_structs_at(client, cursor)));
+		CrdtRef ref;
 
-		if (!crdt_item(doc, ref)->deleted)
-		{
-			CrdtPlace last = {end - 1, range->client};
-
-			ref = crdt_structs_clean_start(doc, (CrdtPlace){clock, range->client});
-			if (struct_end > end)
-			{
-				(void) crdt_structs_clean_end(doc, last);
-				struct_end = end;
-			}
-			crdt_item_delete(doc, ref);
-			if (struct_end < end)
-				cursor = crdt_structs_find(client, struct_end);
-		}
-		else
-			(void) crdt_structs_next(client, &cursor);
+		if (start > clock)
+			clock = start;
+		ref = crdt_structs_clean_start(doc, (CrdtPlace){clock, range->client});
+		if (struct_end > end)
+			(void) crdt_structs_clean_end(doc, (CrdtPlace){end - 1, range->client});
+		crdt_item_delete(doc, ref);
+		if (struct_end >= end)
+			return;
 		clock = struct_end;
+		cursor = crdt_structs_find(client, clock);
 	}
 }
 

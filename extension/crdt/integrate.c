@@ -370,6 +370,7 @@ delete_one(CrdtDoc *doc, CrdtRef ref, uint32_t *stack)
 	if (list->index != 0)
 		crdt_index_deleted(doc, ref);
 	item->deleted = 1;
+	doc->transaction.has_garbage = true;
 	crdt_structs_note_deleted(doc, crdt_unpack(doc, item->id));
 	crdt_transaction_add_deleted(doc, item);
 	crdt_transaction_note_change(doc, list->type);

@@ -213,6 +213,7 @@ typedef struct CrdtTransaction
 	size_t to_merge_capacity;
 	const void *origin; /* who acts, for observers and undo managers */
 	bool changed;
+	bool has_garbage; /* something was deleted that had not come deleted */
 	bool local; /* an edit here, not an update that was applied */
 	bool is_ending; /* may be encoded (crdt_doc_encode_transaction) */
 } CrdtTransaction;

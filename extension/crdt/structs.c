@@ -266,6 +266,24 @@ crdt_structs_get(CrdtDoc *doc, CrdtPlace place)
 }
 
 bool
+crdt_structs_skip_deleted(const CrdtClient *client, CrdtCursor *cursor, uint64_t end)
+{
+	for (; cursor->leaf < client->leaf_count && client->leaf_clocks[cursor->leaf] < end;
+		 *cursor = (CrdtCursor){cursor->leaf + 1, 0})
+	{
+		const CrdtLeaf *leaf = client->leaves[cursor->leaf];
+		uint64_t visible = ~leaf->deleted & first_bits(leaf->count) & ~first_bits(cursor->at);
+
+		if (visible != 0)
+		{
+			cursor->at = (uint32_t) __builtin_ctzll(visible);
+			return leaf->clocks[cursor->at] < end;
+		}
+	}
+	return false;
+}
+
+bool
 crdt_structs_collect_deleted(const CrdtClient *client, CrdtIdSet *deletes)
 {
 	uint64_t start = 0;

@@ -79,6 +79,10 @@ crdt_structs_previous(const CrdtClient *client, CrdtCursor *cursor)
 	return true;
 }
 
+/* Moves on to a struct that is not deleted, if this one is; false: there is none that begins before
+ * clock end. */
+bool crdt_structs_skip_deleted(const CrdtClient *client, CrdtCursor *cursor, uint64_t end);
+
 /* The struct that contains clock, which is below the client's state. */
 CrdtCursor crdt_structs_find(CrdtClient *client, uint64_t clock);
 CrdtCursor crdt_structs_last(const CrdtClient *client);

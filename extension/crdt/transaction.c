@@ -325,6 +325,32 @@ merge_range(CrdtDoc *doc, const CrdtDeletedRange *range)
 	merge_down_to(doc, range->client, cursor, range->clock);
 }
 
+/* What came with the transaction is left to merge_appended: whether two neighbours can be joined does
+ * not depend on what they were joined with before. */
+static void
+merge_deleted(CrdtDoc *doc)
+{
+	const CrdtTransaction *transaction = &doc->transaction;
+
+	/* transactions that began and ended since have noted states of their own */
+	for (size_t i = 0; i < transaction->client_count; i++)
+	{
+		CrdtClient *client = &doc->clients[transaction->clients[i].client];
+
+		client->in_transaction = true;
+		client->state_before = transaction->clients[i].state_before;
+	}
+	for (size_t i = transaction->deleted_count; i-- > 0;)
+	{
+		const CrdtClient *client = &doc->clients[transaction->deleted[i].client];
+
+		if (!client->in_transaction || transaction->deleted[i].clock < client->state_before)
+			merge_range(doc, &transaction->deleted[i]);
+	}
+	for (size_t i = 0; i < transaction->client_count; i++)
+		doc->clients[transaction->clients[i].client].in_transaction = false;
+}
+
 static void
 merge_appended(CrdtDoc *doc, const CrdtTouched *touched)
 {
@@ -402,11 +428,11 @@ collect_and_merge(CrdtDoc *doc)
 {
 	CrdtTransaction *transaction = &doc->transaction;
 
-	if (!doc->options.keep_deleted)
+	if (!doc->options.keep_deleted && transaction->has_garbage)
 		for (size_t i = transaction->deleted_count; i-- > 0;)
 			collect_range(doc, &transaction->deleted[i]);
-	for (size_t i = transaction->deleted_count; i-- > 0;)
-		merge_range(doc, &transaction->deleted[i]);
+	if (transaction->deleted_count > 0)
+		merge_deleted(doc);
 	for (size_t i = 0; i < transaction->client_count; i++)
 		merge_appended(doc, &transaction->clients[i]);
 	for (size_t i = transaction->to_merge_count; i-- > 0;)
@@ -437,6 +463,7 @@ forget(CrdtDoc *doc)
 	transaction->to_merge_count = 0;
 	transaction->type_count = 0;
 	transaction->changed = false;
+	transaction->has_garbage = false;
 	transaction->local = false;
 	transaction->origin = NULL;
 	if (transaction->client_capacity > ARRAY_KEPT || transaction->deleted_capacity > ARRAY_KEPT ||
