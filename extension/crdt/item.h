@@ -139,6 +139,7 @@ typedef struct CrdtClient
 	bool is_planned; /* plan.c: the three above are in use */
 	uint32_t rank; /* when the ending transaction first deleted something of it; 0: never */
 	bool in_transaction;
+	uint32_t deleted_at; /* where in transaction.deleted its last range may stand */
 } CrdtClient;
 
 /* Open addressing; entries are numbers + 1 of what is looked up. */

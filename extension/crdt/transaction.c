@@ -40,15 +40,20 @@ crdt_transaction_add_deleted(CrdtDoc *doc, const CrdtItem *item)
 {
 	CrdtTransaction *transaction = &doc->transaction;
 	CrdtPlace place = crdt_unpack(doc, item->id);
-	CrdtDeletedRange *last = transaction->deleted + transaction->deleted_count - 1;
+	CrdtClient *client = &doc->clients[place.client];
 
 	transaction->changed = true;
-	if (transaction->deleted_count > 0 && last->client == place.client &&
-		last->clock + last->length == place.clock)
+	if (client->deleted_at < transaction->deleted_count)
 	{
-		last->length += crdt_item_length(item);
-		return;
+		CrdtDeletedRange *last = &transaction->deleted[client->deleted_at];
+
+		if (last->client == place.client && last->clock + last->length == place.clock)
+		{
+			last->length += crdt_item_length(item);
+			return;
+		}
 	}
+	client->deleted_at = (uint32_t) transaction->deleted_count;
 	transaction->deleted[transaction->deleted_count++] =
 		(CrdtDeletedRange){place.clock, crdt_item_length(item), place.client};
 }
