@@ -2,7 +2,7 @@
  * batch.c: accepting updates: one transaction, many documents, all or some of them (DESIGN's rules
  * for order, validation and notification).
  *
- *     items ── sorted by document ──> rows made and locked in that order
+ *     items ── sorted by document ──> rows made, unless no item can be taken, and locked in that order
  *                                        │  each document: decoded as of its row, then each item
  *                                        │      gone       -> refused (store_gone.h)
  *                                        │      malformed  -> refused, the others go on

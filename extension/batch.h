@@ -43,6 +43,7 @@ typedef struct BatchDocument
 	BatchItem **items;
 	int item_count;
 	StoreHead head;
+	bool is_there; /* its row was found */
 	ItemPointerData place; /* the next two: of batch.rows */
 	HeapTuple row;
 	int64 log_rows;
@@ -65,7 +66,8 @@ typedef struct Batch
 
 /* ---- rows (batch_rows.c) ---- */
 
-/* Makes the rows that are missing, and locks all in the order of names: documents' heads are as of then. */
+/* Makes the rows that are missing, and locks all in the order of names: documents' heads are as of then.
+ * Documents that are not there, and that no item begins, are not of the batch any more. */
 void batch_lock_rows(Batch *batch);
 
 /* Changes the documents' rows, appends the log's, and then fires the triggers that are on them: these may
@@ -83,5 +85,9 @@ bool batch_refuse_if_gone(const BatchDocument *document, BatchItem *item);
 /* Applies the items of a document whose row is locked: each is refused or has its seq then, and the batch
  * has the log rows that they become. */
 void batch_apply_document(Batch *batch, BatchDocument *document);
+
+/* Of a document that is not there: would any of its items be stored?  If none would, they are answered: refused, or
+ * as no news. */
+bool batch_begins_document(BatchDocument *document);
 
 #endif

@@ -109,15 +109,13 @@ merge_item(CachedDocument *cached, BatchItem *item, CrdtApplied *applied, CrdtEr
 	return status;
 }
 
-/* One item; true if it is news. */
+/* Merges one item into the document, or refuses it. */
 static bool
-apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
+take_item(CachedDocument *cached, BatchItem *item, CrdtApplied *applied)
 {
-	CrdtApplied applied;
 	CrdtError error;
 	size_t size;
 
-	item->epoch = document->head.epoch;
 	if (item->update.size > (size_t) ydoc_max_update_size_kb * 1024)
 	{
 		item->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
@@ -136,13 +134,23 @@ apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
 					 size, item->ordinal + 1, ydoc_max_document_size_kb, item->document);
 		return false;
 	}
-	if (merge_item(cached, item, &applied, &error) != CRDT_OK)
-	{
-		if (error.status == CRDT_NO_MEMORY || error.status == CRDT_CANCELLED)
-			bridge_report(&error, "update");
-		refuse(item, &error);
+	if (merge_item(cached, item, applied, &error) == CRDT_OK)
+		return true;
+	if (error.status == CRDT_NO_MEMORY || error.status == CRDT_CANCELLED)
+		bridge_report(&error, "update");
+	refuse(item, &error);
+	return false;
+}
+
+/* One item; true if it is news. */
+static bool
+apply_item(CachedDocument *cached, BatchDocument *document, BatchItem *item)
+{
+	CrdtApplied applied;
+
+	item->epoch = document->head.epoch;
+	if (!take_item(cached, item, &applied))
 		return false;
-	}
 	if (applied.client_taken)
 		cached->client_was_taken = true;
 	if (applied.changed)
@@ -259,4 +267,49 @@ batch_apply_document(Batch *batch, BatchDocument *document)
 	if (!waiting_is_same(&before, &after))
 		document->waiting = memcpy(palloc(sizeof(after)), &after, sizeof(after));
 	cache_release(cached);
+}
+
+/* ---- documents that are not there ---- */
+
+static CachedDocument *
+empty_document(const BatchDocument *document)
+{
+	CachedDocument *cached = cache_new(document->name, store_oid(), 0);
+
+	limit_document(cached, true);
+	return cached;
+}
+
+bool
+batch_begins_document(BatchDocument *document)
+{
+	CachedDocument *cached = empty_document(document);
+	CrdtApplied applied = {0};
+
+	/* until the first that is news */
+	for (int i = 0; i < document->item_count && !applied.changed; i++)
+	{
+		if (crdt_doc_is_broken(cached->doc))
+		{
+			cache_drop(cached);
+			cached = empty_document(document);
+		}
+		if (!take_item(cached, document->items[i], &applied))
+			applied.changed = false;
+	}
+	cache_drop(cached);
+	for (int i = 0; i < document->item_count; i++)
+	{
+		BatchItem *item = document->items[i];
+
+		/* judged for good when the row is locked, and as of then */
+		if (applied.changed)
+		{
+			item->sqlstate = 0;
+			item->message = NULL;
+		}
+		else if (item->message == NULL)
+			stat_count(STAT_UPDATES_KNOWN, 1);
+	}
+	return applied.changed;
 }

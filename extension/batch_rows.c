@@ -39,36 +39,76 @@ array_of_names(const Batch *batch)
 
 /* ---- the documents' rows ---- */
 
-/* How many rows there are, of those that others, or statements of ours, have made so far. */
-static int
-find_rows(Batch *batch, ArrayType *names)
+/* By a statement; names in the order of the documents. */
+static void
+find_by_statement(Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
-	Datum values[] = {PointerGetDatum(names)};
+	Datum values[] = {PointerGetDatum(array_of_names(batch))};
+	int next = 0;
+
+	store_prepare(&plan,
+				  "SELECT d.name FROM ydoc_data.document d WHERE d.name = ANY ($1)"
+				  " ORDER BY d.name COLLATE \"C\"",
+				  1, types);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for the documents' rows");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		char *name = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+
+		while (next < batch->document_count && strcmp(batch->documents[next].name, name) != 0)
+			batch->documents[next++].is_there = false;
+		if (next < batch->document_count)
+			batch->documents[next++].is_there = true;
+	}
+	while (next < batch->document_count)
+		batch->documents[next++].is_there = false;
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* How many rows there are, of those that others, or statements of ours, have made so far. */
+static int
+find_rows(Batch *batch)
+{
 	int found = 0;
 
 	batch_close_rows(batch);
 	batch->rows = store_rows_open();
-	for (int i = 0; batch->rows != NULL && i < batch->document_count; i++)
-		found += store_rows_find(batch->rows, batch->documents[i].name, &batch->documents[i].place);
-	if (batch->rows != NULL)
-		return found;
-	store_prepare(&plan, "SELECT FROM ydoc_data.document d WHERE d.name = ANY ($1)", 1, types);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for the documents' rows");
-	SPI_freetuptable(SPI_tuptable);
-	return (int) SPI_processed;
+	if (batch->rows == NULL)
+		find_by_statement(batch);
+	for (int i = 0; i < batch->document_count; i++)
+	{
+		BatchDocument *document = &batch->documents[i];
+
+		if (batch->rows != NULL)
+			document->is_there = store_rows_find(batch->rows, document->name, &document->place);
+		found += document->is_there;
+	}
+	return found;
+}
+
+/* To send what cannot be taken makes no document. */
+static void
+drop_documents_not_begun(Batch *batch)
+{
+	int kept = 0;
+
+	for (int i = 0; i < batch->document_count; i++)
+		if (batch->documents[i].is_there || batch_begins_document(&batch->documents[i]))
+			batch->documents[kept++] = batch->documents[i];
+	batch->document_count = kept;
 }
 
 /* Makes the rows that are missing, in the order of names, before any is locked: whoever waits here
  * for another's new row holds nothing that the other could wait for. */
 static void
-create_rows(ArrayType *names)
+create_rows(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
-	Datum values[] = {PointerGetDatum(names)};
+	Datum values[] = {PointerGetDatum(array_of_names(batch))};
 
 	store_prepare(&plan,
 				  "INSERT INTO ydoc_data.document (name)"
@@ -82,11 +122,11 @@ create_rows(ArrayType *names)
 
 /* By a statement; how many there were. */
 static int
-lock_by_statement(Batch *batch, ArrayType *names)
+lock_by_statement(Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
-	Datum values[] = {PointerGetDatum(names)};
+	Datum values[] = {PointerGetDatum(array_of_names(batch))};
 	int found;
 
 	store_prepare(&plan,
@@ -103,12 +143,12 @@ lock_by_statement(Batch *batch, ArrayType *names)
 }
 
 static int
-lock_rows(Batch *batch, ArrayType *names)
+lock_rows(Batch *batch)
 {
 	int found = 0;
 
 	if (batch->rows == NULL)
-		return lock_by_statement(batch, names);
+		return lock_by_statement(batch);
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		BatchDocument *document = &batch->documents[i];
@@ -124,17 +164,18 @@ lock_rows(Batch *batch, ArrayType *names)
 void
 batch_lock_rows(Batch *batch)
 {
-	ArrayType *names = array_of_names(batch);
-	int found = find_rows(batch, names);
+	int found = find_rows(batch);
 
 	if (found < batch->document_count)
-		create_rows(names);
+		drop_documents_not_begun(batch);
+	if (found < batch->document_count)
+		create_rows(batch);
 	for (int attempt = 0; attempt < STORE_LOCK_ATTEMPTS; attempt++)
 	{
 		if (found < batch->document_count)
-			found = find_rows(batch, names);
+			found = find_rows(batch);
 		if (found == batch->document_count)
-			found = lock_rows(batch, names);
+			found = lock_rows(batch);
 		if (found == batch->document_count)
 			return;
 	}

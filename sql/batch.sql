@@ -19,6 +19,15 @@ SELECT ordinal, seq, logged FROM ydoc.apply_batch(ARRAY['b/1', 'b/1'], ARRAY[:he
 SELECT ordinal, epoch, seq, logged FROM ydoc.apply_batch(ARRAY['b/9'], ARRAY['\x0000'::bytea], ARRAY['ann']);
 SELECT count(*) FROM ydoc_data.document WHERE name = 'b/9';
 SELECT count(*) FROM ydoc.apply_batch('{}', '{}', '{}');
+-- nor does one of whose updates none can be taken
+SELECT ordinal, epoch <> 0 AS epoch, seq, sqlstate FROM ydoc.apply_batch(
+    ARRAY['b/none', 'b/none', 'b/some', 'b/some', 'b/none', 'b/2'],
+    ARRAY['\x0101'::bytea, '\x0000', '\x0101', :hello, '\x00', '\x0101'], NULL);
+SELECT name, seq FROM ydoc_data.document WHERE name IN ('b/none', 'b/some');
+SELECT ordinal, sqlstate FROM ydoc.apply_batch(ARRAY['b/none'], ARRAY['\x0101'::bytea], NULL);
+-- though what waits for others is taken
+SELECT ordinal, seq, sqlstate FROM ydoc.apply_batch(ARRAY['b/waits', 'b/waits'], ARRAY['\x0101'::bytea, :world], NULL);
+DELETE FROM ydoc_data.document WHERE name = 'b/waits';
 
 -- all or nothing
 SELECT ydoc.apply('b/4', ARRAY[:hello, '\x010101']);
@@ -27,6 +36,7 @@ SELECT ydoc.apply('b/4', ARRAY[:hello, '\x010101']);
 SELECT ydoc.text('b/4', 't') IS NULL AS nothing_stored;
 SET ydoc.max_update_size = '1kB';
 SELECT sqlstate, message FROM ydoc.apply_batch(ARRAY['b/4'], ARRAY[decode(repeat('00', 2000), 'hex')], ARRAY[NULL]);
+SELECT count(*) FROM ydoc_data.document WHERE name = 'b/4';
 RESET ydoc.max_update_size;
 SELECT ydoc.apply_batch(ARRAY['b/4'], ARRAY[:hello, :hello], ARRAY[NULL, NULL]);
 \echo :LAST_ERROR_SQLSTATE
@@ -107,6 +117,9 @@ SELECT * FROM heard;
 ALTER TABLE ydoc_data.log ADD CHECK (actor <> 'mallory');
 SELECT seq FROM ydoc.apply_batch(ARRAY['b/plain'], ARRAY['\x01010300040101740568656c6c6f00'::bytea], ARRAY['mallory']);
 \set VERBOSITY default
+SELECT ordinal, epoch <> 0 AS epoch, seq, sqlstate FROM ydoc.apply_batch(
+    ARRAY['b/none', 'b/first', 'b/none', 'b/first', 'b/plain'], ARRAY['\x0101'::bytea, '\x0101', '\x0000', :hello, '\x0101'], NULL);
+SELECT name FROM ydoc_data.document WHERE name IN ('b/none', 'b/first');
 ALTER TABLE ydoc_data.log DROP CONSTRAINT log_actor_check;
 ALTER TABLE ydoc_data.log ADD COLUMN noted integer DEFAULT 7;
 SELECT seq FROM ydoc.apply_batch(ARRAY['b/plain'], ARRAY['\x01010300040101740568656c6c6f00'::bytea], ARRAY['mallory']);
