@@ -176,6 +176,8 @@ confine_documents(Batch *batch, const char **names)
 {
 	int count = 0;
 
+	if (!comment_may_confine())
+		return 0;
 	for (int i = 0; i < batch->document_count; i++)
 	{
 		const CrdtConfines *confines = comment_confines(batch->documents[i].name);

@@ -44,7 +44,7 @@ typedef struct BatchDocument
 	int item_count;
 	StoreHead head;
 	bool is_there; /* its row was found */
-	ItemPointerData place; /* the next two: of batch.rows */
+	StorePlace place; /* the next two: of batch.rows */
 	HeapTuple row;
 	int64 log_rows;
 	int64 log_bytes;

@@ -238,6 +238,7 @@ batch_apply_document(Batch *batch, BatchDocument *document)
 		}
 		return;
 	}
+	cached->row = document->place.root;
 	before = waiting_clients(cached->doc);
 	limit_document(cached, true);
 	for (int i = 0; i < document->item_count; i++)

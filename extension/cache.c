@@ -92,6 +92,17 @@ cache_take(const char *name, Oid store, int64 epoch, int64 seq)
 	return document;
 }
 
+bool
+cache_guess_row(const char *name, Oid store, ItemPointer row)
+{
+	CachedDocument *document = find_document(name);
+
+	if (document == NULL || document->store != store || !ItemPointerIsValid(&document->row))
+		return false;
+	*row = document->row;
+	return true;
+}
+
 /* Hears of each transaction of the document: edits are to be logged. */
 static void
 record_edit(void *context, CrdtDoc *doc, const CrdtChange *change)

@@ -19,6 +19,7 @@
 
 #include "lib/ilist.h"
 #include "portability/instr_time.h"
+#include "storage/itemptr.h"
 
 #include "crdt/document.h"
 
@@ -31,6 +32,7 @@ typedef struct CachedDocument
 	MemoryContext context; /* holds all of it, this struct included */
 	CrdtHost host;
 	CrdtDoc *doc;
+	ItemPointerData row; /* where its row's versions begin; only a guess, or invalid */
 	int64 compacted_seq; /* that a stored state or segment reached when it was decoded */
 	int edits; /* of the transaction's own that it holds beyond seq (store_edit.h) */
 	bool client_was_taken; /* somebody else writes as its client: a new id is due */
@@ -50,6 +52,9 @@ void cache_register(void);
 /* Takes the document of that name out of the cache; NULL if it is not there, or is not as of this
  * store and epoch and a seq up to this one. */
 CachedDocument *cache_take(const char *name, Oid store, int64 epoch, int64 seq);
+
+/* Where the row may be of a document that is in the cache; false: no idea. */
+bool cache_guess_row(const char *name, Oid store, ItemPointer row);
 
 /* A new document of that name, empty, at seq 0. */
 CachedDocument *cache_new(const char *name, Oid store, int64 epoch);

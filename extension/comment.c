@@ -16,6 +16,12 @@
 static const char *const *writing = NULL; /* documents that are being commented on */
 static int writing_count = 0;
 
+bool
+comment_may_confine(void)
+{
+	return check_enable_rls(store_oid(), InvalidOid, true) == RLS_ENABLED;
+}
+
 const CrdtConfines *
 comment_confines(const char *document)
 {
@@ -24,7 +30,7 @@ comment_confines(const char *document)
 	Datum values[] = {CStringGetTextDatum(document)};
 	bool is_confined;
 
-	if (check_enable_rls(store_oid(), InvalidOid, true) != RLS_ENABLED)
+	if (!comment_may_confine())
 		return NULL;
 	store_prepare(&plan,
 				  "SELECT FROM ydoc_data.document d"

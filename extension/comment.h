@@ -19,6 +19,9 @@
 
 #include "crdt/document.h"
 
+/* Does row security concern the caller at all? */
+bool comment_may_confine(void);
+
 /* Between store_open and store_close.  NULL: row security does not concern the caller, or his level is
  * another one, or the document is not there. */
 const CrdtConfines *comment_confines(const char *document);

@@ -483,7 +483,7 @@ static CachedDocument *
 take_cached(const StoreHead *head)
 {
 	/* who may not see everything gets nothing that was decoded for another */
-	if (!store_sees_all("log") || !store_sees_all("state"))
+	if (!head->sees_all && (!store_sees_all("log") || !store_sees_all("state")))
 		return NULL;
 	return cache_take(head->name, head->store, head->epoch, head->seq);
 }

@@ -50,6 +50,7 @@ typedef struct StoreHead
 	int64 buried; /* epoch of the last document of this name that is gone (store_gone.h); 0: none */
 	bool is_deleted; /* a deleted document's, which nobody but store_document.c goes on with */
 	bool for_writing; /* the row is locked: statements see the latest */
+	bool sees_all; /* of log and stored states, the caller does; false: he is to be asked for */
 } StoreHead;
 
 /* Connects to SPI and finds the store's tables, or says how to create them. */

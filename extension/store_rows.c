@@ -13,10 +13,12 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -61,6 +63,8 @@ struct StoreRows
 	AttrNumber name_column;
 	AttrNumber head_columns[HEAD_COLUMNS];
 	IndexScanDesc scan;
+	BlockNumber block_count; /* of documents; invalid: not asked for */
+	bool sees_all; /* of log and stored states, the caller does */
 	TupleTableSlot *slot; /* of documents */
 	EState *held; /* triggers that follow what was written; NULL: nothing was */
 	Bitmapset *written_columns; /* of documents: those that store_rows_update writes */
@@ -169,6 +173,8 @@ store_rows_open(void)
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
 	rows->scan = begin_scan(rows);
+	rows->block_count = InvalidBlockNumber;
+	rows->sees_all = store_sees_all("log") && store_sees_all("state");
 	return rows;
 }
 
@@ -189,18 +195,70 @@ store_rows_close(StoreRows *rows)
 
 /* ---- documents ---- */
 
-bool
-store_rows_find(StoreRows *rows, const char *name, ItemPointer place)
+/* The row in the slot.  Whoever was waited for may have renamed it; a place may be another's by now. */
+static bool
+is_called(const StoreRows *rows, const char *name)
+{
+	bool null;
+	const text *found = DatumGetTextPP(slot_getattr(rows->slot, rows->name_column, &null));
+	size_t size = VARSIZE_ANY_EXHDR(found);
+
+	return size == strlen(name) && memcmp(VARDATA_ANY(found), name, size) == 0;
+}
+
+/* The table may have been written anew since, in another way, and be shorter. */
+static bool
+is_in_table(StoreRows *rows, const ItemPointerData *root)
+{
+	if (rows->documents->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return false;
+	if (rows->block_count == InvalidBlockNumber)
+		rows->block_count = RelationGetNumberOfBlocks(rows->documents);
+	return ItemPointerGetBlockNumber(root) < rows->block_count;
+}
+
+/* The version to be seen of those that may begin there, into the slot. */
+static bool
+find_in_guessed_place(StoreRows *rows, const char *name, ItemPointer root)
+{
+	ItemPointerData version;
+	bool has_more = false;
+
+	if (!cache_guess_row(name, RelationGetRelid(rows->documents), root))
+		return false;
+	version = *root; /* the call changes it to the version's */
+	return is_in_table(rows, root) &&
+		   table_index_fetch_tuple(rows->scan->xs_heapfetch, &version, GetActiveSnapshot(),
+								   rows->slot, &has_more, NULL) &&
+		   is_called(rows, name);
+}
+
+static bool
+find_by_index(StoreRows *rows, const char *name, ItemPointer root)
 {
 	ScanKeyData key;
-	bool found;
+	ItemPointer found;
 
 	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, C_COLLATION_OID, F_TEXTEQ,
 						   CStringGetTextDatum(name));
 	index_rescan(rows->scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(rows->scan, ForwardScanDirection, rows->slot);
+	while ((found = index_getnext_tid(rows->scan, ForwardScanDirection)) != NULL)
+	{
+		*root = *found;
+		if (index_fetch_heap(rows->scan, rows->slot))
+			return true;
+	}
+	return false;
+}
+
+bool
+store_rows_find(StoreRows *rows, const char *name, StorePlace *place)
+{
+	bool found =
+		find_in_guessed_place(rows, name, &place->root) || find_by_index(rows, name, &place->root);
+
 	if (found)
-		*place = rows->slot->tts_tid;
+		place->version = rows->slot->tts_tid;
 	ExecClearTuple(rows->slot);
 	return found;
 }
@@ -260,24 +318,15 @@ read_head(const StoreRows *rows, const char *name, StoreHead *head)
 					.tail_bytes = head_value(rows, HEAD_TAIL_BYTES),
 					.buried = head_value(rows, HEAD_BURIED),
 					.is_deleted = !slot_attisnull(rows->slot, rows->head_columns[HEAD_DELETED_AT]),
-					.for_writing = true};
-}
-
-/* Whoever was waited for may have renamed it. */
-static bool
-is_called(const StoreRows *rows, const char *name)
-{
-	bool null;
-	Datum found = slot_getattr(rows->slot, rows->name_column, &null);
-
-	return strcmp(TextDatumGetCString(found), name) == 0;
+					.for_writing = true,
+					.sees_all = rows->sees_all};
 }
 
 bool
-store_rows_lock(StoreRows *rows, const char *name, ItemPointer place, StoreHead *head,
+store_rows_lock(StoreRows *rows, const char *name, StorePlace *place, StoreHead *head,
 				HeapTuple *row)
 {
-	bool found = lock_newest(rows, place) && is_called(rows, name);
+	bool found = lock_newest(rows, &place->version) && is_called(rows, name);
 
 	if (found)
 	{
@@ -296,6 +345,7 @@ hold_triggers(StoreRows *rows)
 {
 	if (rows->held != NULL)
 		return;
+	CheckCmdReplicaIdentity(rows->documents, CMD_UPDATE);
 	rows->held = store_triggers_hold();
 	for (int i = 0; i < lengthof(written_columns); i++)
 		rows->written_columns =
@@ -359,7 +409,6 @@ store_rows_update(StoreRows *rows, HeapTuple row, const StoreHead *head, int64 l
 		values[column] = Int64GetDatum(numbers[i]);
 		changes[column] = true;
 	}
-	CheckCmdReplicaIdentity(rows->documents, CMD_UPDATE);
 	ExecForceStoreHeapTuple(heap_modify_tuple(row, columns, values, nulls, changes), rows->slot,
 							true);
 	simple_table_tuple_update(rows->documents, &row->t_self, rows->slot, GetActiveSnapshot(),

@@ -22,6 +22,14 @@
 
 typedef struct StoreRows StoreRows;
 
+/* Where a document's row is: the version that was found, and where its versions begin.  The latter stays the
+ * same while they are on one page, as they mostly are. */
+typedef struct StorePlace
+{
+	ItemPointerData version;
+	ItemPointerData root;
+} StorePlace;
+
 /* A log row to be written. */
 typedef struct StoreLogRow
 {
@@ -38,12 +46,13 @@ StoreRows *store_rows_open(void);
 /* What was written has its AFTER triggers now. */
 void store_rows_close(StoreRows *rows);
 
-/* Where the row of that name is; false: there is none to be seen. */
-bool store_rows_find(StoreRows *rows, const char *name, ItemPointer place);
+/* Where the row of that name is; false: there is none to be seen.  Of a document that is in the cache with
+ * its row's root, that place is looked at first: mostly the index is spared. */
+bool store_rows_find(StoreRows *rows, const char *name, StorePlace *place);
 
 /* Locks the latest row until the transaction ends, as FOR NO KEY UPDATE does; false: there is none any
  * more.  The row is for store_rows_update. */
-bool store_rows_lock(StoreRows *rows, const char *name, ItemPointer place, StoreHead *head,
+bool store_rows_lock(StoreRows *rows, const char *name, StorePlace *place, StoreHead *head,
 					 HeapTuple *row);
 
 /* What the row is to say after log rows of that many bytes were appended. */

@@ -132,3 +132,50 @@ SELECT count(*), count(DISTINCT actor), max(seq) FROM ydoc_data.log WHERE docume
 SELECT length(ydoc.text('b/page', 't'));
 DROP FUNCTION hear CASCADE;
 DROP TABLE heard;
+
+-- a session remembers where rows are; they may be elsewhere by now
+SELECT count(*) FROM ydoc.apply_batch(ARRAY['place/1', 'place/2', 'place/3'], ARRAY[:hello, :hello, :hello], NULL);
+SELECT seq FROM ydoc.apply_batch(ARRAY['place/2', 'place/3'], ARRAY[:world, :excl], NULL);
+BEGIN;
+SELECT pg_stat_get_xact_numscans('ydoc_data.document_pkey'::regclass) AS before \gset
+SELECT seq FROM ydoc.apply_batch(ARRAY['place/1', 'place/2'], ARRAY[:excl, :excl], NULL);
+SELECT pg_stat_get_xact_numscans('ydoc_data.document_pkey'::regclass) - :before AS "look-ups in the index";
+ROLLBACK;
+-- under each other's names
+BEGIN;
+UPDATE ydoc_data.document SET name = 'place/0' WHERE name = 'place/2';
+UPDATE ydoc_data.document SET name = 'place/2' WHERE name = 'place/3';
+UPDATE ydoc_data.document SET name = 'place/3' WHERE name = 'place/0';
+COMMIT;
+SELECT seq FROM ydoc.apply_batch(ARRAY['place/2', 'place/3'], ARRAY['\x01010300040101750178' || '\x00'::bytea, '\x01010400040101750179' || '\x00'::bytea], NULL);
+SELECT name, seq, ydoc.text(name, 't'), ydoc.text(name, 'u') FROM ydoc_data.document WHERE name LIKE 'place/%' ORDER BY 1;
+-- another document's in the place
+DELETE FROM ydoc_data.document WHERE name = 'place/3';
+VACUUM ydoc_data.document;
+SELECT seq FROM ydoc.apply_batch(ARRAY['other place/1', 'other place/2', 'other place/3'], ARRAY[:hello, :hello, :hello], NULL);
+SELECT seq FROM ydoc.apply_batch(ARRAY['place/3', 'place/2'], ARRAY[:hello, :excl], NULL);
+-- versions on other pages, and their beginning cleared away
+DO $$ BEGIN
+    FOR i IN 1..400 LOOP
+        PERFORM ydoc.apply_batch(ARRAY['place/1'], ARRAY[('\x0101' || to_hex(128 + i % 128) || '0' || i / 128 || '0004010175017a00')::bytea], NULL);
+    END LOOP;
+END $$;
+SELECT seq FROM ydoc.apply_batch(ARRAY['place/1'], ARRAY[:world], NULL);
+VACUUM ydoc_data.document;
+SELECT seq FROM ydoc.apply_batch(ARRAY['place/1'], ARRAY['\x0101ff0f0004010176016100'::bytea], NULL);
+-- a table that was written anew, and is shorter
+SELECT count(*) FROM ydoc.apply_batch(ARRAY(SELECT 'rows/' || i FROM generate_series(1, 500) i), ARRAY(SELECT :hello FROM generate_series(1, 500)), NULL);
+SELECT pg_relation_size('ydoc_data.document') AS size \gset
+DELETE FROM ydoc_data.document WHERE name LIKE 'rows/%' AND name <> 'rows/500';
+DELETE FROM ydoc_data.document WHERE name LIKE 'many/%';
+VACUUM FULL ydoc_data.document;
+SELECT pg_relation_size('ydoc_data.document') < :size AS shorter;
+SELECT seq FROM ydoc.apply_batch(ARRAY['rows/500', 'rows/400', 'place/1'], ARRAY[:world, :hello, '\x0101fe0f0004010176016200'::bytea], NULL);
+SELECT name, seq, ydoc.text(name, 't') FROM ydoc_data.document WHERE name LIKE 'place/%' OR name LIKE 'rows/%' ORDER BY 1;
+-- taken back
+BEGIN;
+DELETE FROM ydoc_data.document WHERE name = 'rows/500';
+SELECT seq FROM ydoc.apply_batch(ARRAY['rows/500'], ARRAY[:hello], NULL);
+ROLLBACK;
+SELECT seq FROM ydoc.apply_batch(ARRAY['rows/500'], ARRAY[:excl], NULL);
+SELECT ydoc.text('rows/500', 't');
