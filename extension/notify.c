@@ -5,12 +5,14 @@
 
 #include "access/xact.h"
 #include "commands/async.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "pg_ydoc.h"
 #include "stat.h"
 
 #define CHANNEL "ydoc"
+#define INT64_CHARACTERS 20 /* at most, its sign included */
 
 typedef struct ChangedDocument
 {
@@ -77,6 +79,23 @@ by_name_and_time(const void *a, const void *b)
 	return order != 0 ? order : left->ordinal - right->ordinal;
 }
 
+/* EPOCH SEQ NAME.  A batch has a hundred of these: printf would take longer than to queue them. */
+static void
+send_one(const ChangedDocument *document)
+{
+	char *payload = palloc(2 * (INT64_CHARACTERS + 1) + strlen(document->name) + 1);
+	char *end = payload;
+
+	end += pg_lltoa(document->epoch, end);
+	*end++ = ' ';
+	end += pg_lltoa(document->seq, end);
+	*end++ = ' ';
+	strcpy(end, document->name);
+	Async_Notify(CHANNEL, payload);
+	pfree(payload);
+	stat_count(STAT_NOTIFICATIONS, 1);
+}
+
 static void
 send_all(void)
 {
@@ -85,11 +104,7 @@ send_all(void)
 	qsort(changed, changed_count, sizeof(ChangedDocument), by_name_and_time);
 	for (int i = 0; i < changed_count; i++)
 		if (i + 1 == changed_count || strcmp(changed[i].name, changed[i + 1].name) != 0)
-		{
-			Async_Notify(CHANNEL, psprintf(INT64_FORMAT " " INT64_FORMAT " %s", changed[i].epoch,
-										   changed[i].seq, changed[i].name));
-			stat_count(STAT_NOTIFICATIONS, 1);
-		}
+			send_one(&changed[i]);
 }
 
 static void
