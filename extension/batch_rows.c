@@ -187,14 +187,6 @@ batch_lock_rows(Batch *batch)
 }
 /* ---- writing ---- */
 
-/* Its AFTER triggers are left to whoever holds them. */
-static int
-execute_without_triggers(SPIPlanPtr plan, Datum *values)
-{
-	return SPI_execute_snapshot(plan, values, NULL, InvalidSnapshot, InvalidSnapshot, false, false,
-								0);
-}
-
 static void
 update_by_statement(const Batch *batch)
 {
@@ -229,7 +221,7 @@ update_by_statement(const Batch *batch)
 	for (int column = 0; column < 4; column++)
 		values[column] = PointerGetDatum(
 			array_of(columns[column], NULL, count, column == 0 ? TEXTOID : INT8OID));
-	if (execute_without_triggers(plan, values) != SPI_OK_UPDATE)
+	if (store_triggers_execute(plan, values) != SPI_OK_UPDATE)
 		elog(ERROR, "could not update the documents' rows");
 	if (SPI_processed != (uint64) count)
 		ereport(
@@ -273,7 +265,7 @@ append_by_statement(const Batch *batch)
 		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
 												  batch->log_row_count, element_types[column]));
 	values[5] = CStringGetTextDatum(ydoc_source);
-	if (execute_without_triggers(plan, values) != SPI_OK_INSERT ||
+	if (store_triggers_execute(plan, values) != SPI_OK_INSERT ||
 		SPI_processed != (uint64) batch->log_row_count)
 		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed,
 			 batch->log_row_count);

@@ -38,6 +38,7 @@
 #include "size.h"
 #include "projection.h"
 #include "stat.h"
+#include "store_triggers.h"
 #include "value.h"
 
 /* One edit. */
@@ -169,7 +170,7 @@ write_rows(const EditedDocument *document, bytea *update)
 				  " WHERE d.name = $1 AND d.seq = $2 - 1"
 				  " RETURNING d.tail_rows - 1, d.tail_bytes - pg_catalog.octet_length($3)",
 				  3, types);
-	if (SPI_execute_plan(update_plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+	if (store_triggers_execute(update_plan, values) != SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "could not update a document's row");
 	if (SPI_processed != 1)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -182,8 +183,7 @@ write_rows(const EditedDocument *document, bytea *update)
 				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor, source)"
 				  " VALUES ($1, $2, $2, $3, NULLIF($4, ''), NULLIF($5, ''))",
 				  5, types);
-	if (SPI_execute_plan(insert_plan, values, NULL, false, 0) != SPI_OK_INSERT ||
-		SPI_processed != 1)
+	if (store_triggers_execute(insert_plan, values) != SPI_OK_INSERT || SPI_processed != 1)
 		elog(ERROR, "the log took " UINT64_FORMAT " of 1 row", SPI_processed);
 	if (is_due)
 		due_add((const char *const *) &document->name, 1);
@@ -209,6 +209,20 @@ move_cached(const EditedDocument *document)
 	cache_release(cached);
 }
 
+/* Rows first, then all that is known of them elsewhere: triggers may read the document, and edit it. */
+static void
+write_with_triggers(const EditedDocument *document, bytea *update)
+{
+	EState *held = store_triggers_hold();
+
+	write_rows(document, update);
+	stat_count(STAT_LOG_ROWS, 1);
+	stat_count(STAT_LOG_BYTES, VARSIZE_ANY_EXHDR(update));
+	notify_changed(document->name, document->epoch, document->seq + 1);
+	move_cached(document);
+	store_triggers_fire(held);
+}
+
 /* As the one who made the edits. */
 static void
 write_edited(const EditedDocument *document)
@@ -226,7 +240,7 @@ write_edited(const EditedDocument *document)
 		comment_begin((const char *const *) &document->name, 1);
 	PG_TRY();
 	{
-		write_rows(document, update);
+		write_with_triggers(document, update);
 	}
 	PG_FINALLY();
 	{
@@ -234,10 +248,6 @@ write_edited(const EditedDocument *document)
 	}
 	PG_END_TRY();
 	SetUserIdAndSecContext(user, security_context);
-	stat_count(STAT_LOG_ROWS, 1);
-	stat_count(STAT_LOG_BYTES, VARSIZE_ANY_EXHDR(update));
-	notify_changed(document->name, document->epoch, document->seq + 1);
-	move_cached(document);
 }
 
 /* One whose edits are not in the log; NULL: none. */

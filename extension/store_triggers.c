@@ -1,8 +1,8 @@
 /*
- * store_triggers.c: AFTER triggers of documents and log, when a batch writes them (store_triggers.h).
+ * store_triggers.c: AFTER triggers of documents and log, when updates are written (store_triggers.h).
  *
  * Here: which of them a row can concern, queueing, firing.  Not here: writing rows (store_rows.c,
- * batch_rows.c).
+ * batch_rows.c, store_edit.c).
  */
 #include "store_triggers.h"
 
@@ -200,6 +200,13 @@ store_triggers_hold(void)
 {
 	AfterTriggerBeginQuery();
 	return CreateExecutorState();
+}
+
+int
+store_triggers_execute(SPIPlanPtr plan, Datum *values)
+{
+	return SPI_execute_snapshot(plan, values, NULL, InvalidSnapshot, InvalidSnapshot, false, false,
+								0);
 }
 
 void

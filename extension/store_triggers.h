@@ -1,11 +1,11 @@
 /*
- * store_triggers.h: AFTER triggers of documents and log, when a batch writes them (batch_rows.c).
+ * store_triggers.h: AFTER triggers of documents and log, when updates are written (batch_rows.c, store_edit.c).
  *
- * A batch changes rows of both tables.  Their triggers wait until both are written, so a trigger that reads a
+ * That changes rows of both tables.  Their triggers wait until both are written, so a trigger that reads a
  * document finds whole what it was told of, whichever table it is on:
  *
  *     held = store_triggers_hold();
- *     ... statements that fire none, or table access:
+ *     ... store_triggers_execute(plan, values), or table access:
  *         target = store_triggers_target_documents(held, documents, columns);
  *         store_triggers_updated(held, target, &old_place, slot, NIL);
  *     store_triggers_fire(held);                    queued in the order of the rows; of one row, in that of names
@@ -19,7 +19,7 @@
 
 #include "postgres.h"
 
-#include "nodes/execnodes.h"
+#include "executor/spi.h"
 #include "utils/rel.h"
 
 /* May rows be written by table access?  Not if somebody has triggers that come before the row, are those of the
@@ -28,6 +28,9 @@ bool store_triggers_permit_rows(Relation table, CmdType command);
 
 /* From here on they wait.  An error drops what was queued. */
 EState *store_triggers_hold(void);
+
+/* Runs a statement without those of its own: they wait, too.  As SPI_execute_plan, for writing. */
+int store_triggers_execute(SPIPlanPtr plan, Datum *values);
 
 /* Fires those that are not deferred; the state is gone, and what targets had open is closed. */
 void store_triggers_fire(EState *held);

@@ -159,7 +159,35 @@ SELECT seq FROM ydoc.apply_batch(ARRAY['statem/1', 'statem/3'], ARRAY[:world, :w
 DROP TRIGGER before_row ON ydoc_data.document;
 RESET ydoc.cache_size;
 SELECT document, seqs, reads FROM heard ORDER BY ordinal;
+-- edits in SQL are written when the transaction ends, and found as well
+TRUNCATE heard;
+CREATE TRIGGER log_every AFTER INSERT ON ydoc_data.log FOR EACH ROW EXECUTE FUNCTION hear();
+BEGIN;
+SELECT ydoc.text_append('access/1', 't', ', edited'), ydoc.text_append('access/1', 't', ' twice');
+SELECT count(*) AS heard FROM heard;
+COMMIT;
+SET ydoc.cache_size = 0;
+SELECT ydoc.text_append('access/3', 't', ', edited');
+RESET ydoc.cache_size;
+SELECT trigger, document, seqs, reads, log_rows, who FROM heard ORDER BY ordinal;
+DROP TRIGGER log_every ON ydoc_data.log;
 DROP TRIGGER b_every ON ydoc_data.document;
+-- a trigger that answers edits with edits
+CREATE FUNCTION answer_edit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(ydoc.text(NEW.name, 'u'), '') = '' THEN
+        PERFORM ydoc.text_append(NEW.name, 'u', 'of ' || length(ydoc.text(NEW.name, 't')));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER answer_edit AFTER UPDATE OF seq ON ydoc_data.document FOR EACH ROW WHEN (NEW.name LIKE 'edited/%') EXECUTE FUNCTION answer_edit();
+SELECT ydoc.text_append('edited/1', 't', 'hello');
+SELECT name, seq, ydoc.text(name, 't'), ydoc.text(name, 'u') FROM ydoc_data.document WHERE name LIKE 'edited/%';
+SELECT seq FROM ydoc.apply_batch(ARRAY['edited/2'], ARRAY[:hello], NULL);
+SET ydoc.cache_size = 0;
+SELECT name, seq, ydoc.text(name, 't'), ydoc.text(name, 'u') FROM ydoc_data.document WHERE name LIKE 'edited/%' ORDER BY 1;
+RESET ydoc.cache_size;
+DROP TRIGGER answer_edit ON ydoc_data.document;
 -- the row is taken away
 CREATE FUNCTION take_away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM ydoc_data.document WHERE name = NEW.name; RETURN NULL; END $$;
 CREATE TRIGGER take_away AFTER UPDATE ON ydoc_data.document FOR EACH ROW WHEN (NEW.name LIKE 'fleeting/%') EXECUTE FUNCTION take_away();
@@ -236,7 +264,7 @@ ALTER TABLE ydoc_data.document REPLICA IDENTITY DEFAULT;
 
 DROP VIEW heard_now;
 DROP TABLE heard, heard_by_access, people, kinds;
-DROP FUNCTION hear, hear_as_owner, look, pass, count_rows, answer, take_away, refuse CASCADE;
+DROP FUNCTION answer_edit, hear, hear_as_owner, look, pass, count_rows, answer, take_away, refuse CASCADE;
 DROP FUNCTION written_by, write, make;
 DROP OWNED BY regress_trigger_writer;
 DROP ROLE regress_trigger_writer;
