@@ -67,6 +67,13 @@ SELECT seq FROM ydoc_data.relay_sync(NULL, 'team/plan', '\x00', 0);
 SELECT seq FROM ydoc_data.relay_sync('{}', NULL, '\x00', 0);
 SELECT seq FROM ydoc_data.relay_changes('{"groups": ["team"]}', 'team/draft', 1, 0, 1000);
 SELECT seq FROM ydoc_data.relay_changes('{}', 'team/draft', 1, 0, 1000);
+SELECT ordinal, seq FROM ydoc_data.relay_changes_of(ARRAY['{"groups": ["team"]}', '{"sub": "ann", "groups": ["team"]}'],
+    ARRAY['team/draft', 'team/plan'], ARRAY[1, 0], ARRAY[0, 0], 1000);
+SELECT ordinal, seq FROM ydoc_data.relay_changes_of(ARRAY['{"groups": ["team"]}', '{}'],
+    ARRAY['team/draft', 'team/plan'], ARRAY[1, 0], ARRAY[0, 0], 1000);
+-- who asks for more documents than he says for whom, asks for nobody
+SELECT ordinal, seq FROM ydoc_data.relay_changes_of(ARRAY['{"groups": ["team"]}'],
+    ARRAY['team/draft', 'team/plan'], ARRAY[1, 0], ARRAY[0, 0], 1000);
 -- whether all that a reader has is there
 SELECT ydoc_data.relay_includes('{"groups": ["team"]}', 'team/draft', '\x0101020004010174017800') AS all_of_it,
        ydoc_data.relay_includes('{"groups": ["team"]}', 'team/draft', '\x0101030004010174017800') AS more,

@@ -49,6 +49,14 @@ SELECT seq, ydoc_text(ydoc() || :hello || update, 't') FROM ydoc.changes('notes/
 SELECT seq, update = :state AS whole FROM ydoc.changes('notes/1', 0);
 SELECT seq, update IS NULL AS nothing_new FROM ydoc.changes('notes/1', 4);
 SELECT seq, update IS NULL AS nothing_new FROM ydoc.changes('nobody/knows', 4);
+-- of several documents at once
+SELECT ordinal, seq, update IS NULL AS nothing_new, update = (SELECT update FROM ydoc.changes('notes/1', 1)) AS the_same
+FROM ydoc.changes_of(ARRAY['notes/1', 'nobody/knows', 'notes/1'], ARRAY[1, 4, 4], ARRAY[0, 0, 0]) ORDER BY ordinal;
+SELECT count(*) FROM ydoc.changes_of('{}', '{}', '{}');
+SELECT * FROM ydoc.changes_of(ARRAY['notes/1', 'notes/2'], ARRAY[1], ARRAY[0, 0]);
+SELECT * FROM ydoc.changes_of(ARRAY['notes/1', NULL], ARRAY[1, 1], ARRAY[0, 0]);
+SELECT * FROM ydoc.changes_of(ARRAY['notes/1'], ARRAY[[1]], ARRAY[0]);
+SELECT * FROM ydoc.changes_of(ARRAY['notes/1', ''], ARRAY[1, 1], ARRAY[0, 0]);
 SELECT document, epoch > 1 AS epoch, seq FROM ydoc.heads(ARRAY['notes/1', 'nobody/knows']);
 SELECT ydoc.state('nobody/knows') IS NULL AS state, ydoc.text('nobody/knows', 't') IS NULL AS text,
        ydoc.json('nobody/knows') IS NULL AS json, ydoc.json(NULL) IS NULL AS no_name;

@@ -60,6 +60,16 @@ CREATE FUNCTION ydoc.changes(
 COMMENT ON FUNCTION ydoc.changes(text, bigint, bigint, integer) IS
     'The updates after a seq, merged into one, and the seq that they reach; the update is NULL if there are none, and if it were larger than max_bytes: then whoever has all up to the seq asks ydoc.sync_slices with state_vector; YD001 if the document is deleted, or the one known at known_epoch, YD002 if it has moved';
 
+CREATE FUNCTION ydoc.changes_of(
+    documents text[], since bigint[], known_epochs bigint[], max_bytes integer DEFAULT 2147483647,
+    OUT ordinal integer, OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 ROWS 10
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_store_changes_of';
+COMMENT ON FUNCTION ydoc.changes_of(text[], bigint[], bigint[], integer) IS
+    'ydoc.changes of several documents, a row each; what is an error for one of them is one for all';
+
 CREATE FUNCTION ydoc.heads(
     documents text[],
     OUT document text, OUT epoch bigint, OUT seq bigint, OUT deleted_at timestamptz)

@@ -387,6 +387,19 @@ BEGIN
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_changes(text, text, bigint, bigint, integer) IS
         'ydoc.changes for a user with these claims, as the owner of the store';
+    CREATE OR REPLACE FUNCTION ydoc_data.relay_changes_of(
+        claims text[], documents text[], since bigint[], known_epochs bigint[], max_bytes integer,
+        OUT ordinal integer, OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
+        RETURNS SETOF record
+        LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
+        SET search_path TO pg_catalog, pg_temp
+        AS $gate$
+            SELECT ydoc.require_level(asked.document, asked.claims, 'read')
+            FROM ROWS FROM (unnest(documents), unnest(claims)) AS asked (document, claims);
+            SELECT * FROM ydoc.changes_of(documents, since, known_epochs, max_bytes);
+        $gate$;
+    COMMENT ON FUNCTION ydoc_data.relay_changes_of(text[], text[], bigint[], bigint[], integer) IS
+        'ydoc.changes_of for users with these claims, document i for user i, as the owner of the store';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_includes(claims text, document text, update bytea)
         RETURNS boolean
         LANGUAGE sql STABLE SECURITY DEFINER COST 10000

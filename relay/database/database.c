@@ -148,6 +148,15 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 						   .checked_sql = "SELECT epoch, seq, update, state_vector"
 										  " FROM ydoc_data.relay_changes($5, $1, $2, $3, $4)",
 						   .claims = OID_TEXT},
+	[STATEMENT_CHANGES_OF_SEVERAL] =
+		{"changes_of_several",
+		 ROLE_READER,
+		 4,
+		 {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4},
+		 "SELECT epoch, seq, update, state_vector, ordinal FROM ydoc.changes_of($1, $2, $3, $4)",
+		 .checked_sql = "SELECT epoch, seq, update, state_vector, ordinal"
+						" FROM ydoc_data.relay_changes_of($5, $1, $2, $3, $4)",
+		 .claims = OID_TEXT_ARRAY},
 	[STATEMENT_HEADS] = {"heads",
 						 ROLE_READER,
 						 1,

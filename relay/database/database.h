@@ -38,6 +38,7 @@ typedef enum DatabaseStatement
 	/* on a reader, like all below: document, state vector, bytes of a slice and of all, known epoch */
 	STATEMENT_SYNC,
 	STATEMENT_CHANGES, /* document, since, known epoch, bytes at most */
+	STATEMENT_CHANGES_OF_SEVERAL, /* the same, but the first three are arrays */
 	STATEMENT_HEADS, /* documents (array) */
 	STATEMENT_LEVELS, /* documents, claims (arrays) */
 	STATEMENT_INCLUDES, /* claims, document, update */
@@ -76,7 +77,7 @@ struct DatabaseQuery
 		[DATABASE_MAX_PARAMETERS]; /* in PostgreSQL's binary format; the caller keeps them until done */
 	DatabaseQuery *next;
 	Bytes
-		claims; /* in a checked relay, for SYNC, CHANGES, HEADS (array), CONTENT, DOCUMENTS, VERSIONS: of who asks; kept likewise */
+		claims; /* in a checked relay, for SYNC, CHANGES, CHANGES_OF_SEVERAL and HEADS (arrays), CONTENT, DOCUMENTS, VERSIONS: of who asks; kept likewise */
 };
 
 typedef struct DatabaseEvents

@@ -22,6 +22,7 @@
 #include "batch.h"
 #include "board.h"
 #include "bus.h"
+#include "catch_up.h"
 #include "config.h"
 #include "connection.h"
 #include "database.h"
@@ -250,6 +251,7 @@ end_round(struct ev_loop *loop, ev_prepare *watcher, int events)
 	batch_end_round(); /* open batches to idle writers */
 	presence_end_round(); /* what moved, as one message per room, into the room's log */
 	room_end_round(); /* one write per member; empty rooms go */
+	catch_up_end_round(); /* what others committed is asked for */
 	member_end_round(); /* answers, closes */
 	sync_end_round(); /* who is next to load */
 	api_end_round(); /* and who is next to read over plain HTTP */

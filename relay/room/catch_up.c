@@ -19,7 +19,13 @@
 #include "sync.h"
 #include "ywebsocket.h"
 
+#define FETCH_ROOMS 64 /* of one statement */
 #define CHECK_JITTER 0.5 /* so that many relays do not ask in step: 3/4 to 5/4 of the interval */
+
+enum
+{
+	PARAMETER_BYTES = 3 /* the last of its parameters: max_bytes */
+};
 
 /* Columns of ydoc.changes() */
 enum
@@ -27,12 +33,16 @@ enum
 	COLUMN_EPOCH,
 	COLUMN_SEQ,
 	COLUMN_UPDATE,
-	COLUMN_STATE_VECTOR
+	COLUMN_STATE_VECTOR,
+	COLUMN_ORDINAL /* of several questions */
 };
 
-typedef struct ChangesQuery
+typedef struct ChangesQuery ChangesQuery;
+
+struct ChangesQuery
 {
 	DatabaseQuery query; /* first */
+	ChangesQuery *next; /* that is due */
 	Room *room; /* held */
 	Member *member; /* held; NULL if it is for all members */
 	Member *asker; /* held: in whose name it is asked */
@@ -40,7 +50,15 @@ typedef struct ChangesQuery
 	int64_t announced; /* the room's when it was asked */
 	bool is_doubt; /* somebody has said that the document of the epoch known then is gone */
 	uint8_t since[8], known_epoch[8], max_bytes[4]; /* parameters */
-} ChangesQuery;
+};
+
+typedef struct FetchQuery /* several of them in one statement */
+{
+	DatabaseQuery query; /* first */
+	Buffer documents, sinces, known_epochs, claims; /* parameters */
+	ChangesQuery *parts[FETCH_ROOMS];
+	uint32_t count;
+} FetchQuery;
 
 typedef struct HeadsQuery
 {
@@ -51,13 +69,19 @@ typedef struct HeadsQuery
 
 static ev_timer check_timer;
 static HeadsQuery *check; /* being filled */
+static ChangesQuery *due, **due_end = &due; /* what rooms fetch, until the round's end */
 static bool is_checking, is_check_due;
 
 static ChangesQuery *query_new(Room *room, Member *member, int64_t since, DatabaseDone done);
 static void query_free(ChangesQuery *query);
 static void member_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void fetch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
-static void take_changes(Room *room, const DatabaseAnswer *answer);
+static void take_fetched(ChangesQuery *query, const DatabaseAnswer *answer, int row);
+static bool fetch_several(void);
+static void append_part(FetchQuery *fetch, ChangesQuery *part);
+static void several_done(DatabaseQuery *query, const DatabaseAnswer *answer);
+static void fetch_free(FetchQuery *fetch);
+static void take_changes(Room *room, const DatabaseAnswer *answer, int row);
 static void load_by_all(Room *room, int64_t seq, Bytes state_vector);
 static void resync(Room *room);
 static void resync_done(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -294,8 +318,117 @@ catch_up_room(Room *room)
 	query->is_doubt = room->is_doubted && room->epoch != 0;
 	room->is_fetching = true;
 	room->is_doubted = false;
-	database_submit(room->hash, &query->query);
+	query->next = NULL;
+	*due_end = query;
+	due_end = &query->next;
 	metrics_add(METRIC_FETCHES, 1);
+}
+
+/* Another relay's batch was announced as one: what it changed is asked for as one. */
+void
+catch_up_end_round(void)
+{
+	while (due != NULL)
+	{
+		ChangesQuery *query = due;
+
+		if (query->next != NULL && fetch_several())
+			continue;
+		due = query->next;
+		database_submit(query->room->hash, &query->query);
+	}
+	due_end = &due;
+}
+
+/* The first of those that are due; false when out of memory. */
+static bool
+fetch_several(void)
+{
+	FetchQuery *fetch = calloc(1, sizeof *fetch);
+	ChangesQuery *query = due;
+
+	if (fetch == NULL)
+		return false;
+	(void) buffer_reserve(&fetch->documents, DATABASE_ARRAY_HEADER);
+	(void) buffer_reserve(&fetch->sinces, DATABASE_ARRAY_HEADER);
+	(void) buffer_reserve(&fetch->known_epochs, DATABASE_ARRAY_HEADER);
+	(void) buffer_reserve(&fetch->claims, DATABASE_ARRAY_HEADER);
+	for (; query != NULL && fetch->count < FETCH_ROOMS; query = query->next)
+		append_part(fetch, query);
+	if (fetch->documents.failed || fetch->sinces.failed || fetch->known_epochs.failed ||
+		fetch->claims.failed)
+	{
+		fetch_free(fetch);
+		return false;
+	}
+	due = query;
+	database_write_array_header(fetch->documents.data, DATABASE_TEXT, false, fetch->count);
+	database_write_array_header(fetch->sinces.data, DATABASE_INT8, false, fetch->count);
+	database_write_array_header(fetch->known_epochs.data, DATABASE_INT8, false, fetch->count);
+	database_write_array_header(fetch->claims.data, DATABASE_TEXT, false, fetch->count);
+	const ChangesQuery *first = fetch->parts[0];
+
+	fetch->query = (DatabaseQuery){
+		.statement = STATEMENT_CHANGES_OF_SEVERAL,
+		.done = several_done,
+		.parameters = {buffer_view(&fetch->documents), buffer_view(&fetch->sinces),
+					   buffer_view(&fetch->known_epochs), first->query.parameters[PARAMETER_BYTES]},
+		.claims = buffer_view(&fetch->claims)};
+	database_submit(first->room->hash, &fetch->query);
+	return true;
+}
+
+static void
+append_part(FetchQuery *fetch, ChangesQuery *part)
+{
+	Buffer *arrays[] = {&fetch->documents, &fetch->sinces, &fetch->known_epochs};
+
+	for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+	{
+		buffer_write_u32(arrays[i], (uint32_t) part->query.parameters[i].size);
+		buffer_write(arrays[i], part->query.parameters[i]);
+	}
+	buffer_write_u32(&fetch->claims, (uint32_t) part->query.claims.size);
+	buffer_write(&fetch->claims, part->query.claims);
+	fetch->parts[fetch->count++] = part;
+}
+
+/* One that cannot be answered spoils the statement: so each is asked alone then. */
+static void
+several_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
+{
+	FetchQuery *fetch = (FetchQuery *) database_query;
+	bool is_stopping = answer->sqlstate != NULL && strncmp(answer->sqlstate, "57", 2) == 0;
+
+	for (int row = 0; row < answer->row_count; row++)
+	{
+		int64_t ordinal = database_number(answer, row, COLUMN_ORDINAL);
+
+		if (ordinal < 1 || ordinal > (int64_t) fetch->count || fetch->parts[ordinal - 1] == NULL)
+			continue;
+		take_fetched(fetch->parts[ordinal - 1], answer, row);
+		fetch->parts[ordinal - 1] = NULL;
+	}
+	for (uint32_t i = 0; i < fetch->count; i++)
+	{
+		ChangesQuery *part = fetch->parts[i];
+
+		if (part != NULL && is_stopping)
+			fetch_done(&part->query, answer);
+		else if (part != NULL)
+			database_submit(part->room->hash, &part->query);
+	}
+	fetch_free(fetch);
+}
+
+static void
+fetch_free(FetchQuery *fetch)
+{
+	buffer_free(&fetch->documents);
+	buffer_free(&fetch->sinces);
+	buffer_free(&fetch->known_epochs);
+	buffer_free(&fetch->claims);
+	free(fetch);
 }
 
 static void
@@ -304,22 +437,37 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	ChangesQuery *query = (ChangesQuery *) database_query;
 	Room *room = query->room;
 
+	if (answer->row_count == 1)
+	{
+		take_fetched(query, answer, 0);
+		return;
+	}
 	room->is_fetching = false;
-	room_list(room); /* if somebody doubts it meanwhile */
+	room_list(room);
 	if (access_is_denied(query->asker, answer->sqlstate))
 		room->is_doubted |= query->is_doubt; /* another is asked for */
-	else if (answer->row_count != 1 && !room_close_if_gone(room, answer->sqlstate, answer->message))
+	else if (!room_close_if_gone(room, answer->sqlstate, answer->message))
 	{
 		log_event(LEVEL_WARNING, "fetch_failed", "{s:s, s:s?, s:s?}", "document", room->name,
 				  "sqlstate", answer->sqlstate, "reason", answer->message);
 		room->announced = room->seq; /* not again until somebody announces more */
 	}
-	else if (answer->row_count == 1 && query->is_doubt &&
-			 database_number(answer, 0, COLUMN_EPOCH) == 0)
+	query_free(query);
+}
+
+static void
+take_fetched(ChangesQuery *query, const DatabaseAnswer *answer, int row)
+{
+	Room *room = query->room;
+	int64_t epoch = database_number(answer, row, COLUMN_EPOCH);
+
+	room->is_fetching = false;
+	room_list(room); /* if somebody doubts it meanwhile */
+	if (query->is_doubt && epoch == 0)
 		(void) room_close_if_gone(room, "YD001", "the document was deleted and is forgotten");
-	else if (answer->row_count == 1 && learn_epoch(room, database_number(answer, 0, COLUMN_EPOCH)))
+	else if (learn_epoch(room, epoch))
 	{
-		take_changes(room, answer);
+		take_changes(room, answer, row);
 		/* announced, but not there: anybody may NOTIFY, so do not ask for ever */
 		if (room->announced == query->announced && room->announced > room->seq)
 			room->announced = room->seq;
@@ -328,15 +476,15 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 }
 
 static void
-take_changes(Room *room, const DatabaseAnswer *answer)
+take_changes(Room *room, const DatabaseAnswer *answer, int row)
 {
-	int64_t seq = database_number(answer, 0, COLUMN_SEQ);
+	int64_t seq = database_number(answer, row, COLUMN_SEQ);
 
-	if (!database_is_null(answer, 0, COLUMN_STATE_VECTOR))
-		load_by_all(room, seq, database_bytes(answer, 0, COLUMN_STATE_VECTOR));
-	else if (!database_is_null(answer, 0, COLUMN_UPDATE))
-		publish_update(room, database_bytes(answer, 0, COLUMN_UPDATE));
-	catch_up_learn(room, database_number(answer, 0, COLUMN_EPOCH), seq);
+	if (!database_is_null(answer, row, COLUMN_STATE_VECTOR))
+		load_by_all(room, seq, database_bytes(answer, row, COLUMN_STATE_VECTOR));
+	else if (!database_is_null(answer, row, COLUMN_UPDATE))
+		publish_update(room, database_bytes(answer, row, COLUMN_UPDATE));
+	catch_up_learn(room, database_number(answer, row, COLUMN_EPOCH), seq);
 	if (seq > room->seq)
 		room->seq = seq;
 }

@@ -23,8 +23,10 @@ void catch_up_member(Member *member);
 /* It cannot follow the log: it loads the whole document, and is asked for what it has. */
 void catch_up_anew(Member *member);
 
-/* Fetches what was announced, if it is not about to arrive anyway. */
+/* Fetches what was announced, if it is not about to arrive anyway; what several rooms of a round fetch is
+ * one statement. */
 void catch_up_room(Room *room);
+void catch_up_end_round(void);
 
 /* An update of ours is in the database, in the order of a batch.  logged: the log row that it
  * closes, which holds the seqs from logged_from to seq and is to be sent to members; empty if the

@@ -58,6 +58,38 @@ test('a commit that nobody announced is noticed by the gap before the next one',
     assert.equal(await database.text('gap'), ann.text.toString())
   }))
 
+// Statements of readers that the server has logged.
+const fetches = () => (database.log().match(/FROM ydoc\.changes\w*/g) ?? [])
+
+test('what one transaction does to many documents is fetched by few statements, each where it was', { timeout: 60000 }, () =>
+  withRelay(seldom, async relay => {
+    const names = Array.from({ length: 100 }, (_, i) => `many-${i}`)
+    const people = []
+    for (const name of names) people.push(await writer(relay, name))
+    await database.psql('ALTER SYSTEM SET log_statement = \'all\'')
+    await database.psql('SELECT pg_reload_conf()')
+    await until(async () => { await database.psql('SELECT 1'); return /statement: SELECT 1$/m.test(database.log()) })
+    const before = fetches().length
+    await database.psql("SELECT ydoc.text_insert('many-' || i, 'content', 0, i || ' ') FROM generate_series(0, 99) AS i")
+    await until(() => people.every((ann, i) => ann.text.toString() === `${i} typed`), 10000)
+    const made = fetches().slice(before)
+    await database.psql('ALTER SYSTEM RESET log_statement')
+    await database.psql('SELECT pg_reload_conf()')
+    assert.ok(made.includes('FROM ydoc.changes_of'), made.join(', '))
+    assert.ok(made.length < 20, made.join(', ')) // the notifications of a transaction may come in parts
+  }))
+
+test('a document that is gone keeps nobody from what the same transaction did to others', { timeout: 60000 }, () =>
+  withRelay(seldom, async relay => {
+    const people = []
+    for (const i of [0, 1, 2, 3]) people.push(await writer(relay, `gone-${i}`))
+    const closed = new Promise(resolve => people[2].provider.on('connection-close', event => resolve(event.code)))
+    await database.psql(`SELECT ydoc.delete('gone-2');
+      SELECT ydoc.text_insert('gone-' || i, 'content', 0, i || ' ') FROM unnest(ARRAY[0, 1, 3]) AS i`)
+    assert.equal(await closed, 4404)
+    await until(() => [0, 1, 3].every(i => people[i].text.toString() === `${i} typed`), 10000)
+  }))
+
 test('a commit that nobody announced is found by the check', { timeout: 30000 }, () =>
   withRelay({ arguments: ['--check-interval', '1'] }, async relay => {
     const ann = await writer(relay, 'check')

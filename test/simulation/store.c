@@ -55,8 +55,12 @@ static bool is_to_be_silent; /* the transaction */
 
 static PGresult *apply_batch(const Columns *columns, const Parameter *parameters);
 static PGresult *answer_slices(const Columns *columns, const Parameter *parameters);
-static void set_who_lacks(PGresult *, const Columns *, const Document *document, int64_t since);
 static PGresult *answer_changes(const Columns *columns, const Parameter *parameters);
+static PGresult *answer_changes_of(const Columns *columns, const Parameter *parameters);
+static PGresult *add_changes(PGresult *, const Columns *, Bytes name, const uint8_t *since,
+							 const uint8_t *known_epoch, const Parameter *max_bytes);
+static void
+set_who_lacks(PGresult *, const Columns *, uint32_t row, const Document *document, int64_t since);
 static PGresult *answer_heads(const Columns *columns, const Parameter *parameters);
 static void trace(const char *function, const Parameter *parameters, const PGresult *result);
 static PGresult *notify_all(const Parameter *parameters);
@@ -114,9 +118,8 @@ store_execute(const char *sql, const Parameter *parameters)
 		const char *function;
 		PGresult *(*answer)(const Columns *columns, const Parameter *parameters);
 	} functions[] = {
-		{" ydoc.apply_batch(", apply_batch},
-		{" FROM ydoc.sync_slices(", answer_slices},
-		{" FROM ydoc.changes(", answer_changes},
+		{" ydoc.apply_batch(", apply_batch},     {" FROM ydoc.sync_slices(", answer_slices},
+		{" FROM ydoc.changes(", answer_changes}, {" FROM ydoc.changes_of(", answer_changes_of},
 		{" FROM ydoc.heads(", answer_heads},
 	};
 	Columns columns = select_list(sql);
@@ -152,7 +155,7 @@ store_execute(const char *sql, const Parameter *parameters)
 static void
 trace(const char *function, const Parameter *parameters, const PGresult *result)
 {
-	bool is_array = strstr(function, "sync") == NULL && strstr(function, "changes") == NULL;
+	bool is_array = strstr(function, "sync") == NULL && strstr(function, "changes(") == NULL;
 
 	fprintf(stderr, "%s", strstr(function, "ydoc."));
 	if (!is_array)
@@ -566,20 +569,51 @@ answer_slices(const Columns *columns, const Parameter *parameters)
 static PGresult *
 answer_changes(const Columns *columns, const Parameter *parameters)
 {
-	Bytes name = bytes_of(&parameters[0]);
+	return add_changes(result_new(columns->count), columns, bytes_of(&parameters[0]),
+					   parameters[1].data, parameters[2].data, &parameters[3]);
+}
+
+static PGresult *
+answer_changes_of(const Columns *columns, const Parameter *parameters)
+{
+	Elements names = elements_of(&parameters[0]), since = elements_of(&parameters[1]);
+	Elements known_epochs = elements_of(&parameters[2]);
+	PGresult *result = result_new(columns->count);
+
+	for (size_t i = 0; i < names.count && result->status == PGRES_TUPLES_OK; i++)
+	{
+		result = add_changes(result, columns, names.items[i], since.items[i].data,
+							 known_epochs.items[i].data, &parameters[3]);
+		if (result->status == PGRES_TUPLES_OK)
+			result_set_int(result, (uint32_t) i, (uint32_t) column_of(columns, "ordinal"),
+						   (int32_t) i + 1);
+	}
+	free(names.items);
+	free(since.items);
+	free(known_epochs.items);
+	return result;
+}
+
+/* The result with a row more, or instead of it an error. */
+static PGresult *
+add_changes(PGresult *result, const Columns *columns, Bytes name, const uint8_t *since_number,
+			const uint8_t *known_epoch, const Parameter *max_bytes_number)
+{
 	Document *document = store_find((const char *) name.data, name.size);
+	bool is_unreadable = document == NULL || document->is_broken;
 	Update update = {0};
 
-	if (document == NULL || document->is_broken)
-		return result_error("ERROR", "XX001", "document cannot be decoded");
-	if (is_gone(document, number_at(parameters[2].data)))
-		return result_error("ERROR", "YD001", "document was deleted");
-	int64_t since = number_at(parameters[1].data);
+	if (is_unreadable || is_gone(document, number_at(known_epoch)))
+	{
+		PQclear(result);
+		return is_unreadable ? result_error("ERROR", "XX001", "document cannot be decoded")
+							 : result_error("ERROR", "YD001", "document was deleted");
+	}
+	int64_t since = number_at(since_number);
 	uint32_t max_bytes;
 
-	memcpy(&max_bytes, parameters[3].data, sizeof max_bytes);
+	memcpy(&max_bytes, max_bytes_number->data, sizeof max_bytes);
 	max_bytes = ntohl(max_bytes);
-	PGresult *result = result_new(columns->count);
 	uint32_t row = result_add_row(result);
 
 	set_number(result, columns, row, "epoch", store_epoch(document));
@@ -602,7 +636,7 @@ answer_changes(const Columns *columns, const Parameter *parameters)
 
 	update_write(&update, &bytes);
 	if (is_in_log && bytes.size > max_bytes)
-		set_who_lacks(result, columns, document, since);
+		set_who_lacks(result, columns, row, document, since);
 	else
 		set_update(result, columns, row, "update", &update);
 	buffer_free(&bytes);
@@ -612,7 +646,8 @@ answer_changes(const Columns *columns, const Parameter *parameters)
 
 /* Too much for one update: the state vector of whoever has all up to since, to ask for slices with. */
 static void
-set_who_lacks(PGresult *result, const Columns *columns, const Document *document, int64_t since)
+set_who_lacks(PGresult *result, const Columns *columns, uint32_t row, const Document *document,
+			  int64_t since)
 {
 	Content before = {0};
 	Buffer vector = {0};
@@ -621,7 +656,7 @@ set_who_lacks(PGresult *result, const Columns *columns, const Document *document
 	for (size_t i = 0; i < document->row_count && document->rows[i].seq <= since; i++)
 		(void) content_apply(&before, &document->rows[i].update);
 	content_write_state_vector(&before, &vector);
-	result_set_bytes(result, 0, (uint32_t) column_of(columns, "state_vector"),
+	result_set_bytes(result, row, (uint32_t) column_of(columns, "state_vector"),
 					 buffer_view(&vector));
 	buffer_free(&vector);
 	content_free(&before);
