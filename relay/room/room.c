@@ -45,6 +45,7 @@ static void close_member(Member *member, bool is_moved, const char *new_name);
 static bool read_new_name(const Room *room, const char *message, char *name, size_t size);
 static void flush(Room *room);
 static void trim_stateless(Room *room);
+static void skip_own(Member *author);
 static uint64_t needed_position(const Member *member);
 static void flush_member(Member *member);
 static void leave_behind(Room *room);
@@ -272,14 +273,24 @@ is_nothing(Bytes update)
 }
 
 void
-room_count_uncommitted(Room *room, int change)
+room_count_uncommitted(Room *room, int change, Member *author)
 {
+	if (room->uncommitted == 0)
+		room->author = author;
+	else if (room->author != author)
+		room->author = NULL;
 	room->uncommitted += change;
 	if (change < 0) /* a batch came back: gaps that it did not fill are somebody else's */
 	{
 		room->batch_came_back = true;
 		room_list(room);
 	}
+}
+
+Member *
+room_author(const Room *room)
+{
+	return room->author;
 }
 
 bool
@@ -301,8 +312,10 @@ room_set_writer(Room *room, uint32_t writer)
 }
 
 void
-room_publish(Room *room, Bytes frames)
+room_publish(Room *room, Bytes frames, Member *author)
 {
+	uint64_t start = room->log.end;
+
 	if (room->member_count == 0 || frames.size == 0)
 		return;
 	if (!room_log_append(&room->log, frames, room->knows_seq ? room->seq : 0))
@@ -312,8 +325,20 @@ room_publish(Room *room, Bytes frames)
 			catch_up_anew(room->members[i]);
 		return;
 	}
+	if (author != NULL && author->position == start)
+		skip_own(author);
 	metrics_add(METRIC_FRAMES_PUBLISHED, 1);
 	room_list(room);
+}
+
+/* Who is written to anyway, to be told that it is stored, gets it back, as from a server of Hocuspocus. */
+static void
+skip_own(Member *author)
+{
+	if (author->state != MEMBER_LIVE || member_is_told_status(author))
+		return;
+	author->position = author->room->log.end;
+	author->was_given_some = true;
 }
 
 void
