@@ -67,6 +67,8 @@ typedef struct Link /* one database connection */
 	bool is_failing; /* its last statement failed for now: connecting again is no success yet */
 	bool is_pooled; /* each statement may meet another backend */
 	bool was_up;
+	DatabaseQuery warm; /* the first of its session */
+	bool is_warming;
 	int syncs_expected; /* a pipeline sync ends each query and the set-up */
 	PGresult *held; /* of the query whose sync is awaited: it is not committed yet */
 	int in_flight_count;
@@ -167,6 +169,14 @@ static const StatementInfo statements[STATEMENT_COUNT] = {
 							 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
 							 " FROM ydoc_data.relay_heads($1, $2)",
 						 .claims = OID_TEXT_ARRAY},
+	[STATEMENT_WARM] = {"warm",
+						ROLE_READER,
+						1,
+						{OID_TEXT_ARRAY},
+						"SELECT document FROM ydoc.heads($1)",
+						.may_fail = true,
+						.checked_sql = "SELECT document FROM ydoc_data.relay_heads($1, $2)",
+						.claims = OID_TEXT_ARRAY},
 	[STATEMENT_LEVELS] =
 		{"levels",
 		 ROLE_READER,
@@ -309,7 +319,8 @@ static void link_flush(Link *link);
 static const char *sql_of(const StatementInfo *statement);
 static int read_types(const StatementInfo *statement, Oid *types);
 static bool prepare(Link *link, const StatementInfo *statement);
-static bool warm(Link *link);
+static void link_warm(Link *link);
+static void warmed(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool send_query(Link *link, const DatabaseQuery *query);
 static bool outcome_is_unknown(const Link *link, const PGresult *result);
 static bool may_work_later(const char *sqlstate);
@@ -605,8 +616,6 @@ link_set_up(Link *link)
 	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
 		if (statements[i].role == link->role && !statements[i].may_fail)
 			ok = ok && prepare(link, &statements[i]);
-	if (link->role != ROLE_LISTENER && !link->is_pooled)
-		ok = ok && warm(link);
 	if (!ok || !PQpipelineSync(link->pg))
 	{
 		link_down(link, PQerrorMessage(link->pg));
@@ -634,6 +643,40 @@ link_up(Link *link)
 	else if (link->was_up)
 		events->reconnected();
 	link->was_up = true;
+	if (link->role != ROLE_LISTENER && !link->is_pooled)
+		link_warm(link);
+}
+
+/*
+ * The first call in a session loads the extension and reads the catalog, which takes as long as to read a
+ * document: it is one about no documents, before somebody waits.
+ */
+static void
+link_warm(Link *link)
+{
+	static uint8_t none[DATABASE_ARRAY_HEADER];
+
+	if (link->is_warming)
+		return; /* it is sent again */
+	link->is_warming = true;
+	database_write_array_header(none, DATABASE_TEXT, false, 0);
+	link->warm = (DatabaseQuery){.statement = STATEMENT_WARM,
+								 .done = warmed,
+								 .parameters = {{none, sizeof none}},
+								 .claims = {none, sizeof none}};
+	link->warm.next = link->waiting.first;
+	link->waiting.first = &link->warm;
+	if (link->warm.next == NULL)
+		link->waiting.end = &link->warm.next;
+}
+
+static void
+warmed(DatabaseQuery *query, const DatabaseAnswer *answer)
+{
+	(void) answer;
+	for (int i = 0; i < link_count; i++)
+		if (&links[i].warm == query)
+			links[i].is_warming = false;
 }
 
 /* What was in flight goes back to the front: its outcome is unknown, so it is asked again. */
@@ -933,26 +976,6 @@ prepare(Link *link, const StatementInfo *statement)
 	int count = read_types(statement, types);
 
 	return PQsendPrepare(link->pg, statement->name, sql_of(statement), count, types) != 0;
-}
-
-/*
- * The first call in a session loads the extension and reads the catalog, which takes as long as to read a
- * document: it is one about no documents, before somebody waits.
- */
-static bool
-warm(Link *link)
-{
-	const StatementInfo *statement = &statements[STATEMENT_HEADS];
-	uint8_t none[DATABASE_ARRAY_HEADER];
-	const char *values[] = {(const char *) none, (const char *) none};
-	int sizes[] = {sizeof none, sizeof none};
-	int formats[] = {1, 1};
-	Oid types[DATABASE_MAX_PARAMETERS + 1];
-	int count = read_types(statement, types);
-
-	database_write_array_header(none, DATABASE_TEXT, false, 0);
-	return PQsendQueryParams(link->pg, sql_of(statement), count, types, values, sizes, formats,
-							 1) != 0;
 }
 
 /*

@@ -40,6 +40,7 @@ typedef enum DatabaseStatement
 	STATEMENT_CHANGES, /* document, since, known epoch, bytes at most */
 	STATEMENT_CHANGES_OF_SEVERAL, /* the same, but the first three are arrays */
 	STATEMENT_HEADS, /* documents (array) */
+	STATEMENT_WARM, /* documents (array): none; on writers as well, by the connection itself */
 	STATEMENT_LEVELS, /* documents, claims (arrays) */
 	STATEMENT_INCLUDES, /* claims, document, update */
 	STATEMENT_REPORT, /* relay, lease, whether anew, documents, clients, names (arrays) */
