@@ -30,7 +30,7 @@ mapfile -t sources < <(files '*.c' '*.h')
 mapfile -t core < <(files 'extension/crdt/*.c' 'extension/crdt/*.h')
 mapfile -t glue < <(files 'extension/*.c' 'extension/*.h' | grep -v '^extension/crdt/')
 mapfile -t relay < <(files 'relay/*.c' 'relay/*.h')
-mapfile -t scripts < <(files '*.sh' test/run .ci/run test/regress/run test/tap/run test/isolation/run test/readme/run test/sanitized/run test/token/sql test/fuzz/decoders/run bench/sql/run bench/run)
+mapfile -t scripts < <(files '*.sh' test/run .ci/run test/regress/run test/tap/run test/isolation/run test/readme/run test/sanitized/run test/token/sql test/fuzz/run bench/sql/run bench/run)
 
 check "formatting" clang-format --dry-run -Werror "${sources[@]}"
 check "cppcheck" cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability \

@@ -17,6 +17,7 @@
 static HttpHeadVerdict read_request_line(HttpHead *head, char *line);
 static HttpHeadVerdict read_field(HttpHead *head, char *line);
 static HttpHeadVerdict read_query(HttpHead *head, char *query);
+static bool is_token(const char *text);
 static bool comes_once(const char *name);
 static HttpMethod find_method(const char *name, size_t size);
 
@@ -120,10 +121,12 @@ read_request_line(HttpHead *head, char *line)
 		return HTTP_HEAD_MALFORMED;
 	*target++ = '\0';
 	*version++ = '\0';
+	if (!is_token(line))
+		return HTTP_HEAD_MALFORMED;
 	if (strlen(target) > HTTP_TARGET_MAX)
 		return HTTP_HEAD_TARGET_TOO_LONG;
-	for (const char *at = target; *at != '\0'; at++)
-		if (*at <= ' ' || *at == 0x7f || *at == '#')
+	for (const unsigned char *at = (unsigned char *) target; *at != '\0'; at++)
+		if (*at <= ' ' || *at >= 0x7f || *at == '#') /* a URI is ASCII */
 			return HTTP_HEAD_MALFORMED;
 	head->method = find_method(line, strlen(line));
 	head->path = target;
@@ -150,12 +153,10 @@ read_field(HttpHead *head, char *line)
 	char *value = colon + 1;
 
 	*colon = '\0';
+	if (!is_token(line))
+		return HTTP_HEAD_MALFORMED;
 	for (char *at = line; *at != '\0'; at++)
-	{
-		if (!isalnum((unsigned char) *at) && strchr("!#$%&'*+-.^_`|~", *at) == NULL)
-			return HTTP_HEAD_MALFORMED;
 		*at = (char) tolower((unsigned char) *at);
-	}
 	value += strspn(value, " \t");
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		*--end = '\0';
@@ -201,6 +202,16 @@ read_query(HttpHead *head, char *query)
 		head->parameters[head->parameter_count++] = (HttpPair){parts[0], parts[1]};
 	}
 	return HTTP_HEAD_GOOD;
+}
+
+/* A method, or a field's name. */
+static bool
+is_token(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (!isalnum((unsigned char) *text) && strchr("!#$%&'*+-.^_`|~", *text) == NULL)
+			return false;
+	return true;
 }
 
 static bool

@@ -8,15 +8,6 @@
 
 #include "../../../extension/crdt/update.h"
 
-void
-fuzz_require(bool is_true, const char *message)
-{
-	if (is_true)
-		return;
-	fprintf(stderr, "fuzz: %s\n", message);
-	abort();
-}
-
 static void *
 watched_resize(void *context, void *block, size_t old_size, size_t new_size)
 {

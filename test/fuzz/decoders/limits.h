@@ -5,6 +5,7 @@
 #define FUZZ_LIMITS_H
 
 #include "../../../extension/crdt/document.h"
+#include "../require.h"
 
 /* Counts bytes in use; aborts the program beyond the limit, or if a size is given back wrongly. */
 typedef struct Limits
@@ -23,8 +24,5 @@ void limits_open(Limits *limits, size_t input_bytes, bool may_be_v2);
 
 /* Aborts if anything is still in use. */
 void limits_close(const Limits *limits);
-
-/* Aborts with the message; for what must be true of every input. */
-void fuzz_require(bool is_true, const char *message);
 
 #endif
