@@ -13,7 +13,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { build } from 'esbuild'
 
-import { chance } from '../relay/chance.mjs'
+import { chance } from '../chance.mjs'
 import { Y, closeAll, open, sleep, startDatabase, startRelay, until } from '../relay/harness.mjs'
 import { launchChromium, openPage } from './chromium.mjs'
 import { Person } from './person.mjs'

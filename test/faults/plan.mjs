@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 
 import { sleep } from '../relay/servers.mjs'
-import { chance } from './chance.mjs'
+import { chance } from '../chance.mjs'
 
 const someRelay = random => ({ relay: random.below(2) })
 const relayOf = (world, { relay }) => world.relays[relay]

@@ -15,7 +15,7 @@ import { promisify } from 'node:util'
 import * as Y from 'yjs'
 
 import { sleep, startDatabase, startRelay, until } from '../relay/servers.mjs'
-import { chance } from './chance.mjs'
+import { chance } from '../chance.mjs'
 import { makeDisk } from './disk.mjs'
 import { openLink } from './links.mjs'
 import { Person } from './people.mjs'

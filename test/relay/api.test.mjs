@@ -9,6 +9,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import * as Y from 'yjs'
 
+import { chance } from '../chance.mjs'
 import { closeAll, metric, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-api-'))
@@ -579,14 +580,7 @@ test('a relay without keys may do what its role may', { timeout: 30000 }, async 
 test('rubbish harms nobody', { timeout: 60000 }, async t => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
   t.diagnostic(`SEED=${seed}`)
-  let state = seed
-  const random = below => { // mulberry32
-    state = (state + 0x6d2b79f5) | 0
-    let z = Math.imul(state ^ (state >>> 15), 1 | state)
-    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z
-    return ((z ^ (z >>> 14)) >>> 0) % below
-  }
-  const pick = list => list[random(list.length)]
+  const { below: random, pick } = chance(seed)
   const parts = ['GET ', 'POST ', 'OPTIONS ', 'HEAD ', '/api/documents', '/api/documents/a%2Fb', '/update', '/versions/x', '?limit=', '&root=', '%2e%2e', '%00', '%', '//', ' HTTP/1.1', ' HTTP/1.0', '\r\n', '\n', '\r', '\r\n\r\n',
     'Host: localhost', 'Content-Length: 3', 'Content-Length: 18446744073709551616', 'Transfer-Encoding: chunked', 'Expect: 100-continue', 'Accept: text/*;q=', 'Cookie: ydoc_access=', 'Authorization: Bearer ', 'Upgrade: websocket', 'Connection: upgrade',
     'If-None-Match: "1.1.', 'Origin: null', ': ', ';', ',', '\0', '\xff\xfe', 'a'.repeat(300), '0\r\n\r\n']

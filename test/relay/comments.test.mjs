@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from 'node:test'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
+import { chance } from '../chance.mjs'
 import { closeAll, open, startDatabase, startRelay, until } from './harness.mjs'
 import { keyring } from './keyring.mjs'
 
@@ -57,16 +58,6 @@ const look = doc => ({
 
 // ---- random edits of the real Yjs ----
 
-function randomly (seed) {
-  let state = seed >>> 0
-  return below => {
-    state = (state + 0x6D2B79F5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
-
 function editText (text, random) {
   const length = text.length
   const at = random(length + 1)
@@ -114,7 +105,7 @@ function rootsOf (transaction) {
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 
 test(`of hundreds of random edits of Yjs those are taken that change comments alone (seed ${seed})`, async () => {
-  const random = randomly(seed)
+  const random = chance(seed).below
   const truth = new Y.Doc()
   for (let i = 0; i < 60; i++) edits[random(edits.length)](truth, random)
   await sql(`SELECT ydoc.apply('random', ARRAY[${hex(Y.encodeStateAsUpdate(truth))}])`)

@@ -8,6 +8,7 @@ import * as encoding from 'lib0/encoding'
 import { writeUpdate } from 'y-protocols/sync'
 import * as Y from 'yjs'
 
+import { chance } from '../chance.mjs'
 import { closeAll, open, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 let database, relay
@@ -256,13 +257,7 @@ test('documents that come and go at random while many type', { timeout: 600000 }
   const seed = Number(process.env.SEED ?? Date.now() % 1000000)
   const end = Date.now() + Number(process.env.TIME ?? 5) * 1000
   console.log(`# seed ${seed}`)
-  let state = seed
-  const below = n => { // mulberry32
-    state = (state + 0x6D2B79F5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 4294967296 * n)
-  }
+  const { below } = chance(seed)
   const names = ['chance/1', 'chance/2', 'chance/3']
   const pick = () => names[below(names.length)]
   let closes = 0

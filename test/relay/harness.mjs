@@ -21,10 +21,12 @@ export * as Y from 'yjs' // documents of two copies do not understand each other
 const opened = new Set()
 
 // A person's document with an unmodified provider.  headers: what a browser (cookies, origin) or a program adds.
-export function open (relay, name, { version = 3, doc = new Y.Doc(), connect = true, params = {}, headers } = {}) {
+export function open (relay, name, {
+  version = 3, doc = new Y.Doc(), connect = true, params = {}, headers, Socket = headers === undefined ? WebSocket : withHeaders(headers)
+} = {}) {
   const Provider = version === 2 ? WebsocketProvider2 : WebsocketProvider
   const provider = new Provider(relay.url, name, doc, {
-    WebSocketPolyfill: headers === undefined ? WebSocket : withHeaders(headers), disableBc: true, connect, params, maxBackoffTime: 500
+    WebSocketPolyfill: Socket, disableBc: true, connect, params, maxBackoffTime: 500
   })
   const client = {
     doc,

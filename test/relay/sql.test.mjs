@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import * as Y from 'yjs'
 
-import { chance } from './chance.mjs'
+import { chance } from '../chance.mjs'
 import { closeAll, open, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1000000)

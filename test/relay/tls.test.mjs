@@ -9,10 +9,8 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { after, afterEach, before, test } from 'node:test'
 import { WebSocket } from 'ws'
-import { WebsocketProvider } from 'y-websocket'
-import * as Y from 'yjs'
 
-import { relayProgram, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, open as openAt, relayProgram, sleep, startDatabase, startRelay, until, Y } from './harness.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-tls-'))
 const file = name => join(directory, name)
@@ -31,7 +29,6 @@ function install (name) {
 
 let database, relay
 const flags = ['--tls-certificate', file('used.pem'), '--tls-key', file('used.key'), '--log-level', 'debug']
-const clients = new Set()
 
 before(async () => {
   for (const name of ['first', 'second']) makeCertificate(name)
@@ -40,7 +37,6 @@ before(async () => {
   relay = await startRelay(database, { arguments: flags })
 })
 
-const closeAll = () => { for (const client of clients) client.close() }
 afterEach(closeAll)
 
 after(async () => {
@@ -53,31 +49,13 @@ after(async () => {
 const port = of => Number(new URL(of.http).port)
 const ca = () => [readFileSync(file('first.pem')), readFileSync(file('second.pem'))]
 
-function open (name, of = relay) {
-  const doc = new Y.Doc()
-  const provider = new WebsocketProvider(`wss://127.0.0.1:${port(of)}`, name, doc, {
-    WebSocketPolyfill: class extends WebSocket {
-      constructor (url) {
-        super(url, { ca: ca() })
-      }
-    },
-    disableBc: true,
-    maxBackoffTime: 500
-  })
-  const client = {
-    doc,
-    provider,
-    text: doc.getText('content'),
-    synced: () => until(() => provider.synced && provider.wsconnected),
-    close () {
-      provider.destroy()
-      doc.destroy()
-      clients.delete(client)
-    }
+class TrustingSocket extends WebSocket {
+  constructor (url) {
+    super(url, { ca: ca() })
   }
-  clients.add(client)
-  return client
 }
+
+const open = (name, of = relay) => openAt({ url: `wss://127.0.0.1:${port(of)}` }, name, { Socket: TrustingSocket })
 
 function ask (path, { body, headers = {}, method = body ? 'POST' : 'GET', of = relay, ...options } = {}) {
   return new Promise((resolve, reject) => {

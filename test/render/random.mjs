@@ -2,24 +2,6 @@
 // full of what means something to HTML and Markdown.
 import { Schema } from 'prosemirror-model'
 
-// mulberry32
-export function chance (start) {
-  let state = start
-  const next = () => {
-    state = (state + 0x6D2B79F5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-  const below = n => Math.floor(next() * n)
-  return {
-    below,
-    pick: list => list[below(list.length)],
-    one: n => below(n) === 0, // once in n times
-    some: (least, most, make) => Array.from({ length: least + below(most - least + 1) }, make)
-  }
-}
-
 // ---- a schema with Tiptap's names ----
 
 const attribute = value => ({ default: value })
@@ -92,16 +74,16 @@ export const isSafeColor = color => colors.indexOf(color) >= 0 && colors.indexOf
 export function randomMarks (random) {
   const marks = []
   const add = (type, attrs) => marks.push(attrs ? { type, attrs } : { type })
-  if (random.one(3)) add('bold')
-  if (random.one(3)) add('italic')
-  if (random.one(6)) add('strike')
-  if (random.one(8)) add('underline')
-  if (random.one(8)) add('code')
-  if (random.one(12)) add('subscript')
-  if (random.one(12)) add('superscript')
-  if (random.one(8)) add('link', { href: random.pick(links)[0], title: random.pick([null, null, 'a "title"', 'x & y\\']) })
-  if (random.one(12)) add('highlight', { color: random.pick([null, ...colors]) })
-  if (random.one(12)) add('textStyle', { color: random.pick(colors) })
+  if (random.once(3)) add('bold')
+  if (random.once(3)) add('italic')
+  if (random.once(6)) add('strike')
+  if (random.once(8)) add('underline')
+  if (random.once(8)) add('code')
+  if (random.once(12)) add('subscript')
+  if (random.once(12)) add('superscript')
+  if (random.once(8)) add('link', { href: random.pick(links)[0], title: random.pick([null, null, 'a "title"', 'x & y\\']) })
+  if (random.once(12)) add('highlight', { color: random.pick([null, ...colors]) })
+  if (random.once(12)) add('textStyle', { color: random.pick(colors) })
   return marks
 }
 
@@ -109,9 +91,9 @@ const textNode = (text, marks) => marks.length > 0 ? { type: 'text', text, marks
 
 function randomInlines (random) {
   return random.some(0, 5, () => {
-    if (random.one(12)) return { type: 'hardBreak' }
-    if (random.one(14)) return { type: 'image', attrs: { src: random.pick([...links.map(([given]) => given), 'data:image/png;base64,AA==', 'data:image/svg+xml;base64,AA==']), alt: random.pick([null, 'alt', 'a *b* ]']), title: random.pick([null, 'title']) } }
-    if (random.one(20)) return { type: 'mention', attrs: { id: '7', label: random.pick(['ann', '*ben*', null]) } }
+    if (random.once(12)) return { type: 'hardBreak' }
+    if (random.once(14)) return { type: 'image', attrs: { src: random.pick([...links.map(([given]) => given), 'data:image/png;base64,AA==', 'data:image/svg+xml;base64,AA==']), alt: random.pick([null, 'alt', 'a *b* ]']), title: random.pick([null, 'title']) } }
+    if (random.once(20)) return { type: 'mention', attrs: { id: '7', label: random.pick(['ann', '*ben*', null]) } }
     return textNode(randomText(random), randomMarks(random))
   })
 }
@@ -121,15 +103,15 @@ const align = random => random.pick([null, null, null, 'center', 'right', 'url(x
 export function randomBlock (random, depth) {
   const blocks = (least, most) => random.some(least, most, () => randomBlock(random, depth - 1))
   const item = type => {
-    const first = random.one(8) ? [] : [{ type: 'paragraph', content: randomInlines(random) }]
-    const node = { type, content: [...first, ...(random.one(3) ? blocks(0, 2) : [])] }
-    return type === 'taskItem' ? { ...node, attrs: { checked: random.one(2) } } : node
+    const first = random.once(8) ? [] : [{ type: 'paragraph', content: randomInlines(random) }]
+    const node = { type, content: [...first, ...(random.once(3) ? blocks(0, 2) : [])] }
+    return type === 'taskItem' ? { ...node, attrs: { checked: random.once(2) } } : node
   }
   switch (random.below(depth > 0 ? 13 : 4)) {
     case 0: return { type: 'heading', attrs: { level: 1 + random.below(6), textAlign: align(random) }, content: randomInlines(random) }
-    case 1: return random.one(3)
+    case 1: return random.once(3)
       ? { type: 'horizontalRule' }
-      : { type: 'codeBlock', attrs: { language: random.pick([null, 'sql', 'c++', 'a b', '"x"']) }, content: random.one(4) ? [] : [textNode(random.some(1, 4, () => randomText(random)).join('\n'), [])] }
+      : { type: 'codeBlock', attrs: { language: random.pick([null, 'sql', 'c++', 'a b', '"x"']) }, content: random.once(4) ? [] : [textNode(random.some(1, 4, () => randomText(random)).join('\n'), [])] }
     case 2: case 3: case 4: return { type: 'paragraph', attrs: { textAlign: align(random) }, content: randomInlines(random) }
     case 5: return { type: 'blockquote', content: blocks(1, 3) }
     case 6: case 7: return { type: 'bulletList', content: random.some(1, 3, () => item('listItem')) }
@@ -167,14 +149,14 @@ export function randomDelta (random) {
   }
   let line = {}
   for (let i = random.below(12); i >= 0; i--) {
-    if (random.one(2)) {
+    if (random.once(2)) {
       line = random.pick([
         {}, {}, { header: 1 + random.below(6) }, { blockquote: true }, { 'code-block': random.pick([true, 'plain', 'javascript', '"x"']) },
-        { list: random.pick(['bullet', 'ordered', 'checked', 'unchecked']), ...(random.one(2) ? { indent: 1 + random.below(3) } : {}) },
+        { list: random.pick(['bullet', 'ordered', 'checked', 'unchecked']), ...(random.once(2) ? { indent: 1 + random.below(3) } : {}) },
         { align: random.pick(['center', 'right', 'x"y']) }, { direction: 'rtl', align: 'right' }, { table: 'row-' + random.below(2) }
       ])
     }
-    const inlines = line['code-block'] ? () => ({ insert: randomText(random) }) : () => ({ insert: random.one(12) ? { image: random.pick(links)[0] } : randomText(random), attributes: formats() })
+    const inlines = line['code-block'] ? () => ({ insert: randomText(random) }) : () => ({ insert: random.once(12) ? { image: random.pick(links)[0] } : randomText(random), attributes: formats() })
     ops.push(...random.some(0, 3, inlines), { insert: '\n', attributes: line })
   }
   return ops

@@ -9,10 +9,11 @@ import MarkdownIt from 'markdown-it'
 import { prosemirrorJSONToYXmlFragment } from 'y-prosemirror'
 import * as Y from 'yjs'
 
+import { chance } from '../chance.mjs'
 import { startDatabase } from '../relay/servers.mjs'
 import { complaint, image as imageOf, lineOf, linesOfHtml, linesOfModel, markdownLine, markdownOfNodes, markOfFormat, modelOfCommonmark, modelOfHtml, modelOfNodes, modelOfRead, modelOfTokens, safeImage, textOfHtml } from './model.mjs'
 import { prosemirror, tiptap } from './schemas.mjs'
-import { chance, randomDelta, randomDocument, randomText, schema } from './random.mjs'
+import { randomDelta, randomDocument, randomText, schema } from './random.mjs'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1000000)
 const count = Number(process.env.COUNT ?? 300)
@@ -166,7 +167,7 @@ const values = [
 function randomElement (random, depth) {
   const element = new Y.XmlElement(random.pick(names))
   for (let i = random.below(4); i > 0; i--) element.setAttribute(random.pick(attributeNames), random.pick(values))
-  element.insert(0, random.some(0, depth > 0 ? 4 : 1, () => depth > 0 && random.one(2) ? randomElement(random, depth - 1) : randomXmlText(random)))
+  element.insert(0, random.some(0, depth > 0 ? 4 : 1, () => depth > 0 && random.once(2) ? randomElement(random, depth - 1) : randomXmlText(random)))
   return element
 }
 
@@ -190,7 +191,7 @@ test('what no editor would make keeps its text, and puts nothing else into a pag
   const rendered = await render(Array.from({ length: count }, () => {
     const doc = new Y.Doc()
     const root = doc.getXmlFragment('x')
-    root.insert(0, random.some(1, 4, () => random.one(8) ? randomXmlText(random) : randomElement(random, 5)))
+    root.insert(0, random.some(1, 4, () => random.once(8) ? randomXmlText(random) : randomElement(random, 5)))
     texts.push(textOf(root))
     return doc
   }))

@@ -5,6 +5,7 @@ import { constants, sign } from 'node:crypto'
 import { after, test } from 'node:test'
 import * as jose from 'jose'
 
+import { chance } from '../chance.mjs'
 import { ask, base64url, forge, isSql, jwks, makeKey, stop } from './judge.mjs'
 import { vectors } from './vectors.mjs'
 
@@ -371,13 +372,7 @@ test('no letter of a token can be changed, left out or doubled, and none of its 
 test('random bytes and random changes are refused', { timeout: 60000 }, async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1000000)
   console.log(`# seed ${seed}`)
-  let state = seed
-  const below = n => { // mulberry32
-    state = (state + 0x6D2B79F5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 4294967296 * n)
-  }
+  const { below } = chance(seed)
   const keys = jwks(...all.map(key => key.jwk))
   const tokens = await Promise.all(all.map(made))
   for (let i = 0; i < (isSql ? 100 : 2000); i++) {

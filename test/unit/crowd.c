@@ -11,32 +11,13 @@
 #include <string.h>
 
 #include "../../extension/crdt/edit.h"
+#include "written.h"
 
 #define CROWD 700 /* takes some hundred thousand steps */
 
-typedef struct Bytes
-{
-	uint8_t data[32 * CROWD];
-	size_t size;
-} Bytes;
-
-static void
-put(Bytes *bytes, uint64_t number)
-{
-	for (; number > 127; number >>= 7)
-		bytes->data[bytes->size++] = (uint8_t) (number | 128);
-	bytes->data[bytes->size++] = (uint8_t) number;
-}
-
-static CrdtBytes
-view(const Bytes *bytes)
-{
-	return (CrdtBytes){bytes->data, bytes->size};
-}
-
 /* Client puts an x before unit clock of client 1's text, and if he goes on, a y behind it. */
 static void
-put_one(Bytes *update, uint64_t client, uint64_t clock, bool goes_on)
+put_one(Written *update, uint64_t client, uint64_t clock, bool goes_on)
 {
 	put(update, goes_on ? 2 : 1);
 	put(update, client);
@@ -48,7 +29,7 @@ put_one(Bytes *update, uint64_t client, uint64_t clock, bool goes_on)
 	put(update, 'x');
 	if (!goes_on)
 		return;
-	update->data[update->size++] = 0x84;
+	put_byte(update, 0x84);
 	put(update, client);
 	put(update, 0);
 	put(update, 1);
@@ -56,10 +37,10 @@ put_one(Bytes *update, uint64_t client, uint64_t clock, bool goes_on)
 }
 
 /* All of them in one update. */
-static const Bytes *
+static const Written *
 crowd(bool some_go_on)
 {
-	static Bytes update;
+	static Written update;
 
 	update.size = 0;
 	put(&update, CROWD + 1);
@@ -113,7 +94,7 @@ assert_broken(Replica *ann)
 }
 
 static void
-assert_whole_with(const Bytes *update, uint64_t limit, Replica *expected)
+assert_whole_with(const Written *update, uint64_t limit, Replica *expected)
 {
 	Replica ann = replica_new();
 
@@ -133,7 +114,7 @@ a_crowd_may_take_so_many_steps_and_no_more(void **state)
 	(void) state;
 	for (int some_go_on = 0; some_go_on < 2; some_go_on++)
 	{
-		const Bytes *update = crowd(some_go_on);
+		const Written *update = crowd(some_go_on);
 		Replica free = replica_new();
 		uint64_t low = 0; /* too few */
 		uint64_t high = 4 * CROWD * CROWD; /* enough */
@@ -172,7 +153,7 @@ the_host_can_cancel_in_the_middle_of_a_crowd(void **state)
 	(void) state;
 	for (int some_go_on = 0; some_go_on < 2; some_go_on++)
 	{
-		const Bytes *update = crowd(some_go_on);
+		const Written *update = crowd(some_go_on);
 		Replica free = replica_new();
 		size_t questions;
 

@@ -11,42 +11,23 @@
 #include <string.h>
 
 #include "../../extension/crdt/edit.h"
+#include "written.h"
 
 #define LIMIT 100000
 #define CLIENT_LIMIT 70000
 
-typedef struct Bytes
-{
-	uint8_t data[80000];
-	size_t size;
-} Bytes;
-
-static void
-put(Bytes *bytes, uint64_t number)
-{
-	for (; number > 127; number >>= 7)
-		bytes->data[bytes->size++] = (uint8_t) (number | 128);
-	bytes->data[bytes->size++] = (uint8_t) number;
-}
-
-static CrdtBytes
-view(const Bytes *bytes)
-{
-	return (CrdtBytes){bytes->data, bytes->size};
-}
-
 /* Client types length units from clock on, behind his unit before. */
-static const Bytes *
+static const Written *
 typed(uint64_t client, uint64_t clock, size_t length)
 {
-	static Bytes update;
+	static Written update;
 
 	update.size = 0;
 	put(&update, 1);
 	put(&update, 1);
 	put(&update, client);
 	put(&update, clock);
-	update.data[update.size++] = clock == 0 ? 0x04 : 0x84;
+	put_byte(&update, clock == 0 ? 0x04 : 0x84);
 	put(&update, clock == 0 ? 1 : client);
 	put(&update, clock == 0 ? 1 : clock - 1);
 	if (clock == 0)
@@ -59,10 +40,10 @@ typed(uint64_t client, uint64_t clock, size_t length)
 }
 
 /* Deletes count units of client, every other one from clock on. */
-static const Bytes *
+static const Written *
 deleted(uint64_t client, uint64_t clock, size_t count)
 {
-	static Bytes update;
+	static Written update;
 
 	update.size = 0;
 	put(&update, 0);
@@ -78,7 +59,7 @@ deleted(uint64_t client, uint64_t clock, size_t count)
 }
 
 static void
-assert_refused(Replica *replica, const Bytes *update, const char *because)
+assert_refused(Replica *replica, const Written *update, const char *because)
 {
 	CrdtBuffer before = state_of(replica);
 	uint64_t waiting = crdt_doc_waiting_bytes(replica->doc);
@@ -224,7 +205,7 @@ an_update_that_brings_much_and_leaves_more_waiting_is_refused(void **state)
 {
 	Replica ann = replica_new();
 	Replica both = replica_new();
-	static Bytes update;
+	static Written update;
 	CrdtBuffer merged;
 	CrdtBytes parts[2];
 	CrdtError error;

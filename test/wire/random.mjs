@@ -4,6 +4,7 @@
 //     node random.mjs [--seed 7] [--streams 300]
 import { parseArgs } from 'node:util'
 
+import { chance } from '../chance.mjs'
 import { startDatabase, startRelay } from '../relay/servers.mjs'
 import { Client, close, fragments, frame, OPCODE, ping, pong, syncStep1, isStep2, text, updateOf } from './client.mjs'
 
@@ -11,16 +12,10 @@ const { values: flags } = parseArgs({ options: { seed: { type: 'string' }, strea
 const seed = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31))
 const AT_ONCE = 16
 
-// A generator of its own for each stream, so that one can be looked at alone (mulberry32).
-function chanceOf (state) {
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let x = Math.imul(state ^ state >>> 15, 1 | state)
-    x = x + Math.imul(x ^ x >>> 7, 61 | x) ^ x
-    return ((x ^ x >>> 14) >>> 0) / 2 ** 32
-  }
-  const below = limit => Math.floor(next() * limit)
-  return { below, oneIn: limit => below(limit) === 0, pick: list => list[below(list.length)], mask: () => Buffer.from([below(256), below(256), below(256), below(256)]) }
+// A generator of its own for each stream, so that one can be looked at alone.
+function chanceOf (number) {
+  const random = chance(number)
+  return { ...random, mask: () => Buffer.from([0, 0, 0, 0].map(() => random.below(256))) }
 }
 
 const faults = [
@@ -39,7 +34,7 @@ function streamOf (chance) {
   let letters = 0
   let client = 1
   const control = () => {
-    if (chance.oneIn(3)) frames.push(chance.oneIn(2) ? ping('p'.repeat(chance.below(126)), { mask: chance.mask() }) : pong('q'.repeat(chance.below(126)), { mask: chance.mask() }))
+    if (chance.once(3)) frames.push(chance.once(2) ? ping('p'.repeat(chance.below(126)), { mask: chance.mask() }) : pong('q'.repeat(chance.below(126)), { mask: chance.mask() }))
   }
   const fault = list => {
     const [code, make] = chance.pick(list)
@@ -48,14 +43,14 @@ function streamOf (chance) {
   }
   for (let messages = chance.below(8); messages >= 0; messages--) {
     const size = chance.pick([1, 20, 100, 110, 125, 300, 5000, 70000])
-    const parts = chance.oneIn(2) ? fragments(updateOf(size, client++), 1 + chance.below(size + 20)).slice(0, 5000) : [frame({ payload: updateOf(size, client++), mask: chance.mask() })]
+    const parts = chance.once(2) ? fragments(updateOf(size, client++), 1 + chance.below(size + 20)).slice(0, 5000) : [frame({ payload: updateOf(size, client++), mask: chance.mask() })]
     for (const [i, part] of parts.entries()) {
-      if (i > 0 && i < 20 && chance.oneIn(40)) return fault([...faults, ...inside])
+      if (i > 0 && i < 20 && chance.once(40)) return fault([...faults, ...inside])
       frames.push(part)
       if (i < 20) control()
     }
     letters += size
-    if (chance.oneIn(12)) return fault([...faults, ...outside])
+    if (chance.once(12)) return fault([...faults, ...outside])
   }
   return { bytes: Buffer.concat(frames), letters, code: undefined }
 }
@@ -69,7 +64,7 @@ async function run (number, port) {
     for (let at = 0; at < bytes.length;) {
       const size = 1 + chance.below(chance.pick([2, 20, 200, 4000, 100000]))
       client.write(bytes.subarray(at, at += size))
-      if (chance.oneIn(3)) await new Promise(resolve => setImmediate(resolve))
+      if (chance.once(3)) await new Promise(resolve => setImmediate(resolve))
     }
     if (code === undefined) {
       client.write(frame({ payload: syncStep1 }))

@@ -1,19 +1,12 @@
 // Seeded randomness, and random edits of what a document holds.
 import * as Y from 'yjs'
+import { generator } from '../../chance.mjs'
 import { kindOf, root, tag } from './tagged.mjs'
 
 export class Random {
   constructor (seed) {
-    this.state = (seed >>> 0) || 1
+    this.next = generator((seed >>> 0) || 1) // 32 bits
     for (let i = 0; i < 8; i++) this.next()
-  }
-
-  // 32 bits (mulberry32 by Tommy Ettinger, public domain)
-  next () {
-    let t = (this.state = (this.state + 0x6d2b79f5) >>> 0)
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return (t ^ (t >>> 14)) >>> 0
   }
 
   fraction () { return this.next() / 4294967296 }
