@@ -41,7 +41,7 @@ check "the core knows no PostgreSQL" nowhere '#include "(postgres|fmgr|utils/)' 
 check "the core allocates through its host" \
 	nowhere '(^|[^_a-z])(malloc|calloc|realloc|free|printf|abort|exit|rand|time)\(' "${core[@]}"
 check "the glue includes the core's public headers only" nowhere \
-	'#include "crdt/(memory|poison|bytes|utf|object|any|idset|column|wire|item|tables|content|marks|redone|index|structs|integrate|transaction|clean|reserve|pending|plan|editing|undoing|encode|snapshot_set|reading)\.h"' \
+	'#include "crdt/(memory|poison|bytes|utf|object|any|idset|column|wire|item|tables|content|marks|redone|index|structs|integrate|transaction|clean|reserve|pending|plan|editing|undoing|undo_inside|encode|snapshot_set|reading)\.h"' \
 	"${glue[@]}"
 [ ${#relay[@]} -eq 0 ] || check "the relay includes nothing of the extension" \
 	nowhere '#include ".*(extension|crdt)/' "${relay[@]}"
