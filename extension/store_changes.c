@@ -1,7 +1,7 @@
 /*
  * store_changes.c: what whoever knows a document up to a seq lacks of it.
  *
- * Here: ydoc.changes and ydoc.changes_of.  Not here: what one lacks who has only a state vector (store.c),
+ * Here: ydoc.changes and ydoc.changes_of.  Not here: what one lacks who has only a state vector (store_read.c),
  * or too much for one update (store_slices.c).
  */
 #include "store.h"
