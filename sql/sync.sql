@@ -63,3 +63,33 @@ SELECT ydoc_apply(ydoc(), '\x00020002', 2);
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc_diff(ydoc(), '\x', 0);
 \echo :LAST_ERROR_SQLSTATE
+
+-- which document holds all of which: a @> b where merging b into a changes nothing
+WITH d (name, doc) AS (VALUES ('nothing', ydoc()), ('hello', ydoc(:hello)), ('deleted', ydoc() || :hello || :del),
+    ('world waits', ydoc(:world)), ('hello world', ydoc() || :hello || :world), ('delete waits', ydoc(:del)), ('all', ydoc(:state)))
+SELECT a.name, string_agg(b.name, ', ' ORDER BY b.name COLLATE "C") FILTER (WHERE a.doc @> b.doc) AS holds,
+       bool_and((a.doc @> b.doc) = (a.doc || b.doc = a.doc) AND (a.doc @> b.doc) = (b.doc <@ a.doc)) AS as_merging_says
+FROM d a, d b GROUP BY a.name ORDER BY a.name COLLATE "C";
+SELECT ydoc() @> NULL AS unknown, ydoc(:state) @> ydoc(:merged) AND ydoc(:state) <@ ydoc(:merged) AS equal;
+DO $$
+DECLARE
+    doc ydoc := ydoc_from_text('a', 't');
+    before ydoc := doc;
+BEGIN
+    doc := ydoc_text_append(doc, 't', 'b');
+    RAISE NOTICE 'a variable holds what it held: %, the other way: %', doc @> before, before @> doc;
+    before := doc;
+    doc := ydoc_text_delete(doc, 't', 0, 1);
+    RAISE NOTICE 'a deletion is news, too: %, %', doc @> before, before @> doc;
+END
+$$;
+WITH RECURSIVE d (n, doc, other) AS (
+    SELECT 0, ydoc_from_json('{"t": "one two three", "m": {"a": 1}}'), ydoc()
+    UNION ALL
+    SELECT n + 1,
+           CASE n % 3 WHEN 0 THEN ydoc_text_append(doc, 't', 'x') WHEN 1 THEN ydoc_text_delete(doc, 't', n % 7, 1) ELSE ydoc_map_set(doc, 'm', 'a', to_jsonb(n)) END,
+           CASE n % 4 WHEN 0 THEN other || doc WHEN 1 THEN ydoc_text_append(other, 't', 'y') ELSE other END
+    FROM d WHERE n < 40)
+SELECT count(*) AS pairs, count(*) FILTER (WHERE a.doc @> b.other) > 50 AS many_hold, count(*) FILTER (WHERE a.other @> b.doc) > 100 AS many_more,
+       bool_and((a.doc @> b.other) = (a.doc || b.other = a.doc) AND (a.other @> b.doc) = (a.other || b.doc = a.other)) AS as_merging_says
+FROM d a, d b;

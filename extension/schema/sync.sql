@@ -46,6 +46,40 @@ CREATE OPERATOR @extschema@.|| (
 );
 COMMENT ON OPERATOR @extschema@.|| (@extschema@.ydoc, bytea) IS 'merge a Yjs update into a document';
 
+CREATE FUNCTION @extschema@.ydoc_contains(a @extschema@.ydoc, b @extschema@.ydoc)
+    RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200
+    AS 'MODULE_PATHNAME', 'ydoc_contains';
+COMMENT ON FUNCTION @extschema@.ydoc_contains(@extschema@.ydoc, @extschema@.ydoc) IS
+    'Does the first document hold all that the second does, so that merging it changes nothing?';
+
+CREATE FUNCTION @extschema@.ydoc_contained(a @extschema@.ydoc, b @extschema@.ydoc)
+    RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200
+    AS 'MODULE_PATHNAME', 'ydoc_contained';
+COMMENT ON FUNCTION @extschema@.ydoc_contained(@extschema@.ydoc, @extschema@.ydoc) IS
+    'Does the second document hold all that the first does, so that merging it changes nothing?';
+
+CREATE OPERATOR @extschema@.@> (
+    LEFTARG = @extschema@.ydoc,
+    RIGHTARG = @extschema@.ydoc,
+    FUNCTION = @extschema@.ydoc_contains,
+    COMMUTATOR = OPERATOR(@extschema@.<@),
+    RESTRICT = pg_catalog.contsel,
+    JOIN = pg_catalog.contjoinsel
+);
+COMMENT ON OPERATOR @extschema@.@> (@extschema@.ydoc, @extschema@.ydoc) IS 'holds all that the other does';
+
+CREATE OPERATOR @extschema@.<@ (
+    LEFTARG = @extschema@.ydoc,
+    RIGHTARG = @extschema@.ydoc,
+    FUNCTION = @extschema@.ydoc_contained,
+    COMMUTATOR = OPERATOR(@extschema@.@>),
+    RESTRICT = pg_catalog.contsel,
+    JOIN = pg_catalog.contjoinsel
+);
+COMMENT ON OPERATOR @extschema@.<@ (@extschema@.ydoc, @extschema@.ydoc) IS 'nothing that the other lacks';
+
 -- ---- in a format of one's choice ----
 
 CREATE FUNCTION @extschema@.ydoc_apply(doc @extschema@.ydoc, update bytea, format integer)
