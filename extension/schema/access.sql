@@ -168,7 +168,7 @@ CREATE FUNCTION ydoc.create_link(document text, level ydoc.level, expires_at tim
 AS $$
 DECLARE
     -- 244 random bits, of which only the hash is kept
-    token text := replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+    token text := 'ydoc_link_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
 BEGIN
     IF document IS NULL OR level IS NULL OR expires_at IS NULL THEN
         RAISE EXCEPTION 'document, level and expires_at must not be null' USING
@@ -180,7 +180,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION ydoc.create_link(text, ydoc.level, timestamptz) IS
-    'A secret that lets whoever shows it (claim "link") do that much with a document until a time; only its hash is stored';
+    'A secret that lets whoever shows it (as his token, or as claim "link" of one) do that much with a document until a time; only its hash is stored';
 
 CREATE FUNCTION ydoc.revoke_link(token text)
     RETURNS boolean

@@ -140,6 +140,9 @@ BEGIN
               AND sha256(convert_to(credential, 'UTF8')) = sha256(convert_to(ydoc_data.live_token(s.id), 'UTF8'))
               AND s.ended_at IS NULL AND s.idle_until > clock_timestamp() AND s.expires_at > clock_timestamp();
             RETURN claims;
+        ELSIF starts_with(credential, 'ydoc_link_') THEN
+            RETURN (SELECT jsonb_build_object('link', credential) FROM ydoc_data.link l
+                    WHERE l.token_hash = sha256(convert_to(credential, 'UTF8')) AND l.expires_at > clock_timestamp());
         ELSIF credential ~ '^[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]*$' THEN
             RETURN (SELECT judged.claims FROM ydoc_data.judge_token(credential) AS judged);
         ELSIF credential !~ '^\s*[{[]' THEN
@@ -154,7 +157,7 @@ BEGIN
     END
     $gate$;
     COMMENT ON FUNCTION ydoc_data.claims_of(text) IS
-        'Whom somebody speaks for who shows claims (JSON), a token, or the access token of a session; NULL if that is not good';
+        'Whom somebody speaks for who shows claims (JSON), a token, the access token of a session, or a link; NULL if that is not good';
 
     -- for relays, and applications with a role of their own: what is shown is the proof
     CREATE OR REPLACE FUNCTION ydoc_data.relay_start_session(

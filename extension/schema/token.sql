@@ -46,7 +46,7 @@ CREATE FUNCTION ydoc.claims_of(credential text)
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_claims_of';
 COMMENT ON FUNCTION ydoc.claims_of(text) IS
-    'Whom somebody speaks for who shows claims (JSON), a token, or the access token of a session; NULL if that is not good, {} if he shows nothing; a session of the database keeps the answer for a second';
+    'Whom somebody speaks for who shows claims (JSON), a token, the access token of a session, or a link; NULL if that is not good, {} if he shows nothing; a session of the database keeps the answer for a second';
 
 CREATE FUNCTION ydoc.set_token_keys(name text, keys text)
     RETURNS SETOF text

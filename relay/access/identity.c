@@ -45,7 +45,8 @@ static Found find_bearer(struct lws *wsi, Bytes *token);
 static Found find_parameter(struct lws *wsi, Bytes *token);
 static Found find_cookie(struct lws *wsi, Bytes *token);
 static Found find_cookie_in(const char *at, const char *name, Bytes *value);
-static bool is_access_token(Bytes token);
+static bool is_secret(Bytes token, const char *prefix, size_t size);
+static Identity *identity_of_secret(Bytes shown);
 static bool may_use_cookie(struct lws *wsi);
 static size_t host_size(const char *authority);
 static bool is_loopback(const char *authority);
@@ -154,12 +155,16 @@ identity_of_token(Bytes token, TokenVerdict *refusal)
 		.leeway_seconds = config.jwt_leeway,
 		.requires_expiry = config.jwt_require_exp,
 	};
-	if (config.sessions && is_access_token(token))
-	{
-		Identity *session = identity_of_session(token);
+	bool is_link = is_secret(token, "ydoc_link_", 64);
 
-		*refusal = session != NULL ? TOKEN_VALID : TOKEN_OUT_OF_MEMORY;
-		return session;
+	if (is_link || (config.sessions && is_secret(token, "ydoc_access_", 43)))
+	{
+		Identity *identity = is_link ? identity_of_secret(token) : identity_of_session(token);
+
+		if (identity != NULL)
+			identity->is_link = is_link;
+		*refusal = identity != NULL ? TOKEN_VALID : TOKEN_OUT_OF_MEMORY;
+		return identity;
 	}
 	Identity *identity = calloc(1, sizeof *identity);
 
@@ -179,16 +184,15 @@ identity_of_token(Bytes token, TokenVerdict *refusal)
 	return NULL;
 }
 
-/* Only the database can tell whether it is good. */
+/* What the database has given somebody, and alone can tell whether it is good. */
 static bool
-is_access_token(Bytes token)
+is_secret(Bytes token, const char *prefix, size_t size)
 {
-	static const char prefix[] = "ydoc_access_";
-	size_t size = sizeof prefix - 1;
+	size_t prefix_size = strlen(prefix);
 
-	if (token.size != size + 43 || memcmp(token.data, prefix, size) != 0)
+	if (token.size != prefix_size + size || memcmp(token.data, prefix, prefix_size) != 0)
 		return false;
-	for (size_t i = size; i < token.size; i++)
+	for (size_t i = prefix_size; i < token.size; i++)
 		if (token.data[i] != '-' && token.data[i] != '_' && !isalnum(token.data[i]))
 			return false;
 	return true;
@@ -197,12 +201,21 @@ is_access_token(Bytes token)
 Identity *
 identity_of_session(Bytes shown)
 {
+	Identity *identity = identity_of_secret(shown);
+
+	if (identity != NULL)
+		identity->is_session = true;
+	return identity;
+}
+
+static Identity *
+identity_of_secret(Bytes shown)
+{
 	Identity *identity = make_stranger();
 
 	if (identity == NULL)
 		return NULL;
 	identity->is_stranger = false;
-	identity->is_session = true;
 	identity->shown = strndup((const char *) shown.data, shown.size);
 	if (identity->shown != NULL)
 		return identity;
@@ -213,7 +226,7 @@ identity_of_session(Bytes shown)
 bool
 identity_is_current(const Identity *identity)
 {
-	return identity->is_stranger || identity->is_session ||
+	return identity->is_stranger || identity->is_session || identity->is_link ||
 		   (identity->token.expires_at > (int64_t) time(NULL) &&
 			keys_have(&keys, identity->token.key));
 }

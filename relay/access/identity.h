@@ -35,6 +35,7 @@ typedef struct Identity /* never changes; shared by those who hold it */
 	char *shown; /* to the database, instead of the claims; NULL: they are */
 	bool is_stranger;
 	bool is_session; /* the database knows whose: shown is its access token, or what came of it */
+	bool is_link; /* the database knows what it opens: shown is the secret of ydoc.create_link */
 } Identity;
 
 /* Reads the keys, if any are configured; false after logging why. */

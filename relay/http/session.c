@@ -125,8 +125,8 @@ read_assertion(HttpRequest *request)
 		refusal = TOKEN_VALID;
 	}
 	json_decref(body);
-	/* a session does not come of another one */
-	if (identity != NULL && !identity->is_session)
+	/* a session does not come of another one, and a link is nobody's */
+	if (identity != NULL && !identity->is_session && !identity->is_link)
 		return identity;
 	identity_release(identity);
 	if (request->wsi != NULL)

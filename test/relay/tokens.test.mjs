@@ -11,7 +11,7 @@ import { after, afterEach, before, test } from 'node:test'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
-import { closeAll, open, raw, relayProgram, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, open, openHocuspocus, raw, relayProgram, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-keys-'))
 const keysFile = join(directory, 'jwks.json')
@@ -226,6 +226,42 @@ test('a document that is public is read without a token, but not with a bad one'
 })
 
 // ---- where tokens are ----
+
+test('a link lets somebody without an account in, to one document, until it ends', async () => {
+  const link = (document, level, until = 'infinity') => sql(`SELECT ydoc.create_link('${document}', '${level}', '${until}')`)
+  const bearer = token => ({ authorization: `Bearer ${token}` })
+  await sql("SELECT ydoc.text_append('linked', 'content', 'hello'), ydoc.text_append('unlinked', 'content', 'hello')")
+  const [toWrite, toRead, past] = [await link('linked', 'write'), await link('linked', 'read'), await link('linked', 'write', '2020-01-01')]
+
+  // as a cookie that the page sets, as Hocuspocus' token, by plain HTTP
+  const guest = open(relay, 'linked', { headers: { cookie: `ydoc_access=${toWrite}` } })
+  const other = openHocuspocus(relay, 'linked', { token: toWrite })
+  const reader = openHocuspocus(relay, 'linked', { token: toRead })
+  await Promise.all([guest.synced(), other.synced(), reader.synced()])
+  guest.text.insert(5, ', guest')
+  await until(() => other.text.toString() === 'hello, guest' && reader.text.toString() === 'hello, guest')
+  assert.equal(reader.provider.authorizedScope, 'readonly')
+  assert.equal(await (await fetch(`${relay.http}/api/documents/linked/text`, { headers: bearer(toRead) })).text(), 'hello, guest')
+  assert.equal(await sql("SELECT count(*) FROM ydoc_data.log WHERE document = 'linked' AND actor IS NOT NULL"), '0')
+
+  // nothing else, and nothing by a link that has ended or was guessed
+  assert.deepEqual(await closeOf(open(relay, 'unlinked', { headers: bearer(toWrite) })), forbidden)
+  for (const bad of [past, 'ydoc_link_' + '0'.repeat(64)]) {
+    assert.deepEqual(await closeOf(open(relay, 'linked', { headers: bearer(bad) })), { code: 4401, reason: 'token is not valid any more' })
+    assert.equal((await fetch(`${relay.http}/api/documents/linked/text`, { headers: bearer(bad) })).status, 401)
+  }
+  assert.equal((await fetch(`${relay.http}/api/documents/linked/text`, { headers: bearer(toWrite + 'x') })).status, 401)
+
+  // taken back, it ends what it has opened
+  const closed = closeOf(guest)
+  assert.equal(await sql(`SELECT ydoc.revoke_link('${toWrite}')`), 't')
+  assert.equal((await closed).code, 4401)
+  await until(() => other.told.denied.length > 0)
+  reader.text.insert(0, 'x') // who has another link stays
+  assert.equal(reader.provider.isAuthenticated, true)
+  assert.equal(await database.text('linked'), 'hello, guest')
+  assert.equal((relay.log + database.log()).includes(toWrite.slice(10)), false)
+})
 
 test('a cookie counts on our own pages and on listed ones, and never when it is there twice', async () => {
   const listed = await start(['--origins', 'https://other.example, https://app.example:8443'])
