@@ -59,9 +59,17 @@ SELECT ydoc.require_level('home', '{}', 'unknown');
 -- nobody else may call what is for relays
 SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'ydoc_data'::regnamespace AND p.proname LIKE 'relay\_%'
     AND has_function_privilege('public', p.oid, 'EXECUTE');
+-- what works with the owner's rights and is for everybody: what row security asks
+SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'ydoc_data'::regnamespace AND p.prosecdef
+    AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY p.proname;
 CREATE ROLE regress_ydoc_relay;
 SELECT ydoc.grant_relay('regress_ydoc_relay');
 SET ROLE regress_ydoc_relay;
+-- nobody writes the audit, by a table of his own, either
+CREATE TEMPORARY TABLE forged (documents text, subject text, level ydoc.level, expires_at timestamptz);
+CREATE TRIGGER forge AFTER INSERT ON forged FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
+\echo :LAST_ERROR_SQLSTATE
+DROP TABLE forged;
 SELECT ordinal, seq, sqlstate, message FROM ydoc_data.relay_apply(ARRAY['team/draft', 'home', 'nowhere', 'team/draft', 'team/plan'],
     ARRAY['\x0101020004010174017800'::bytea, '\x0101020004010174017800', '\x0101020004010174017800', '\x01', '\x0101020004010174017800'],
     ARRAY['{"sub": "ann", "groups": ["team"]}', '{"sub": "ann"}', '{"sub": "ann"}', '{"sub": "ann", "groups": ["team"]}', NULL], '{}');

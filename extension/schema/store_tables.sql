@@ -331,6 +331,8 @@ BEGIN
     END
     $changed$;
     COMMENT ON FUNCTION ydoc_data.access_changed() IS 'Keeps what changes rights in ydoc_data.access_audit, and tells relays';
+    -- on a table of his own anybody might have the audit say what never was
+    REVOKE ALL ON FUNCTION ydoc_data.access_changed() FROM PUBLIC;
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.access
         FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.link
