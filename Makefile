@@ -26,6 +26,10 @@ install: all
 	$(EXTENSION) install
 	$(RELAY) install
 
+uninstall:
+	$(EXTENSION) uninstall
+	$(RELAY) uninstall
+
 installcheck:
 	$(EXTENSION) installcheck
 
@@ -70,7 +74,7 @@ clean-data:
 
 help:
 	@echo 'make              build the extension and the relay (PG_CONFIG=... for another server)'
-	@echo 'make install      install both'
+	@echo 'make install      install both (DESTDIR=... for a package); make uninstall'
 	@echo 'make installcheck regression tests against a running server'
 	@echo 'make run          a private PostgreSQL, the relay and the demo page, from nothing'
 	@echo 'make test         everything that is tested, from nothing'
@@ -80,4 +84,4 @@ help:
 	@echo 'make bench        all measurements, 12 minutes; the page bench/RESULTS.md (QUICK=1: fewer)'
 	@echo 'make clean        remove what was built; make clean-data: the documents of make run'
 
-.PHONY: all extension relay demo install installcheck run test lint bench fuzz-yjs faults clean clean-data help
+.PHONY: all extension relay demo install uninstall installcheck run test lint bench fuzz-yjs faults clean clean-data help
