@@ -8,6 +8,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "crdt/update.h"
+
 /* ---- memory ---- */
 
 /* Not every server has a repalloc that may return NULL: allocate, copy, free. */
@@ -171,6 +173,28 @@ bridge_format_arg(FunctionCallInfo fcinfo, int number)
 						errmsg("there is no update format %d", format),
 						errhint("Yjs writes formats 1 and 2.")));
 	return format == 1 ? CRDT_V1 : CRDT_V2;
+}
+
+void
+bridge_check_format(CrdtBytes update, CrdtFormat format)
+{
+	CrdtBuffer known;
+	CrdtHost host;
+	CrdtError error;
+
+	if (format != CRDT_V1 || update.size <= 2 || update.data[0] != 0)
+		return;
+	bridge_buffer(&known, &host);
+	/* what deletes only is as long as what is read of it, and has no format 2 */
+	if (crdt_update_convert(&host, update, CRDT_V1, CRDT_V1, &known, &error) == CRDT_OK &&
+		crdt_buffer_view(&known).size < update.size &&
+		crdt_update_check(&host, update, CRDT_V2, &error) == CRDT_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("this is an update of format 2, not 1"),
+				 errhint("Functions take the format as their last argument; yupdate_convert makes "
+						 "one of the other.")));
+	crdt_buffer_close(&known);
 }
 
 /* ---- sets ---- */

@@ -51,6 +51,12 @@ CrdtBytes bridge_text(CrdtBytes internal);
 /* Argument number as an update format, 1 or 2; V1 if the call has not that many arguments. */
 CrdtFormat bridge_format_arg(FunctionCallInfo fcinfo, int number);
 
+/*
+ * Reports an update that was given as one of V1 and is one of V2.  Read as V1 that has no structs, for its
+ * first byte is 0, and a rest, which Yjs ignores: all that is in it would be lost without a word.
+ */
+void bridge_check_format(CrdtBytes update, CrdtFormat format);
+
 /* Prepares a set-returning function for tuplestore_putvalues(resultinfo->setResult ...). */
 void bridge_materialize(FunctionCallInfo fcinfo);
 

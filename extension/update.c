@@ -94,6 +94,7 @@ yupdate_convert(PG_FUNCTION_ARGS)
 	CrdtHost host;
 	CrdtError error;
 
+	bridge_check_format(update, from);
 	bridge_buffer(&converted, &host);
 	if (crdt_update_convert(&host, update, from, to, &converted, &error) != CRDT_OK)
 		bridge_report(&error, "update");

@@ -373,6 +373,7 @@ ydoc_value_apply(YdocValue *value, CrdtBytes update, const char *what)
 void
 ydoc_value_accept(YdocValue *value, CrdtBytes update, CrdtFormat format)
 {
+	bridge_check_format(update, format);
 	value_apply(value, update, format, "update", ydoc_max_conflict_steps);
 }
 
@@ -542,6 +543,7 @@ value_from_update(CrdtBytes update)
 {
 	YdocValue *value = ydoc_value_new(CurrentMemoryContext);
 
+	bridge_check_format(update, CRDT_V1);
 	ydoc_value_apply(value, update, "update");
 	return ydoc_value_datum(value);
 }

@@ -13,6 +13,7 @@ SELECT ydoc.copy('made/none', 'made/4');
 SELECT ydoc.import('made/5', ydoc.export('made/2', 2), 2);
 SELECT ydoc.export('made/5') = ydoc.export('made/2') AS same, ydoc.export('made/none') IS NULL AS none;
 SELECT ydoc.import('made/5', '\x00ff');
+SELECT ydoc.import('made/5', ydoc.export('made/2', 2));
 SELECT document, seq, actor FROM ydoc_data.log WHERE document LIKE 'made/%' ORDER BY document, seq;
 
 -- ---- deleting ----

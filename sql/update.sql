@@ -53,3 +53,10 @@ SELECT * FROM yupdate_inspect('\x0101');
 \echo :LAST_ERROR_SQLSTATE
 SELECT yupdate_convert('\x000200', 2, 1);
 \echo :LAST_ERROR_SQLSTATE
+-- an update of format 2 that is given as one of format 1 would be nothing, without a word
+SELECT ydoc(:rich_v2);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc() || yupdate_convert('\x01010100040101740568656c6c6f00', 1, 2);
+SELECT yupdate_convert(:rich_v2, 1, 2);
+SELECT yupdate_convert('\x0000', 1, 2), ydoc(yupdate_convert('\x0000', 1, 2));
+SELECT ydoc('\x0001010105030001'::bytea) AS deletes_and_a_rest, ydoc(:rich || '\x00'::bytea) = ydoc(:rich) AS rest;
