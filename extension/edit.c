@@ -362,10 +362,18 @@ edit_arguments(FunctionCallInfo fcinfo, const EditVerb *verb)
 static int64
 number_of_member(const JsonbValue *value, const char *name)
 {
+	Datum number;
+
 	if (value->type != jbvNumeric)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must be a number, not %s", name, input_kind_name(value))));
-	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value->val.numeric)));
+	number = NumericGetDatum(value->val.numeric);
+	if (!DatumGetBool(DirectFunctionCall2(
+			numeric_eq, number, DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0)))))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be a whole number, not %s", name,
+							   DatumGetCString(DirectFunctionCall1(numeric_out, number)))));
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, number));
 }
 
 static CrdtBytes
@@ -377,11 +385,52 @@ string_of_member(const JsonbValue *value, const char *name)
 	return input_string(value);
 }
 
+static bool
+is_called(const JsonbValue *key, const char *name)
+{
+	return strlen(name) == (size_t) key->val.string.len &&
+		   memcmp(name, key->val.string.val, key->val.string.len) == 0;
+}
+
+static bool
+has_argument(const EditVerb *verb, const JsonbValue *key)
+{
+	for (const EditArgumentKind *kind = verb->kinds; *kind != EDIT_NOTHING; kind++)
+		if (is_called(key, argument_name(verb, *kind)))
+			return true;
+	return is_called(key, "op");
+}
+
+/* One that is misspelt would be left out without a word. */
+static void
+refuse_unknown_members(const JsonbValue *object, const EditVerb *verb)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object->val.binary.data);
+	JsonbValue key, value;
+	StringInfoData known;
+
+	(void) JsonbIteratorNext(&iterator, &key, true); /* the object begins */
+	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (has_argument(verb, &key))
+			continue;
+		initStringInfo(&known);
+		for (const EditArgumentKind *kind = verb->kinds; *kind != EDIT_NOTHING; kind++)
+			appendStringInfo(&known, ", %s", argument_name(verb, *kind));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("operation %s has no member \"%.*s\"", verb->name,
+							   key.val.string.len, key.val.string.val),
+						errhint("Its members are op%s.", known.data)));
+	}
+}
+
 static EditArguments
 arguments_of_object(const JsonbValue *object, const EditVerb *verb)
 {
 	EditArguments arguments = {0};
 
+	refuse_unknown_members(object, verb);
 	for (const EditArgumentKind *kind = verb->kinds; *kind != EDIT_NOTHING; kind++)
 	{
 		const char *name = argument_name(verb, *kind);

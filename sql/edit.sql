@@ -79,6 +79,11 @@ SELECT ydoc_patch(:'board', '[{"op": "test", "path": "/board/n", "value": 2}]');
 SELECT ydoc_patch(:'board', '[{"op": "add", "path": "/board/x", "value": 1}, {"op": "remove", "path": "/board/y"}]');
 SELECT ydoc_edit(ydoc(), '[{"op": "text_insert", "path": "t", "index": 0, "text": "x"}, {"op": "text_isnert"}]');
 SELECT ydoc_edit(ydoc(), '[{"op": "text_insert", "path": "t", "index": 0}]');
+SELECT ydoc_edit(ydoc(), '[{"op": "text_append", "path": "t", "text": "x", "atributes": {"bold": true}}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc_edit(ydoc(), '[{"op": "map_clear", "path": "m", "key": "k"}]');
+SELECT ydoc_edit(ydoc(), '[{"op": "text_insert", "path": "t", "index": 0.5, "text": "x"}]');
+SELECT ydoc_text(ydoc_edit(ydoc(), '[{"op": "text_insert", "path": "t", "index": 0.0, "text": "x", "attributes": null}]'), 't');
 
 -- ---- who edits ----
 -- edits that do not descend from one another have different clients; those that do have the same
