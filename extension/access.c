@@ -11,11 +11,13 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "bridge.h"
+#include "pg_ydoc.h"
 #include "store.h"
 
 #define KEPT_MICROSECONDS 1000000
@@ -273,6 +275,54 @@ access_confines(const char *document)
 		roots[confines->count++] = bridge_view(store_varlena(row, 1));
 	confines->roots = roots;
 	return confines;
+}
+
+/* Has anybody said, in a way that ydoc.claims() knows, whom this session speaks for? */
+static bool
+is_speaking(void)
+{
+	static const char *const settings[] = {"request.jwt.claims", "request.jwt.token",
+										   "request.headers"};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+	{
+		const char *value = GetConfigOption(settings[i], true, false);
+
+		if (value != NULL && value[0] != '\0')
+			return true;
+	}
+	return false;
+}
+
+const char *
+access_actor(void)
+{
+	static SPIPlanPtr plan = NULL;
+	text *actor;
+
+	if (ydoc_actor[0] != '\0' || !is_speaking())
+		return ydoc_actor;
+	store_prepare(&plan, "SELECT ydoc.claims() OPERATOR(pg_catalog.->>) 'sub'", 0, NULL);
+	if (SPI_execute_plan(plan, NULL, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not ask whom this session speaks for");
+	actor = copy_text((const text *) store_varlena(0, 1));
+	SPI_freetuptable(SPI_tuptable);
+	return actor == NULL ? "" : text_to_cstring(actor);
+}
+
+PG_FUNCTION_INFO_V1(ydoc_current_actor);
+Datum
+ydoc_current_actor(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char *actor;
+
+	store_open();
+	actor = MemoryContextStrdup(caller, access_actor());
+	store_close();
+	if (actor[0] == '\0')
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(actor));
 }
 
 /* ---- for those who speak for others ---- */

@@ -32,4 +32,8 @@ AccessLevel access_level(const char *document, const text *claims, text **actor)
 /* Where somebody may write whose level is comment; NULL is never the answer, no roots may be. */
 const CrdtConfines *access_confines(const char *document);
 
+/* Who is answerable for what is edited now (ydoc.actor); if that names nobody, "sub" of the claims of a session whose
+ * word counts on whom it speaks for (PostgREST's); empty: nobody.  Between store_open() and store_close(). */
+const char *access_actor(void);
+
 #endif

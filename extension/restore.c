@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "access.h"
 #include "bridge.h"
 #include "crdt/undo.h"
 #include "crdt/update.h"
@@ -155,8 +156,8 @@ static void
 take_edits(Undoing *undoing, const StoreHead *head)
 {
 	int count = store_edit_count(head);
-	bool wanted =
-		undoing->to_seq > head->seq && is_of_actor(undoing, ydoc_actor, strlen(ydoc_actor));
+	const char *actor = access_actor();
+	bool wanted = undoing->to_seq > head->seq && is_of_actor(undoing, actor, strlen(actor));
 
 	for (int i = 0; i < count; i++)
 		add_to_run(undoing, store_edit_update(head, i), wanted);

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "access.h"
 #include "bridge.h"
 #include "notify.h"
 #include "pg_ydoc.h"
@@ -83,9 +84,9 @@ static void
 change_row(SPIPlanPtr *plan, const char *sql, const char *name, int64 epoch)
 {
 	Oid types[] = {TEXTOID, TEXTOID, INT8OID};
-	Datum values[] = {CStringGetTextDatum(name), CStringGetTextDatum(ydoc_actor),
-					  Int64GetDatum(epoch)};
-	char nulls[] = {' ', ydoc_actor[0] != '\0' ? ' ' : 'n', ' '};
+	const char *actor = access_actor();
+	Datum values[] = {CStringGetTextDatum(name), CStringGetTextDatum(actor), Int64GetDatum(epoch)};
+	char nulls[] = {' ', actor[0] != '\0' ? ' ' : 'n', ' '};
 
 	store_prepare(plan, sql, 3, types);
 	if (SPI_execute_plan(*plan, values, nulls, false, 0) < 0)
@@ -208,9 +209,10 @@ static void
 insert_bare_row(const char *sql, const char *name, const char *new_name, int64 epoch)
 {
 	Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID};
-	Datum values[] = {CStringGetTextDatum(name), CStringGetTextDatum(ydoc_actor),
+	const char *actor = access_actor();
+	Datum values[] = {CStringGetTextDatum(name), CStringGetTextDatum(actor),
 					  CStringGetTextDatum(new_name != NULL ? new_name : ""), Int64GetDatum(epoch)};
-	char nulls[] = {' ', ydoc_actor[0] != '\0' ? ' ' : 'n', new_name != NULL ? ' ' : 'n', ' '};
+	char nulls[] = {' ', actor[0] != '\0' ? ' ' : 'n', new_name != NULL ? ' ' : 'n', ' '};
 
 	if (SPI_execute_with_args(sql, 4, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write a document's row");
@@ -317,8 +319,9 @@ apply_content(const char *name, Datum update)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID, BYTEAOID, TEXTOID};
-	Datum values[] = {CStringGetTextDatum(name), update, CStringGetTextDatum(ydoc_actor)};
-	char nulls[] = {' ', ' ', ydoc_actor[0] != '\0' ? ' ' : 'n'};
+	const char *actor = access_actor();
+	Datum values[] = {CStringGetTextDatum(name), update, CStringGetTextDatum(actor)};
+	char nulls[] = {' ', ' ', actor[0] != '\0' ? ' ' : 'n'};
 	bool null;
 
 	store_prepare(&plan, "SELECT ydoc.apply($1, ARRAY[$2], $3)", 3, types);

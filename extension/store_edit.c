@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "access.h"
 #include "bridge.h"
 #include "comment.h"
 #include "crdt/update.h"
@@ -99,6 +100,7 @@ store_edit_update(const StoreHead *head, int index)
 static EditedDocument *
 new_edited(const StoreHead *head)
 {
+	const char *actor = access_actor();
 	MemoryContext old_context = MemoryContextSwitchTo(TopTransactionContext);
 	EditedDocument *document = palloc0(sizeof(EditedDocument));
 
@@ -107,7 +109,7 @@ new_edited(const StoreHead *head)
 	document->epoch = head->epoch;
 	document->seq = head->seq;
 	document->locked_in = GetCurrentSubTransactionId();
-	document->actor = pstrdup(ydoc_actor);
+	document->actor = pstrdup(actor);
 	GetUserIdAndSecContext(&document->user, &document->security_context);
 	MemoryContextSwitchTo(old_context);
 	document->next = edited;
@@ -429,7 +431,7 @@ goes_on(const EditedDocument *document)
 	if (document->written_in != InvalidSubTransactionId)
 		return false;
 	GetUserIdAndSecContext(&user, &security_context);
-	return document->user == user && strcmp(document->actor, ydoc_actor) == 0;
+	return document->user == user && strcmp(document->actor, access_actor()) == 0;
 }
 
 /* The row as it is for this transaction to edit: locked, with the caller's rights, at his first edit. */

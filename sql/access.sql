@@ -152,6 +152,7 @@ SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'read');
 -- claims that somebody sets himself do not count
 SET SESSION AUTHORIZATION regress_ydoc_web;
 SET request.jwt.claims = '{"sub": "ann", "groups": ["team"]}';
+SELECT ydoc.current_actor() AS nobody;
 SELECT ydoc.claims() -> 'roles' ? 'regress_ydoc_web' AS his_own_roles, ydoc.claims() ? 'sub' AS believed;
 SELECT name FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/draft') ORDER BY name;
 RESET SESSION AUTHORIZATION;
@@ -161,6 +162,27 @@ SELECT name FROM ydoc_data.document WHERE name IN ('home', 'team/plan', 'team/dr
 SELECT ydoc.text('team/plan', 't'), ydoc.text('home', 't');
 SELECT ydoc.text_append('team/plan', 't', '!');
 SELECT ydoc.apply('team/draft', ARRAY['\x01010100040101740568656c6c6f00'::bytea]);
+-- whoever is spoken for is the actor, unless another one is named
+SELECT ydoc.current_actor();
+BEGIN;
+SET LOCAL ydoc.actor = 'robot';
+SELECT ydoc.text_append('team/draft', 't', '?') > 0 AS edited, ydoc.current_actor();
+COMMIT;
+SELECT ydoc.delete('team/draft');
+SELECT deleted_by FROM ydoc_data.document WHERE name = 'team/draft';
+SELECT ydoc.undelete('team/draft'), ydoc.create_version('team/draft', 'here') > 0 AS version;
+SELECT (SELECT actor FROM ydoc_data.log WHERE document = 'team/plan' ORDER BY seq DESC LIMIT 1) AS plan,
+       (SELECT actor FROM ydoc_data.log WHERE document = 'team/draft' ORDER BY seq DESC LIMIT 1) AS draft,
+       (SELECT actor FROM ydoc_data.version WHERE document = 'team/draft') AS version;
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.grant_access('team/draft', 'user:ann', 'admin');
+GRANT SELECT, INSERT, UPDATE ON ydoc_data.access, ydoc_data.access_audit TO regress_ydoc_web;
+SET SESSION AUTHORIZATION regress_ydoc_web;
+SELECT ydoc.grant_access('team/draft', 'user:zoe', 'read');
+SELECT by, subject, level_after FROM ydoc_data.access_audit ORDER BY at DESC LIMIT 1;
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.revoke_access('team/draft', 'user:ann'), ydoc.revoke_access('team/draft', 'user:zoe');
+SET SESSION AUTHORIZATION regress_ydoc_web;
 -- reading is not writing
 SELECT ydoc.text_append('home', 't', '!');
 \echo :LAST_ERROR_SQLSTATE

@@ -41,6 +41,14 @@ $$;
 COMMENT ON FUNCTION ydoc.claims() IS
     'Who asks: the claims that PostgREST sets (request.jwt.claims; where only tokens count, those of the token in request.headers, or request.jwt.token), if the session''s role is one of ydoc_data.speaker, whose word counts; else the roles that the current role is a member of';
 
+CREATE FUNCTION ydoc.current_actor()
+    RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ydoc_current_actor';
+COMMENT ON FUNCTION ydoc.current_actor() IS
+    'Who is answerable for what this session edits: setting ydoc.actor, else claim "sub" of whom it speaks for (ydoc.claims); NULL: nobody is named';
+
 CREATE FUNCTION ydoc.my_level(document text)
     RETURNS ydoc.level
     LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 1000

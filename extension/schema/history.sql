@@ -186,7 +186,7 @@ BEGIN
         RAISE EXCEPTION 'there is no document "%"', document USING ERRCODE = 'undefined_object';
     END IF;
     INSERT INTO ydoc_data.version (document, label, seq, actor, note)
-    VALUES (document, label, present, nullif(current_setting('ydoc.actor'), ''), note);
+    VALUES (document, label, present, ydoc.current_actor(), note);
     RETURN present;
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'document "%" has a version "%" already', document, label USING

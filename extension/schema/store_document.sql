@@ -40,7 +40,7 @@ CREATE FUNCTION ydoc.import(document text, update bytea, format integer DEFAULT 
     LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 1000
     SET search_path TO pg_catalog, pg_temp
     AS $$ SELECT ydoc.apply(document, ARRAY[@extschema@.yupdate_convert(update, format, 1)],
-                            nullif(pg_catalog.current_setting('ydoc.actor'), '')) $$;
+                            ydoc.current_actor()) $$;
 COMMENT ON FUNCTION ydoc.import(text, bytea, integer) IS
     'Merges a Yjs update in format 1 or 2 into a stored document, made if need be, and returns its seq';
 

@@ -320,8 +320,8 @@ BEGIN
         one jsonb := coalesce(after, before);
     BEGIN
         INSERT INTO ydoc_data.access_audit (
-            operation, documents, subject, level_before, level_after, expires_at, roots_before, roots_after)
-        VALUES (TG_OP, one ->> CASE TG_TABLE_NAME WHEN 'link' THEN 'document' ELSE 'documents' END,
+            by, operation, documents, subject, level_before, level_after, expires_at, roots_before, roots_after)
+        VALUES (concat_ws(' for ', session_user, ydoc.claims() ->> 'sub'), TG_OP, one ->> CASE TG_TABLE_NAME WHEN 'link' THEN 'document' ELSE 'documents' END,
                 CASE TG_TABLE_NAME WHEN 'link' THEN 'link:' WHEN 'comment_root' THEN 'comments:' ELSE one ->> 'subject' END,
                 (before ->> 'level')::ydoc.level, (after ->> 'level')::ydoc.level, (one ->> 'expires_at')::timestamptz,
                 CASE WHEN before ? 'roots' THEN ARRAY(SELECT jsonb_array_elements_text(before -> 'roots')) END,
