@@ -22,7 +22,7 @@ const opened = new Set()
 
 // A person's document with an unmodified provider.  headers: what a browser (cookies, origin) or a program adds.
 export function open (relay, name, {
-  version = 3, doc = new Y.Doc(), connect = true, params = {}, headers, Socket = headers === undefined ? WebSocket : withHeaders(headers)
+  version = 3, doc = new Y.Doc(), connect = true, params = {}, headers, Socket = socketOfProvider(headers)
 } = {}) {
   const Provider = version === 2 ? WebsocketProvider2 : WebsocketProvider
   const provider = new Provider(relay.url, name, doc, {
@@ -46,7 +46,7 @@ export function open (relay, name, {
 const hocuspocus = { 2: hocuspocus2, 3: hocuspocus3, 4: hocuspocus4 }
 
 // A socket of Hocuspocus, on which several documents may be opened.
-export function hocuspocusSocket (relay, { version = 4, headers, Socket = headers === undefined ? WebSocket : withHeaders(headers), ...more } = {}) {
+export function hocuspocusSocket (relay, { version = 4, headers, Socket = socketOfProvider(headers), ...more } = {}) {
   const socket = new hocuspocus[version].HocuspocusProviderWebsocket({
     url: relay.url, WebSocketPolyfill: Socket, delay: 200, minDelay: 50, maxDelay: 500, ...more
   })
@@ -100,10 +100,12 @@ export function openHocuspocus (relay, name, {
   return client
 }
 
-function withHeaders (headers) {
+// A socket that is closed while it connects has an error, for which a provider no longer listens by then.
+function socketOfProvider (headers) {
   return class extends WebSocket {
-    constructor (url) {
-      super(url, { headers })
+    constructor (url, protocols = []) {
+      super(url, protocols, { headers })
+      this.on('error', () => {})
     }
   }
 }
