@@ -136,10 +136,10 @@ typedef struct CrdtClient
 	uint64_t coming_splits; /* plan.c: what an update may do here */
 	uint64_t coming_structs; /* plan.c */
 	uint32_t run; /* plan.c: number + 1 of its arrivals in this pass */
-	bool is_planned; /* plan.c: the three above are in use */
 	uint32_t rank; /* when the ending transaction first deleted something of it; 0: never */
-	bool in_transaction;
 	uint32_t deleted_at; /* where in transaction.deleted its last range may stand */
+	bool is_planned; /* plan.c: what it notes here is in use */
+	bool in_transaction;
 } CrdtClient;
 
 /* Open addressing; entries are numbers + 1 of what is looked up. */

@@ -111,7 +111,8 @@ trim_spare(CrdtDoc *doc, size_t kept)
 void
 crdt_leaves_trim(CrdtDoc *doc)
 {
-	trim_spare(doc, SPARE_LEAVES_KEPT);
+	if (doc->spare_count[SMALL] > SPARE_LEAVES_KEPT || doc->spare_count[LARGE] > SPARE_LEAVES_KEPT)
+		trim_spare(doc, SPARE_LEAVES_KEPT);
 }
 
 bool

@@ -83,10 +83,8 @@ crdt_pool_release(CrdtPool *pool, uint32_t number)
 }
 
 void
-crdt_pool_trim(const CrdtHost *host, CrdtPool *pool)
+crdt_pool_shrink(const CrdtHost *host, CrdtPool *pool, size_t chunks)
 {
-	size_t chunks = (size_t) ((pool->used + (1u << pool->chunk_bits)) >> pool->chunk_bits) + 1;
-
 	while (pool->chunk_count > chunks)
 		free_last_chunk(host, pool);
 }

@@ -28,8 +28,16 @@ crdt_pool_reserve(const CrdtHost *host, CrdtPool *pool, uint64_t count)
 
 uint32_t crdt_pool_take(CrdtPool *pool); /* reserved */
 void crdt_pool_release(CrdtPool *pool, uint32_t number);
+void crdt_pool_shrink(const CrdtHost *host, CrdtPool *pool, size_t chunks);
 /* Gives back chunks that a reserve made and nobody took from. */
-void crdt_pool_trim(const CrdtHost *host, CrdtPool *pool);
+static inline void
+crdt_pool_trim(const CrdtHost *host, CrdtPool *pool)
+{
+	size_t chunks = (size_t) (pool->used >> pool->chunk_bits) + 2;
+
+	if (pool->chunk_count > chunks)
+		crdt_pool_shrink(host, pool, chunks);
+}
 void crdt_pool_free(const CrdtHost *host, CrdtPool *pool);
 size_t crdt_pool_bytes(const CrdtPool *pool);
 

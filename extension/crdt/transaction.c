@@ -498,7 +498,8 @@ crdt_transaction_end(CrdtDoc *doc)
 		if (doc->notes_changes)
 			rank_clients(doc);
 		crdt_transaction_sort_deleted(doc);
-		crdt_undos_note(doc);
+		if (doc->undos != NULL)
+			crdt_undos_note(doc);
 		if (doc->options.clean_formatting && !doc->transaction.local)
 			crdt_clean(doc);
 		if (doc->notes_changes)
