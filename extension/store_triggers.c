@@ -23,10 +23,9 @@ typedef struct Change
 {
 	Relation table;
 	CmdType command;
-	const Bitmapset *columns; /* of an update */
-	Relation
-		locked; /* of an insert: where the rows that its key refers to, by this column, are locked */
-	AttrNumber locked_key;
+	bool changes_keys; /* that other tables may refer to */
+	Relation locked; /* NULL, or a table whose rows that these refer to are locked */
+	AttrNumber locked_key; /* the column of it that is referred to */
 } Change;
 
 /* ---- which triggers there are ---- */
@@ -47,15 +46,16 @@ store_triggers_permit_rows(Relation table, CmdType command)
 		   !has->trig_insert_new_table;
 }
 
-/* A foreign key of another table can only refer to columns of unique indexes. */
-static bool
-changes_keys(const Change *change)
+/* Foreign keys of other tables can only refer to columns of unique indexes. */
+static Change
+change_of_documents(Relation documents, const Bitmapset *columns)
 {
-	Bitmapset *keys = RelationGetIndexAttrBitmap(change->table, INDEX_ATTR_BITMAP_KEY);
-	bool changes = bms_overlap(keys, change->columns);
+	Bitmapset *keys = RelationGetIndexAttrBitmap(documents, INDEX_ATTR_BITMAP_KEY);
+	Change change = {
+		.table = documents, .command = CMD_UPDATE, .changes_keys = bms_overlap(keys, columns)};
 
 	bms_free(keys);
-	return changes;
+	return change;
 }
 
 /* The row that the key refers to is there, and stays until the transaction ends. */
@@ -89,27 +89,22 @@ is_concerned(const Trigger *trigger, const Change *change)
 		return true;
 	switch (RI_FKey_trigger_type(trigger->tgfoid))
 	{
-		case RI_TRIGGER_PK: return changes_keys(change);
+		case RI_TRIGGER_PK: return change->changes_keys;
 		case RI_TRIGGER_FK: return !is_key_to_locked(change, trigger->tgconstraint);
 		default: return true;
 	}
 }
 
-static bool
-concerns_any(const Change *change)
-{
-	const TriggerDesc *triggers = change->table->trigdesc;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		if (is_concerned(&triggers->triggers[i], change))
-			return true;
-	return false;
-}
-
 bool
 store_triggers_follow_update(Relation documents, const Bitmapset *columns)
 {
-	return concerns_any(&(Change){.table = documents, .command = CMD_UPDATE, .columns = columns});
+	const TriggerDesc *triggers = documents->trigdesc;
+	Change change = change_of_documents(documents, columns);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (is_concerned(&triggers->triggers[i], &change))
+			return true;
+	return false;
 }
 
 /* ---- the tables as the executor knows them ---- */
@@ -178,7 +173,7 @@ set_range_table(EState *held, Relation table, const Bitmapset *columns)
 ResultRelInfo *
 store_triggers_target_documents(EState *held, Relation documents, const Bitmapset *columns)
 {
-	Change change = {.table = documents, .command = CMD_UPDATE, .columns = columns};
+	Change change = change_of_documents(documents, columns);
 
 	set_range_table(held, documents, columns);
 	return new_target(held, &change, 1);
