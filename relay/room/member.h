@@ -64,23 +64,28 @@ typedef enum MemberWant
 
 struct Member
 {
+	/* what a room looks at for each frame stands together */
 	Connection *connection; /* held */
+	Room *room; /* NULL while UNPROVEN, and once GONE */
+	uint64_t position; /* of the room's log: all before it was written */
+	MemberState state;
+	unsigned wants;
+	AccessLevel level;
+	bool was_denied; /* it was told that its updates are refused */
+	bool was_given_some; /* of its room's document: an answer, or frames of the log */
+	bool is_listed; /* has something to do at the round's end, or waits for the socket */
+
 	Member *next; /* of its connection */
 	int references; /* its connection's, and one per batch item, query or list that names it */
-	MemberState state;
-	Room *room; /* NULL while UNPROVEN, and once GONE */
 	Identity *identity;
 	char *user_name; /* of that, as the database says; NULL: nobody's */
-	AccessLevel level;
 
 	/* its room's (room.c) */
 	uint32_t member_index;
-	uint64_t position; /* of the room's log: all before it was written */
 	int64_t seq; /* while BEHIND: it has the document up to here */
 	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
 	struct SyncQuestion *question; /* while LOADING: whose slices it gets (sync.c) */
 	uint32_t slice; /* the next one of these */
-	bool was_given_some; /* of its room's document: an answer, or frames of the log */
 	bool gets_step2, needs_step1; /* as the last of all, before the first of all */
 
 	/* presence.c's */
@@ -92,7 +97,6 @@ struct Member
 
 	/* access.c's */
 	bool waits_for_level; /* is in its list */
-	bool was_denied; /* it was told that its updates are refused */
 	int doubts; /* how often the database thought otherwise than we */
 	Member *next_waiting;
 
@@ -116,8 +120,6 @@ struct Member
 	/* member.c's */
 	char *document; /* its name; while UNPROVEN, and always where the protocol needs it */
 	ev_periodic expiry; /* of its token */
-	unsigned wants;
-	bool is_listed; /* has something to do at the round's end, or waits for the socket */
 	Member *next_listed;
 };
 

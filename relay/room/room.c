@@ -44,6 +44,7 @@ static void room_free(Room *room);
 static void close_member(Member *member, bool is_moved, const char *new_name);
 static bool read_new_name(const Room *room, const char *message, char *name, size_t size);
 static void flush(Room *room);
+static void fetch_ahead(const Room *room, uint32_t place);
 static void trim_stateless(Room *room);
 static void skip_own(Member *author);
 static uint64_t needed_position(const Member *member);
@@ -572,6 +573,7 @@ flush(Room *room)
 	{
 		Member *member = room->members[i];
 
+		fetch_ahead(room, i);
 		if (member->state == MEMBER_LIVE)
 			flush_member(member);
 		uint64_t position = needed_position(member);
@@ -583,6 +585,19 @@ flush(Room *room)
 		leave_behind(room);
 	else
 		room_log_trim(&room->log, slowest);
+}
+
+/*
+ * Of many members none is in the processor's cache any more when its turn comes, and a write to the one
+ * before takes long: meanwhile the memory of the next ones is brought in.
+ */
+static void
+fetch_ahead(const Room *room, uint32_t place)
+{
+	if (place + 2 < room->member_count)
+		__builtin_prefetch(room->members[place + 2]);
+	if (place + 1 < room->member_count)
+		__builtin_prefetch(room->members[place + 1]->connection);
 }
 
 /* Drops what all have, and more if one is too slow. */

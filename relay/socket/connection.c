@@ -5,9 +5,10 @@
  * message means (ywebsocket.c), whose turn it is (member.c), who gets what (room.c), plain HTTP
  * (http.c).
  *
- * Frames are written with LWS_WRITE_RAW outside the WRITEABLE callback.  The library's rule says
- * otherwise; it is safe in 4.1 on HTTP/1 without extensions, on this thread, as long as nobody
- * writes after a close began (CLOSING) or while a write is incomplete (connection_is_choked).
+ * Frames are written outside the WRITEABLE callback, past the library as long as the kernel takes all (wire.h),
+ * else with LWS_WRITE_RAW.  The library's rule says otherwise; it is safe in 4.1 on HTTP/1 without extensions, on
+ * this thread, as long as nobody writes after a close began (CLOSING) or while a write is incomplete
+ * (connection_is_choked).
  */
 #include "connection.h"
 
@@ -121,9 +122,12 @@ connection_is_open(const Connection *connection)
 }
 
 bool
-connection_is_choked(const Connection *connection)
+connection_is_choked(Connection *connection)
 {
-	return lws_partial_buffered(connection->wsi) != 0;
+	/* the library is asked only if it was given something */
+	if (connection->may_be_choked)
+		connection->may_be_choked = lws_partial_buffered(connection->wsi) != 0;
+	return connection->may_be_choked;
 }
 
 void
@@ -131,8 +135,13 @@ connection_write(Connection *connection, Bytes frames)
 {
 	if (!connection_is_open(connection) || frames.size == 0)
 		return;
-	/* RAW does not touch the buffer, in spite of the parameter's type */
-	if (lws_write(connection->wsi, (unsigned char *) frames.data, frames.size, LWS_WRITE_RAW) < 0)
+	bool is_written =
+		connection->may_be_choked
+			? lws_write(connection->wsi, (unsigned char *) frames.data, frames.size,
+						LWS_WRITE_RAW) >= 0
+			: wire_write(connection->wsi, connection->fd, frames, &connection->may_be_choked);
+
+	if (!is_written)
 	{
 		kill_socket(connection);
 		return;
@@ -172,6 +181,7 @@ connection_ping(Connection *connection)
 	if (!connection_is_open(connection) || connection_is_choked(connection))
 		return;
 	connection->pinged_at = loop_now();
+	connection->may_be_choked = true;
 	if (lws_write(connection->wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
 		kill_socket(connection);
 }
@@ -312,6 +322,8 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 		return -1;
 	}
 	connection->wsi = wsi;
+	connection->fd = lws_get_socket_fd(wsi);
+	connection->may_be_choked = true; /* by the answer to its request */
 	connection->references = 1;
 	connection->received_at = connection->sent_at = connection->proving_since = loop_now();
 	connection->index = table_size;
@@ -464,6 +476,7 @@ answer_ping(Connection *connection)
 	unsigned char pong[LWS_PRE + WIRE_CONTROL_MAX];
 	size_t size;
 
+	connection->may_be_choked = true;
 	if (wire_take_ping(connection->wsi, pong + LWS_PRE, &size) &&
 		lws_write(connection->wsi, pong + LWS_PRE, size, LWS_WRITE_PONG) < 0)
 		kill_socket(connection);
@@ -512,7 +525,7 @@ write_close(Connection *connection)
 		size += 2;
 	}
 	frame[1] = (uint8_t) size;
-	connection->has_written_close = true;
+	connection->has_written_close = connection->may_be_choked = true;
 	if (lws_write(connection->wsi, frame, 2 + size, LWS_WRITE_RAW) < 0)
 		kill_socket(connection);
 	else if (connection->peer_has_ended)

@@ -74,15 +74,17 @@ typedef enum ConnectionPause
 struct Connection
 {
 	struct lws *wsi; /* NULL once GONE */
-	int references; /* the socket's, its members', and one of each list that it is on */
+	int fd;
 	ConnectionState state;
 	ConnectionProtocol protocol;
+	bool may_be_choked; /* something may wait in the library */
+	double sent_at, received_at, pinged_at;
+	int references; /* the socket's, its members', and one of each list that it is on */
 	uint32_t index; /* in the table of all */
 	uint32_t member_count;
 	Member *members; /* held */
 	Member *waiting, **waiting_end; /* held: the row of those who wait for the socket (member.c) */
 	Buffer message; /* fragments so far */
-	double received_at, sent_at, pinged_at;
 	double proving_since; /* when it was opened, or PAUSE_UNPROVEN began */
 	ev_timer patience; /* while CLOSING */
 	bool peer_has_ended; /* nothing more comes from it */
@@ -116,7 +118,7 @@ void connection_release(Connection *connection);
 bool connection_is_open(const Connection *connection);
 
 /* True while the kernel has not taken all of the last write: then nobody writes. */
-bool connection_is_choked(const Connection *connection);
+bool connection_is_choked(Connection *connection);
 
 /* Bytes must be whole frames; they are copied as far as the kernel does not take them. */
 void connection_write(Connection *connection, Bytes frames);

@@ -1,5 +1,5 @@
 /*
- * wire.c: recv(), and a parser of frames' headers (wire.h).
+ * wire.c: recv() and a parser of frames' headers; send() (wire.h).
  *
  * Here: RFC 6455 sections 5 and 7.  Not here: what a message means, answers (connection.c),
  * requests (listener.c, http.c).
@@ -152,6 +152,23 @@ wire_end(struct lws *wsi)
 	const Wire *wire = wire_of(lws_get_socket_fd(wsi));
 
 	return wire != NULL ? wire->end : (WireEnd){0};
+}
+
+bool
+wire_write(struct lws *wsi, int fd, Bytes frames, bool *is_choked)
+{
+	ssize_t sent = send(fd, frames.data, frames.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	*is_choked = sent < (ssize_t) frames.size;
+	if (!*is_choked)
+		return true;
+	if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		return false;
+	size_t taken = sent > 0 ? (size_t) sent : 0;
+
+	/* RAW does not touch the buffer, in spite of the parameter's type */
+	return lws_write(wsi, (unsigned char *) frames.data + taken, frames.size - taken,
+					 LWS_WRITE_RAW) >= 0;
 }
 
 void

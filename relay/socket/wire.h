@@ -1,5 +1,6 @@
 /*
- * What libwebsockets reads, judged before it reads it: RFC 6455 where the library is lax.
+ * What libwebsockets reads, judged before it reads it: RFC 6455 where the library is lax.  And what it need
+ * not write.
  *
  *     kernel --recv()--> wire.c: is every frame as it must be? ----> the library: messages
  *                          | pings, pongs: not for the library; connection.c answers the newest ping that waits
@@ -15,6 +16,9 @@
  * Of a request it lets through the head alone.  What comes with it in one packet stays in the
  * kernel until the upgrade is done, so that nothing is read from a connection before anybody knows
  * whose it is.
+ *
+ * Frames go out by send(): where nothing waits in the library, it has nothing to say about them, and looking it
+ * up costs as much again as all else that we do for one of many readers.
  */
 #ifndef RELAY_WIRE_H
 #define RELAY_WIRE_H
@@ -51,6 +55,10 @@ bool wire_take_ping(struct lws *wsi, uint8_t payload[WIRE_CONTROL_MAX], size_t *
 
 /* Once the library reports a pong: why nothing more comes. */
 WireEnd wire_end(struct lws *wsi);
+
+/* Writes whole frames to a WebSocket of which nothing waits in the library, which gets what the kernel does not
+ * take: is_choked then.  False: the socket is broken. */
+bool wire_write(struct lws *wsi, int fd, Bytes frames, bool *is_choked);
 
 /* All has been said: the peer is told so, and what it still sends is dropped until it has
  * closed, too.  (Closing at once would be a reset if something is unread, which may overtake our

@@ -383,6 +383,13 @@ take_close(Socket *socket, Bytes frame)
 }
 
 int
+lws_get_socket_fd(struct lws *socket)
+{
+	(void) socket;
+	return -1;
+}
+
+int
 lws_partial_buffered(struct lws *socket)
 {
 	return socket->partial.size > 0;
@@ -574,6 +581,18 @@ wire_end(struct lws *socket)
 {
 	(void) socket;
 	return (WireEnd){0};
+}
+
+bool
+wire_write(struct lws *socket, int fd, Bytes frames, bool *is_choked)
+{
+	(void) fd;
+	invariant_check(MEMORY_IS_BOUNDED, socket->partial.size == 0,
+					"a relay writes past what waits in the library");
+	int written = lws_write(socket, (unsigned char *) frames.data, frames.size, LWS_WRITE_RAW);
+
+	*is_choked = socket->partial.size > 0;
+	return written >= 0;
 }
 
 void
