@@ -31,6 +31,15 @@ enum
 	OPCODE_PONG = 10
 };
 
+typedef struct Control /* frames, which are rare */
+{
+	uint8_t payload[WIRE_CONTROL_MAX]; /* of the one that comes in, unmasked */
+	size_t size;
+	uint8_t ping[WIRE_CONTROL_MAX]; /* the newest one, if has_ping */
+	size_t ping_size;
+	bool has_ping;
+} Control;
+
 typedef struct Wire /* of one socket */
 {
 	size_t head_read, head_left; /* bytes of its first request's head */
@@ -44,11 +53,7 @@ typedef struct Wire /* of one socket */
 	uint8_t header[HEADER_MAX]; /* of a frame, as far as it came; held back until it is complete */
 	size_t header_size;
 	uint64_t payload_left; /* of a frame whose header is complete */
-	uint8_t control[WIRE_CONTROL_MAX]; /* payload of a control frame, unmasked */
-	size_t control_size;
-	uint8_t ping[WIRE_CONTROL_MAX]; /* the newest one */
-	size_t ping_size;
-	bool has_ping;
+	Control *control; /* NULL: none comes in, and no ping waits for its answer */
 } Wire;
 
 typedef struct Reading /* one recv(): out never overtakes in */
@@ -70,8 +75,11 @@ static size_t header_length(const Wire *wire);
 static uint64_t payload_length(const Wire *wire);
 static void begin_payload(Wire *wire, Reading *reading);
 static void take_payload(Wire *wire, Reading *reading);
+static bool begin_control(Wire *wire);
 static void take_control(Wire *wire, uint8_t byte);
 static void end_control(Wire *wire, Reading *reading);
+static bool control_comes_in(const Wire *wire);
+static void drop_control(Wire *wire);
 static void take_close(Wire *wire, Reading *reading);
 static bool is_close_code(unsigned code);
 static void finish(Wire *wire, Reading *reading, uint16_t code, const char *reason);
@@ -108,8 +116,8 @@ wire_expect_request(int fd, size_t head_bytes, const Handshake *handshake)
 		wires = larger;
 		wire_count = count;
 	}
-	if (wires[fd] == NULL)
-		wires[fd] = malloc(sizeof *wires[fd]);
+	wire_forget(fd);
+	wires[fd] = malloc(sizeof *wires[fd]);
 	if (wires[fd] == NULL)
 		return false;
 	*wires[fd] = (Wire){.head_left = head_bytes, .handshake = *handshake};
@@ -138,11 +146,13 @@ wire_take_ping(struct lws *wsi, uint8_t payload[WIRE_CONTROL_MAX], size_t *size)
 {
 	Wire *wire = wire_of(lws_get_socket_fd(wsi));
 
-	if (wire == NULL || !wire->has_ping)
+	if (wire == NULL || wire->control == NULL || !wire->control->has_ping)
 		return false;
-	wire->has_ping = false;
-	*size = wire->ping_size;
-	memcpy(payload, wire->ping, wire->ping_size);
+	*size = wire->control->ping_size;
+	memcpy(payload, wire->control->ping, wire->control->ping_size);
+	wire->control->has_ping = false;
+	if (!control_comes_in(wire))
+		drop_control(wire);
 	return true;
 }
 
@@ -182,6 +192,7 @@ wire_forget(int fd)
 {
 	if (wire_of(fd) == NULL)
 		return;
+	drop_control(wires[fd]);
 	free(wires[fd]);
 	wires[fd] = NULL;
 }
@@ -335,11 +346,15 @@ begin_payload(Wire *wire, Reading *reading)
 	uint8_t opcode = wire->header[0] & 0x0f;
 
 	wire->payload_left = payload_length(wire);
-	wire->control_size = 0;
 	if (opcode <= OPCODE_BINARY)
 		wire->is_inside_message = (wire->header[0] & 0x80) == 0;
 	if (opcode <= OPCODE_BINARY)
 		put(reading, wire->header, wire->header_size);
+	else if (!begin_control(wire))
+	{
+		finish(wire, reading, CLOSE_OVERLOAD, "out of memory");
+		return;
+	}
 	if (wire->payload_left == 0 && opcode > OPCODE_BINARY)
 		end_control(wire, reading);
 	if (wire->payload_left == 0)
@@ -373,36 +388,67 @@ take_control(Wire *wire, uint8_t byte)
 {
 	const uint8_t *mask = wire->header + wire->header_size - 4;
 
-	wire->control[wire->control_size] = byte ^ mask[wire->control_size % 4];
-	wire->control_size++;
+	wire->control->payload[wire->control->size] = byte ^ mask[wire->control->size % 4];
+	wire->control->size++;
 }
 
 static void
 end_control(Wire *wire, Reading *reading)
 {
+	Control *control = wire->control;
+
 	switch (wire->header[0] & 0x0f)
 	{
 		case OPCODE_CLOSE: take_close(wire, reading); break;
 		case OPCODE_PING:
-			memcpy(wire->ping, wire->control, wire->control_size);
-			wire->ping_size = wire->control_size;
-			wire->has_ping = true;
+			memcpy(control->ping, control->payload, control->size);
+			control->ping_size = control->size;
+			control->has_ping = true;
 			wire->heard(wire->context);
 			break;
 		default: wire->heard(wire->context);
 	}
+	if (!control->has_ping)
+		drop_control(wire);
+}
+
+/* False: out of memory. */
+static bool
+begin_control(Wire *wire)
+{
+	if (wire->control == NULL)
+		wire->control = calloc(1, sizeof *wire->control);
+	if (wire->control == NULL)
+		return false;
+	wire->control->size = 0;
+	return true;
+}
+
+static bool
+control_comes_in(const Wire *wire)
+{
+	return wire->payload_left > 0 && (wire->header[0] & 0x0f) > OPCODE_BINARY;
+}
+
+static void
+drop_control(Wire *wire)
+{
+	free(wire->control);
+	wire->control = NULL;
 }
 
 static void
 take_close(Wire *wire, Reading *reading)
 {
-	unsigned code = wire->control_size < 2 ? 0 : wire->control[0] << 8 | wire->control[1];
+	const uint8_t *payload = wire->control->payload;
+	size_t size = wire->control->size;
+	unsigned code = size < 2 ? 0 : payload[0] << 8 | payload[1];
 
-	if (wire->control_size == 0)
+	if (size == 0)
 		finish(wire, reading, 0, NULL);
-	else if (wire->control_size == 1 || !is_close_code(code))
+	else if (size == 1 || !is_close_code(code))
 		finish(wire, reading, LWS_CLOSE_STATUS_PROTOCOL_ERR, "no such close code");
-	else if (!name_is_text((Bytes){wire->control + 2, wire->control_size - 2}))
+	else if (!name_is_text((Bytes){payload + 2, size - 2}))
 		finish(wire, reading, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "close reason is not UTF-8");
 	else
 		finish(wire, reading, (uint16_t) code, NULL);
