@@ -12,14 +12,13 @@
  *
  * Characters are taken for letters only if they are so beyond doubt: editions of CommonMark differ in
  * what they call punctuation.
+ *
+ * Here: pieces, how marks nest, what neighbours do to delimiters.  Not here: how a piece is written (markdown_text.c).
  */
 #include "markdown_line.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-
-/* The names that HTML has end at 31 characters. */
-#define LONGEST_REFERENCE 40
 
 typedef enum PieceKind
 {
@@ -119,19 +118,13 @@ static const struct
 };
 
 static bool
-is_alphanumeric(pg_wchar c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
 is_letter(pg_wchar c)
 {
 	int from = 0;
 	int to = lengthof(letters);
 
 	if (c < 0x80)
-		return is_alphanumeric(c);
+		return markdown_is_alphanumeric(c);
 	while (from < to)
 	{
 		int middle = (from + to) / 2;
@@ -177,14 +170,10 @@ character_bytes(const MarkdownLine *line, int at)
 	return pg_utf_mblen((const unsigned char *) line->text.data + at);
 }
 
-/* Where the character begins that ends at end. */
 static int
 last_character(const MarkdownLine *line, int end)
 {
-	do
-		end--;
-	while ((line->text.data[end] & 0xc0) == 0x80);
-	return end;
+	return markdown_last_character(line->text.data, end);
 }
 
 /* ---- pieces ---- */
@@ -587,226 +576,6 @@ hide_all(MarkdownLine *line)
 		hide_neighbours(line, &line->clusters[i]);
 }
 
-/* ---- text ---- */
-
-/* How a text stands in the line. */
-typedef struct Text
-{
-	int start;
-	int end;
-	bool begins_line;
-	bool follows_line; /* not the first one */
-	bool hides_first;
-	bool hides_last;
-} Text;
-
-static void
-write_reference(StringInfo out, pg_wchar c)
-{
-	appendStringInfo(out, "&#%u;", (unsigned) c);
-}
-
-/* Does a character reference begin with this ampersand? */
-static bool
-is_reference(const char *text, size_t size)
-{
-	size_t at = 1;
-
-	if (at < size && text[at] == '#')
-		at++;
-	while (at < size && at < LONGEST_REFERENCE && is_alphanumeric((uint8_t) text[at]))
-		at++;
-	return at < size && text[at] == ';';
-}
-
-/* Does the character mean something to a reader where it stands?  digits: there were only those since
- * the line began; closing: where the hashes and spaces begin that end a heading. */
-static bool
-is_special(const MarkdownLine *line, const Text *text, int at, bool digits, int closing)
-{
-	const char *data = line->text.data;
-	char next = at + 1 < text->end ? data[at + 1] : ' ';
-	char previous = at > text->start ? data[at - 1] : ' ';
-	bool begins = text->begins_line && at == text->start;
-
-	switch (data[at])
-	{
-		case '\\':
-		case '`':
-		case '*':
-		case '[':
-		case ']':
-		case '<':
-		case '~': return true;
-		case '_':
-			/* not between letters, unless one of them is written as a reference */
-			return !is_alphanumeric(previous) || !is_alphanumeric(next) ||
-				   (text->hides_first && at == text->start + 1) ||
-				   (text->hides_last && at == text->end - 2);
-		case '&':
-			return is_reference(data + at, text->end - at) ||
-				   (line->place == MARKDOWN_CELL && at + 1 == text->end);
-		case '!': return at + 1 == text->end; /* a bracket may follow */
-		case '|': return line->place == MARKDOWN_CELL || (begins && text->follows_line);
-		case '#':
-			return (begins && strchr("# \t", next) != NULL) ||
-				   (line->place == MARKDOWN_HEADING && at >= closing);
-		case '>': return begins;
-		case '=':
-		case ':': return begins && text->follows_line; /* below a heading, or the head of a table */
-		case '+':
-		case '-': return begins && !is_alphanumeric(next);
-		case '.':
-		case ')': return digits && !begins && (next == ' ' || next == '\t');
-		default: return false;
-	}
-}
-
-static void
-write_text(const MarkdownLine *line, const Text *text, StringInfo out)
-{
-	const char *data = line->text.data;
-	int last = text->end > text->start ? last_character(line, text->end) : text->start;
-	int closing = text->end;
-	bool digits = text->begins_line;
-
-	while (closing > text->start && (data[closing - 1] == '#' || data[closing - 1] == ' '))
-		closing--;
-	for (int at = text->start; at < text->end;)
-	{
-		int bytes = character_bytes(line, at);
-
-		if ((text->hides_first && at == text->start) || (text->hides_last && at == last) ||
-			(data[at] >= 0 && data[at] < 0x20 && data[at] != '\t'))
-			write_reference(out, character_at(line, at));
-		else
-		{
-			if (is_special(line, text, at, digits, closing))
-				appendStringInfoChar(out, '\\');
-			appendBinaryStringInfo(out, data + at, bytes);
-		}
-		digits = digits && data[at] >= '0' && data[at] <= '9';
-		at += bytes;
-	}
-}
-
-/* What only some readers take for a space is written as a reference, which to all is none. */
-static void
-write_space(const MarkdownLine *line, const Piece *piece, StringInfo out)
-{
-	for (int at = piece->start; at < piece->end;)
-	{
-		int bytes = character_bytes(line, at);
-		pg_wchar c = character_at(line, at);
-
-		if ((c < 0x20 && c != '\t') || c == 0x85 || c == 0x2028 || c == 0x2029 || c == 0xfeff)
-			write_reference(out, c);
-		else
-			appendBinaryStringInfo(out, line->text.data + at, bytes);
-		at += bytes;
-	}
-}
-
-/* ---- code, links, images ---- */
-
-/* A fence of backticks, longer than any in the code; spaces that the reader takes away again. */
-static void
-write_code(const MarkdownLine *line, const Piece *piece, StringInfo out)
-{
-	const char *code = line->text.data + piece->start;
-	int size = piece->end - piece->start;
-	int longest = 0;
-	int run = 0;
-	bool is_blank = true;
-	bool is_padded;
-
-	for (int i = 0; i < size; i++)
-	{
-		run = code[i] == '`' ? run + 1 : 0;
-		longest = Max(longest, run);
-		is_blank = is_blank && (code[i] == ' ' || code[i] == '\n' || code[i] == '\r');
-	}
-	is_padded =
-		code[0] == '`' || code[size - 1] == '`' ||
-		(!is_blank && strchr(" \n\r", code[0]) != NULL && strchr(" \n\r", code[size - 1]) != NULL);
-	for (int i = 0; i <= longest; i++)
-		appendStringInfoChar(out, '`');
-	if (is_padded)
-		appendStringInfoChar(out, ' ');
-	for (int i = 0; i < size; i++)
-	{
-		if (code[i] == '|' && line->place == MARKDOWN_CELL)
-			appendStringInfoChar(out, '\\');
-		appendStringInfoChar(out, code[i] == '\n' || code[i] == '\r' ? ' ' : code[i]);
-	}
-	if (is_padded)
-		appendStringInfoChar(out, ' ');
-	for (int i = 0; i <= longest; i++)
-		appendStringInfoChar(out, '`');
-}
-
-static void
-write_url(const MarkdownLine *line, CrdtBytes url, StringInfo out)
-{
-	for (size_t i = 0; i < url.size; i++)
-	{
-		uint8_t byte = url.data[i];
-
-		if (byte == ' ' || byte == '<' || byte == '>' || byte == '`' || byte == '"')
-			appendStringInfo(out, "%%%02X", byte);
-		else if (byte == '&' && is_reference((const char *) url.data + i, url.size - i))
-			appendStringInfoString(out, "&amp;"); /* &colon; would be a colon */
-		else
-		{
-			if (byte == '(' || byte == ')' || byte == '\\' ||
-				(byte == '|' && line->place == MARKDOWN_CELL))
-				appendStringInfoChar(out, '\\');
-			appendStringInfoChar(out, byte);
-		}
-	}
-}
-
-/* (url "title") */
-static void
-write_target(const MarkdownLine *line, CrdtBytes url, CrdtBytes title, StringInfo out)
-{
-	appendStringInfoChar(out, '(');
-	write_url(line, url, out);
-	if (title.size > 0)
-		appendStringInfoString(out, " \"");
-	for (size_t i = 0; i < title.size; i++)
-	{
-		uint8_t byte = title.data[i];
-
-		if (byte == '&' && is_reference((const char *) title.data + i, title.size - i))
-			appendStringInfoString(out, "&amp;");
-		else if (byte < ' ')
-			appendStringInfoChar(out, ' ');
-		else
-		{
-			if (byte == '"' || byte == '\\' || (byte == '|' && line->place == MARKDOWN_CELL))
-				appendStringInfoChar(out, '\\');
-			appendStringInfoChar(out, byte);
-		}
-	}
-	appendStringInfoString(out, title.size > 0 ? "\")" : ")");
-}
-
-static void
-write_image(MarkdownLine *line, const RichNode *image, StringInfo out)
-{
-	Text text = {.start = line->text.len};
-
-	/* at the end of the line's text, for the time it takes */
-	appendBinaryStringInfo(&line->text, (const char *) image->run.text.data, image->run.text.size);
-	text.end = line->text.len;
-	appendStringInfoString(out, "![");
-	write_text(line, &text, out);
-	appendStringInfoChar(out, ']');
-	write_target(line, image->run.url, image->run.title, out);
-	line->text.len = text.start;
-}
-
 /* ---- the line ---- */
 
 static void
@@ -823,34 +592,48 @@ write_delimiter(const MarkdownLine *line, const Token *token, StringInfo out)
 		const RichMarks *link = line->pieces[token->piece].link;
 
 		appendStringInfoChar(out, ']');
-		write_target(line, link->url, link->title, out);
+		markdown_text_write_target(link->url, link->title, line->place, out);
 	}
 }
 
 static void
-write_piece(MarkdownLine *line, int index, bool begins_line, StringInfo out)
+write_image(const MarkdownLine *line, const RichNode *image, StringInfo out)
+{
+	MarkdownText text = {.data = (const char *) image->run.text.data,
+						 .size = image->run.text.size,
+						 .place = line->place};
+
+	appendStringInfoString(out, "![");
+	markdown_text_write(&text, out);
+	appendStringInfoChar(out, ']');
+	markdown_text_write_target(image->run.url, image->run.title, line->place, out);
+}
+
+static void
+write_piece(const MarkdownLine *line, int index, bool begins_line, StringInfo out)
 {
 	const Token *token = &line->tokens[index];
 	const Piece *piece = &line->pieces[token->piece];
-	Text text = {.start = piece->start,
-				 .end = piece->end,
-				 .begins_line = begins_line,
-				 .follows_line = begins_line && out->len > line->begin,
-				 .hides_first = piece->hides_first,
-				 .hides_last = piece->hides_last};
+	MarkdownText text = {.data = line->text.data + piece->start,
+						 .size = piece->end - piece->start,
+						 .place = line->place,
+						 .begins_line = begins_line,
+						 .follows_line = begins_line && out->len > line->begin,
+						 .hides_first = piece->hides_first,
+						 .hides_last = piece->hides_last};
 
 	switch (piece->kind)
 	{
-		case PIECE_TEXT: write_text(line, &text, out); break;
+		case PIECE_TEXT: markdown_text_write(&text, out); break;
 		case PIECE_SPACE:
 			if (!begins_line) /* readers would take it away */
-				write_space(line, piece, out);
+				markdown_text_write_space((CrdtBytes){(const uint8_t *) text.data, text.size}, out);
 			break;
 		case PIECE_BREAK: appendStringInfoString(out, "\\\n"); break;
-		case PIECE_CODE: write_code(line, piece, out); break;
+		case PIECE_CODE: markdown_text_write_code(text.data, text.size, text.place, out); break;
 		case PIECE_FORMULA:
 			appendStringInfoChar(out, '$');
-			write_code(line, piece, out);
+			markdown_text_write_code(text.data, text.size, text.place, out);
 			appendStringInfoChar(out, '$');
 			break;
 		case PIECE_IMAGE: write_image(line, piece->image, out); break;

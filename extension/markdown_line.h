@@ -17,14 +17,8 @@
 
 #include "lib/stringinfo.h"
 
+#include "markdown_text.h"
 #include "rich.h"
-
-typedef enum MarkdownPlace
-{
-	MARKDOWN_PARAGRAPH,
-	MARKDOWN_HEADING, /* a break is a space */
-	MARKDOWN_CELL /* that too, and pipes are special */
-} MarkdownPlace;
 
 typedef struct MarkdownLine MarkdownLine;
 
