@@ -124,6 +124,13 @@ take_item(CachedDocument *cached, BatchItem *item, CrdtApplied *applied)
 					 item->ordinal + 1, item->document, item->update.size, ydoc_max_update_size_kb);
 		return false;
 	}
+	if (bridge_is_second_format(item->update))
+	{
+		item->sqlstate = ERRCODE_INVALID_BINARY_REPRESENTATION;
+		item->message = psprintf("update %d for document \"%s\" is one of format 2, not 1",
+								 item->ordinal + 1, item->document);
+		return false;
+	}
 	cache_touch(cached);
 	if (!size_allows(cached, item->update, &size))
 	{

@@ -175,26 +175,34 @@ bridge_format_arg(FunctionCallInfo fcinfo, int number)
 	return format == 1 ? CRDT_V1 : CRDT_V2;
 }
 
-void
-bridge_check_format(CrdtBytes update, CrdtFormat format)
+bool
+bridge_is_second_format(CrdtBytes update)
 {
 	CrdtBuffer known;
 	CrdtHost host;
 	CrdtError error;
+	bool is_more;
 
-	if (format != CRDT_V1 || update.size <= 2 || update.data[0] != 0)
-		return;
+	if (update.size <= 2 || update.data[0] != 0)
+		return false;
 	bridge_buffer(&known, &host);
-	/* what deletes only is as long as what is read of it, and has no format 2 */
-	if (crdt_update_convert(&host, update, CRDT_V1, CRDT_V1, &known, &error) == CRDT_OK &&
-		crdt_buffer_view(&known).size < update.size &&
-		crdt_update_check(&host, update, CRDT_V2, &error) == CRDT_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("this is an update of format 2, not 1"),
-				 errhint("Functions take the format as their last argument; yupdate_convert makes "
-						 "one of the other.")));
+	/* what deletes only has no columns of V2 but by chance, and no rest, so it is told apart at once */
+	if (crdt_update_check(&host, update, CRDT_V2, &error) != CRDT_OK)
+		return false;
+	is_more = crdt_update_convert(&host, update, CRDT_V1, CRDT_V1, &known, &error) == CRDT_OK &&
+			  crdt_buffer_view(&known).size < update.size;
 	crdt_buffer_close(&known);
+	return is_more;
+}
+
+void
+bridge_check_format(CrdtBytes update, CrdtFormat format)
+{
+	if (format == CRDT_V1 && bridge_is_second_format(update))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("this is an update of format 2, not 1"),
+						errhint("Functions take the format as their last argument; yupdate_convert "
+								"makes one of the other.")));
 }
 
 /* ---- sets ---- */

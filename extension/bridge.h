@@ -52,9 +52,12 @@ CrdtBytes bridge_text(CrdtBytes internal);
 CrdtFormat bridge_format_arg(FunctionCallInfo fcinfo, int number);
 
 /*
- * Reports an update that was given as one of V1 and is one of V2.  Read as V1 that has no structs, for its
- * first byte is 0, and a rest, which Yjs ignores: all that is in it would be lost without a word.
+ * Is an update that was given as one of V1 one of V2?  Read as V1 that has no structs, for its first byte is
+ * 0, and a rest, which Yjs ignores: all that is in it would be lost without a word.
  */
+bool bridge_is_second_format(CrdtBytes update);
+
+/* The same as an error, if it was given as format. */
 void bridge_check_format(CrdtBytes update, CrdtFormat format);
 
 /* Prepares a set-returning function for tuplestore_putvalues(resultinfo->setResult ...). */

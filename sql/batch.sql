@@ -34,6 +34,10 @@ SELECT ydoc.apply('b/4', ARRAY[:hello, '\x010101']);
 \echo :LAST_ERROR_SQLSTATE
 
 SELECT ydoc.text('b/4', 't') IS NULL AS nothing_stored;
+-- an update of format 2 is not taken for nothing, and a rest; what deletes only is none
+SELECT ordinal, sqlstate, message FROM ydoc.apply_batch(ARRAY['b/2', 'b/2'], ARRAY[yupdate_convert(:world, 1, 2), :del], ARRAY[NULL, NULL]);
+SELECT ydoc.apply('b/4', ARRAY[yupdate_convert(:hello, 1, 2)]);
+\echo :LAST_ERROR_SQLSTATE
 SET ydoc.max_update_size = '1kB';
 SELECT sqlstate, message FROM ydoc.apply_batch(ARRAY['b/4'], ARRAY[decode(repeat('00', 2000), 'hex')], ARRAY[NULL]);
 SELECT count(*) FROM ydoc_data.document WHERE name = 'b/4';

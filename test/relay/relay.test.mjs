@@ -195,6 +195,22 @@ test('a malformed update is refused, and nobody else notices', async () => {
   assert.equal(ann.provider.wsconnected, true)
 })
 
+test('an update of format 2 is refused, not taken for an empty one', async () => {
+  const doc = new Y.Doc()
+  doc.getText('content').insert(0, 'in format 2')
+  const eve = await raw(relay, '/format')
+  eve.send(updateMessage(Y.encodeStateAsUpdateV2(doc)))
+  assert.equal((await eve.closed).code, 4400)
+  const ann = await raw(relay, '/format')
+  ann.send(updateMessage(Y.encodeStateAsUpdate(doc)))
+  await until(async () => await database.text('format') === 'in format 2')
+  // what a client sends that only deletes
+  doc.getText('content').delete(0, 3)
+  ann.send(updateMessage(Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc))))
+  await until(async () => await database.text('format') === 'format 2')
+  ann.close()
+})
+
 test('what fails when it is committed is shown to nobody, and keeps no other document from being stored', { timeout: 30000 }, async () => {
   await database.psql(`CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       RAISE EXCEPTION 'found at the end' USING ERRCODE = 'invalid_parameter_value'; END $$;
