@@ -126,6 +126,9 @@ static const Option options[] = {
 		  "refused tokens a minute of one address, beyond which it is turned away; 0: any"),
 	TEXT("unlimited-networks", unlimited_networks, "127.0.0.0/8,::1",
 		 "networks, separated by commas, whose addresses have none of these limits"),
+	TEXT("metrics-networks", metrics_networks,
+		 "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10",
+		 "networks, separated by commas, whose addresses may read /metrics"),
 	TEXT(
 		"trusted-proxy", trusted_proxy, NULL,
 		"networks of proxies that say truly for whom they ask: addresses or ADDRESS/BITS, separated"
@@ -662,11 +665,12 @@ judge_tls(void)
 static bool
 judge_networks(void)
 {
-	const char *const lists[] = {"trusted-proxy", config.trusted_proxy, "unlimited-networks",
-								 config.unlimited_networks};
+	const char *const lists[] = {"trusted-proxy",      config.trusted_proxy,
+								 "unlimited-networks", config.unlimited_networks,
+								 "metrics-networks",   config.metrics_networks};
 	NetworkList list;
 
-	for (int i = 0; i < 4; i += 2)
+	for (int i = 0; i < 6; i += 2)
 		if (!networks_read(&list, lists[i + 1]))
 		{
 			fprintf(

@@ -57,6 +57,7 @@ typedef struct Config
 	int64_t max_handshake_rate; /* new sockets a second of an address; 0: any */
 	int64_t max_failure_rate; /* refused tokens a minute of an address; 0: any */
 	char *unlimited_networks; /* whose addresses have none of these limits */
+	char *metrics_networks; /* whose addresses may read /metrics */
 	char *trusted_proxy; /* networks of proxies that say whom they speak for; NULL: none */
 	char *proxy_header; /* in which */
 	int64_t max_handshakes; /* in libwebsockets' hands before their answer */

@@ -428,8 +428,16 @@ get_readiness(HttpRequest *request)
 static void
 get_metrics(HttpRequest *request)
 {
-	char *text = board_metrics_text();
+	char *text;
 
+	if (request->wsi == NULL || !listener_may_watch(request->wsi))
+	{
+		http_problem(
+			request, 403, "address",
+			"not from this address: the relay's option metrics-networks lists those that may");
+		return;
+	}
+	text = board_metrics_text();
 	if (text == NULL)
 		http_problem(request, 503, "overloaded", "out of memory");
 	else

@@ -34,7 +34,7 @@ typedef struct AddressSlot
 static AddressSlot *slots;
 static uint64_t capacity, used; /* a power of two; slots that are not free */
 static uint64_t seed;
-static NetworkList unlimited;
+static NetworkList unlimited, watchers;
 
 static AddressSlot *get(Address address);
 static AddressSlot *find(Address address);
@@ -46,7 +46,9 @@ static void complain(AddressVerdict verdict);
 void
 address_start(void)
 {
-	(void) networks_read(&unlimited, config.unlimited_networks); /* config.c has judged it */
+	/* config.c has judged them */
+	(void) networks_read(&unlimited, config.unlimited_networks);
+	(void) networks_read(&watchers, config.metrics_networks);
 }
 
 Address
@@ -54,7 +56,8 @@ address_of(const struct sockaddr *peer)
 {
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *) peer;
 	const struct sockaddr_in *four = (const struct sockaddr_in *) peer;
-	Address address = {.is_unlimited = networks_have(&unlimited, peer)};
+	Address address = {.is_unlimited = networks_have(&unlimited, peer),
+					   .may_watch = networks_have(&watchers, peer)};
 
 	if (peer->sa_family == AF_INET)
 		address.low = UINT64_C(1) << 32 | four->sin_addr.s_addr;

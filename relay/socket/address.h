@@ -23,6 +23,7 @@ typedef struct Address
 {
 	uint64_t high, low;
 	bool is_unlimited;
+	bool may_watch; /* read /metrics (config.metrics_networks) */
 } Address;
 
 typedef enum AddressVerdict

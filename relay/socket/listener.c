@@ -80,7 +80,8 @@ struct Arrival /* a socket; the library's opaque pointer leads to it */
 {
 	int fd;
 	Address address;
-	bool is_counted; /* of it: not while a proxy has not said whom it speaks for */
+	bool
+		is_counted; /* of it: not while a proxy, whose own it is then, has not said whom it speaks for */
 	bool is_proxied;
 	bool is_unfinished; /* its first request is not being answered yet */
 	struct lws *wsi; /* once the library has it */
@@ -276,6 +277,14 @@ listener_request_done(struct lws *wsi)
 	arrival->path = NULL;
 }
 
+bool
+listener_may_watch(struct lws *wsi)
+{
+	const Arrival *arrival = lws_get_opaque_user_data(wsi);
+
+	return arrival != NULL && arrival->address.may_watch;
+}
+
 void
 listener_authentication_failed(struct lws *wsi)
 {
@@ -388,6 +397,7 @@ arrive(int fd, const struct sockaddr *peer)
 		return;
 	}
 	arrival->is_proxied = proxy_is_trusted(peer);
+	arrival->address = address_of(peer);
 	AddressVerdict verdict = arrival->is_proxied ? ADDRESS_WELCOME : count(arrival, peer);
 
 	if (verdict != ADDRESS_WELCOME)

@@ -62,6 +62,9 @@ void listener_handshake_done(struct lws *wsi);
 /* The first request was plain HTTP and is being answered. */
 void listener_request_done(struct lws *wsi);
 
+/* Its address is one of config.metrics_networks. */
+bool listener_may_watch(struct lws *wsi);
+
 /* A token, or whatever else somebody shows there, is refused: his address may do that so often. */
 void listener_authentication_failed(struct lws *wsi);
 

@@ -166,6 +166,22 @@ test('programs on this machine have no limits, unless one says so', { timeout: 3
   for (const socket of sockets) socket.close()
 }))
 
+test('metrics are for this machine and private networks, or for those that are named', { timeout: 30000 }, async () => {
+  const watch = (relay, address, from) => status(relay, { path: '/metrics', from, fields: address ? [`X-Forwarded-For: ${address}`] : [] })
+  await withRelay(['--trusted-proxy', '127.0.0.1'], async relay => {
+    for (const inside of [undefined, '10.1.2.3', '172.31.0.1', '192.168.7.7', '::1', 'fd00::1', 'fe80::1', '::ffff:10.0.0.1']) assert.equal(await watch(relay, inside), 200, inside)
+    for (const outside of ['198.51.100.7', '172.32.0.1', '192.169.0.1', '2001:db8::1', '::ffff:198.51.100.7', '10.1.2.3, 198.51.100.7']) assert.equal(await watch(relay, outside), 403, outside)
+    assert.equal(await status(relay, { fields: ['X-Forwarded-For: 198.51.100.7'] }), 200) // health is for everybody
+    assert.equal(await watch(relay, '198.51.100.7', '127.0.0.2'), 200) // who is no proxy says what he likes
+  })
+  await withRelay(['--trusted-proxy', '127.0.0.1', '--metrics-networks', '198.51.100.0/24'], async relay => {
+    assert.equal(await watch(relay, '198.51.100.7'), 200)
+    assert.equal(await watch(relay, '10.1.2.3'), 403)
+    assert.equal(await watch(relay), 403)
+  })
+  await withRelay(['--metrics-networks', ''], async relay => assert.equal(await watch(relay), 403))
+})
+
 test('networks that are none are refused at the start', async () => {
   const check = (...flags) => new Promise(resolve => execFile(relayProgram, ['--check', ...flags], (error, stdout, stderr) => resolve([error?.code ?? 0, stderr])))
   for (const good of ['10.0.0.0/8', '::/0', '0.0.0.0/0', '192.0.2.1', '2001:db8::1/128, 10.1.1.1', '']) assert.deepEqual(await check('--trusted-proxy', good), [0, ''], good)
@@ -174,6 +190,7 @@ test('networks that are none are refused at the start', async () => {
     assert.equal(code, 78, bad)
     assert.match(message, /trusted-proxy must be/)
     assert.equal((await check('--unlimited-networks', bad))[0], 78)
+    assert.equal((await check('--metrics-networks', bad))[0], 78)
   }
   assert.match((await check('--proxy-header', 'x-real-ip'))[1], /proxy-header must be/)
 })
