@@ -872,8 +872,12 @@ link_answer(Link *link)
 		return false;
 	}
 	link->in_flight_count--;
-	link->is_failing = false;
-	link->backoff = BACKOFF_LEAST;
+	/* that a session is warm does not say that what failed works again */
+	if (query != &link->warm)
+	{
+		link->is_failing = false;
+		link->backoff = BACKOFF_LEAST;
+	}
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 	{
 		answer.result = result;
