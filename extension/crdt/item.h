@@ -150,8 +150,9 @@ typedef struct CrdtHash
 	size_t count;
 } CrdtHash;
 
-/* Records of one size, by number from 1, in chunks that never move. */
-#define CRDT_ITEM_CHUNK_BITS 7
+/* Records of one size, by number from 1, in chunks that never move.  One of items has 12 KiB: more than
+ * what allocators make powers of two of, which would be a third more. */
+#define CRDT_ITEM_CHUNK_BITS 8
 #define CRDT_PIECE_CHUNK_BITS 7
 #define CRDT_TYPE_CHUNK_BITS 3
 

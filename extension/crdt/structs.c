@@ -118,7 +118,7 @@ crdt_leaves_trim(CrdtDoc *doc)
 bool
 crdt_structs_reserve(CrdtDoc *doc, CrdtClient *client, size_t *large_leaves, size_t *small_leaves)
 {
-	/* each leaf there is may be halved once; after that a leaf takes 31 more before the next time;
+	/* each leaf there is may be halved once; after that a leaf takes half of one before the next time;
 	 * and each struct takes one leaf at most */
 	uint64_t splits = client->coming_splits;
 	uint64_t coming = splits + client->coming_structs;

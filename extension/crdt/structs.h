@@ -3,7 +3,7 @@
  *
  *     client 7   [0..4] "hello"   [5] GC   [6..9] "lo w"      state = 10
  *
- * Clocks and records stand in sorted leaves of at most 62, under a sorted directory.  A look-up
+ * Clocks and records stand in sorted leaves of at most 41, under a sorted directory.  A look-up
  * first tries the leaf of the last one: typing hits it.  A leaf knows which of its structs are deleted,
  * so that nobody who collects these looks at the others.
  */
@@ -12,7 +12,8 @@
 
 #include "item.h"
 
-#define CRDT_LEAF_STRUCTS 62
+/* A leaf has 508 bytes then: allocators make powers of two of what is small. */
+#define CRDT_LEAF_STRUCTS 41
 
 /* Where a struct stands; valid until structs are added or removed. */
 typedef struct CrdtCursor
