@@ -221,7 +221,8 @@ decode_structs(CrdtPlan *plan, CrdtUpdateReader *reader)
 	for (;;)
 	{
 		/* a block tells how many structs are coming, and the reader has checked that they fit */
-		if (!crdt_array_reserve(&plan->doc->host, &plan->arrivals, &plan->arrival_capacity,
+		if (plan->arrival_count == plan->arrival_capacity &&
+			!crdt_array_reserve(&plan->doc->host, &plan->arrivals, &plan->arrival_capacity,
 								plan->arrival_count + crdt_update_reader_coming(reader) + 1,
 								sizeof(CrdtArrival)))
 			return crdt_plan_no_memory(plan);

@@ -34,6 +34,8 @@ leaf_bytes(size_t capacity)
 	return sizeof(CrdtLeaf) + capacity * (sizeof(uint64_t) + sizeof(CrdtRef));
 }
 
+_Static_assert(CRDT_LEAF_STRUCTS < 64, "a leaf has a bit for each of its structs");
+
 /* The first count bits; count is at most CRDT_LEAF_STRUCTS. */
 static inline uint64_t
 first_bits(uint32_t count)
