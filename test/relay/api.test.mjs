@@ -1,6 +1,5 @@
 // The HTTP API: documents for programs, and what is refused (relay/http/openapi.json describes it).
 import assert from 'node:assert/strict'
-import { createHmac, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,20 +10,16 @@ import * as Y from 'yjs'
 
 import { chance } from '../chance.mjs'
 import { closeAll, metric, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+import { keyring } from './keyring.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-api-'))
-const secret = randomBytes(32)
+const keys = keyring('notes')
 const base64url = bytes => Buffer.from(bytes).toString('base64url')
-
-function token (sub, { groups = ['team'], exp = Math.floor(Date.now() / 1000) + 300, key = secret } = {}) {
-  const text = base64url('{"alg":"HS256"}') + '.' + base64url(JSON.stringify({ sub, groups, exp }))
-  return text + '.' + base64url(createHmac('sha256', key).update(text).digest())
-}
+const token = (sub, more = {}) => keys.token(sub, { groups: ['team'], ...more })
 
 let database, relay, checked
 
 before(async () => {
-  writeFileSync(join(directory, 'secret'), secret, { mode: 0o600 })
   mkdirSync(join(directory, 'pages'))
   writeFileSync(join(directory, 'pages', 'index.html'), '<title>page</title>')
   database = await startDatabase()
@@ -33,7 +28,7 @@ before(async () => {
   relay = await startRelay(database, { static: join(directory, 'pages') })
   checked = await startRelay(
     { ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', 'user=door') },
-    { arguments: ['--jwt-secret-file', join(directory, 'secret'), '--origins', 'https://app.example, https://other.example'] })
+    { arguments: [...keys.flags, '--origins', 'https://app.example, https://other.example'] })
 })
 
 afterEach(closeAll)
@@ -43,6 +38,7 @@ after(async () => {
   for (const each of [relay, checked]) assert.deepEqual(await each?.stop(), { code: 0, signal: null })
   await database?.stop()
   rmSync(directory, { recursive: true })
+  keys.remove()
 })
 
 const at = (name, rest = '') => `/api/documents/${encodeURIComponent(name)}${rest}`
@@ -656,7 +652,9 @@ test('who may see little of much gets it in pages that may be empty', async () =
 })
 
 test('bad tokens are refused before anything is read', async () => {
-  for (const bad of [token('ann', { key: randomBytes(32) }), token('ann', { exp: 1 }), 'x', 'a.b.c', 'x'.repeat(9000)]) {
+  const others = keyring('notes')
+  others.remove()
+  for (const bad of [others.token('ann'), token('ann', { exp: 1 }), 'x', 'a.b.c', 'x'.repeat(9000)]) {
     const answer = await ask(at('team/plan'), { on: checked, headers: { authorization: `Bearer ${bad}` } })
     await refused(answer, 401, 'bad-token')
   }

@@ -14,7 +14,7 @@ import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
 import { close, frame, fragments, OPCODE, ping, request, syncStep1, text } from '../wire/client.mjs'
-import { closeAll, metric, open, raw, residentBytes, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+import { closeAll, message, metric, open, raw, residentBytes, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 
 const MB = 1 << 20
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-attacks-'))
@@ -88,14 +88,6 @@ function attack (name, body, { timeout = 60000 } = {}) {
   })
 }
 
-function message (...parts) {
-  const encoder = encoding.createEncoder()
-  for (const part of parts) {
-    if (typeof part === 'number') encoding.writeVarUint(encoder, part)
-    else encoding.writeVarUint8Array(encoder, part)
-  }
-  return encoding.toUint8Array(encoder)
-}
 const updateMessage = update => message(0, 2, update)
 const awareness = (client, clock, state) => message(1, message(1, client, clock, Buffer.from(JSON.stringify(state))))
 const path = name => '/' + encodeURIComponent(name)

@@ -9,7 +9,7 @@ import { writeUpdate } from 'y-protocols/sync'
 import * as Y from 'yjs'
 
 import { chance } from '../chance.mjs'
-import { closeAll, open, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, metric, open, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 let database, relay
 
@@ -237,11 +237,9 @@ test('nobody is sent away by a notification alone', async () => {
 })
 
 test('deleted documents leave no rooms behind', async () => {
-  const metric = async name => Number(new RegExp(`^ydoc_relay_${name} (\\d+)$`, 'm')
-    .exec(await (await fetch(`${relay.http}/metrics`)).text())[1])
   closeAll()
-  await until(async () => await metric('rooms') === 0)
-  const before = await metric('rooms_closed_total')
+  await until(async () => await metric(relay, 'rooms') === 0)
+  const before = await metric(relay, 'rooms_closed')
   for (let i = 0; i < 20; i++) {
     const [ann] = await pair('again')
     await sql("SELECT ydoc.delete('again')")
@@ -249,8 +247,8 @@ test('deleted documents leave no rooms behind', async () => {
     closeAll()
     await sql("SELECT ydoc.purge('again'), ydoc.create('again')")
   }
-  await until(async () => await metric('rooms') === 0)
-  assert.equal(await metric('rooms_closed_total') - before, 20)
+  await until(async () => await metric(relay, 'rooms') === 0)
+  assert.equal(await metric(relay, 'rooms_closed') - before, 20)
 })
 
 test('documents that come and go at random while many type', { timeout: 600000 }, async () => {

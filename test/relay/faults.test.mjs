@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 
-import { closeAll, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+import { closeAll, metric, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 
 let database
 
@@ -178,7 +178,7 @@ test('what is committed while the relay cannot listen arrives afterwards', { tim
 
 test('what cannot be stored for now is tried less and less often, and stored when it can be', { timeout: 60000 }, async () => {
   const relay = await startRelay(database)
-  const connects = async () => Number(/^ydoc_relay_database_connects_total (\d+)$/m.exec(await (await fetch(`${relay.http}/metrics`)).text())[1])
+  const connects = () => metric(relay, 'database_connects')
   try {
     const ann = open(relay, 'disk-full')
     const ben = open(relay, 'disk-full')

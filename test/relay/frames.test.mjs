@@ -1,17 +1,15 @@
 // What real providers of Hocuspocus said to real servers (test/data/vectors/frames-hocuspocus-*), said to our relay:
 // each version must be answered as it was there.  What differs on purpose is named here.
 import assert from 'node:assert/strict'
-import { createHmac, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
-import { raw, startDatabase, startRelay, until } from './harness.mjs'
+import { metric, raw, startDatabase, startRelay, until } from './harness.mjs'
+import { keyring } from './keyring.mjs'
 
 const SYNC = 0
 const AWARENESS = 1
@@ -20,16 +18,7 @@ const STATELESS = 5
 const CLOSE = 7
 const SYNC_STATUS = 8
 
-const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-secret-'))
-const secretFile = join(directory, 'secret')
-const secret = randomBytes(32)
-const base64url = bytes => Buffer.from(bytes).toString('base64url')
-
-function token (sub) {
-  const claims = { sub, exp: Math.floor(Date.now() / 1000) + 300 }
-  const text = base64url(JSON.stringify({ alg: 'HS256' })) + '.' + base64url(JSON.stringify(claims))
-  return text + '.' + base64url(createHmac('sha256', secret).update(text).digest())
-}
+const keys = keyring('notes')
 
 const transcripts = [2, 3, 4].flatMap(version =>
   gunzipSync(readFileSync(new URL(`../data/vectors/frames-hocuspocus-${version}.jsonl.gz`, import.meta.url)))
@@ -38,20 +27,17 @@ const transcripts = [2, 3, 4].flatMap(version =>
 let database, open, checked
 
 before(async () => {
-  writeFileSync(secretFile, secret, { mode: 0o600 })
   database = await startDatabase()
   await database.psql("SELECT ydoc.grant_access('%', 'user:writer', 'write'), ydoc.grant_access('%', 'user:reader', 'read')")
   open = await startRelay(database)
-  checked = await startRelay(database, { arguments: ['--jwt-secret-file', secretFile] })
+  checked = await startRelay(database, { arguments: keys.flags })
 })
 
 after(async () => {
   for (const relay of [open, checked]) assert.deepEqual(await relay?.stop(), { code: 0, signal: null })
   await database?.stop()
-  rmSync(directory, { recursive: true })
+  keys.remove()
 })
-
-const rooms = async relay => Number(/^ydoc_relay_rooms (\d+)$/m.exec(await (await fetch(`${relay.http}/metrics`)).text())[1])
 
 // ---- frames ----
 
@@ -87,7 +73,7 @@ function readStates (bytes) {
 function withToken (bytes) {
   const frame = read(bytes)
   if (frame.type !== AUTH) return bytes
-  const shown = { good: token('writer'), good2: token('writer'), ro: token('reader') }[frame.text] ?? frame.text
+  const shown = { good: keys.token('writer'), good2: keys.token('writer'), ro: keys.token('reader') }[frame.text] ?? frame.text
   return encoding.encode(encoder => {
     encoding.writeVarString(encoder, frame.address)
     encoding.writeVarUint(encoder, AUTH)
@@ -206,7 +192,7 @@ for (const { name, provider: version, events, final } of transcripts) {
     let endsHere = false
 
     // whoever had the document before is gone, and so is the document
-    await until(async () => await rooms(open) + await rooms(checked) === 0)
+    await until(async () => await metric(open, 'rooms') + await metric(checked, 'rooms') === 0)
     await database.psql('SELECT ydoc.purge(name, forget => true) FROM ydoc_data.document')
     for (const [i, event] of all.entries()) {
       if (event.note in otherwise) {

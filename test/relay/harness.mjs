@@ -8,6 +8,7 @@
 import * as hocuspocus2 from 'hocuspocus-provider-2'
 import * as hocuspocus3 from 'hocuspocus-provider-3'
 import * as hocuspocus4 from 'hocuspocus-provider-4'
+import * as encoding from 'lib0/encoding'
 import { WebSocket } from 'ws'
 import { WebsocketProvider } from 'y-websocket'
 import { WebsocketProvider as WebsocketProvider2 } from 'y-websocket-2'
@@ -126,4 +127,14 @@ export async function raw (relay, path, headers = {}) {
     socket.on('error', reject)
   })
   return socket
+}
+
+// A message, or a part of one: numbers, and byte strings with their lengths.
+export function message (...parts) {
+  const encoder = encoding.createEncoder()
+  for (const part of parts) {
+    if (typeof part === 'number') encoding.writeVarUint(encoder, part)
+    else encoding.writeVarUint8Array(encoder, part)
+  }
+  return encoding.toUint8Array(encoder)
 }

@@ -1,38 +1,28 @@
 // One list of scenarios for every provider: Hocuspocus 2, 3 and 4, and y-websocket 2 and 3 where they can; then
 // what only Hocuspocus has, and what no provider would send.
 import assert from 'node:assert/strict'
-import { createHmac, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
 import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import * as Y from 'yjs'
 
-import { closeAll, hocuspocusSocket, open, openHocuspocus, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, hocuspocusSocket, metric as metricOf, open, openHocuspocus, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { keyring } from './keyring.mjs'
 
-const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-secret-'))
-const secretFile = join(directory, 'secret')
-const secret = randomBytes(32)
-const base64url = bytes => Buffer.from(bytes).toString('base64url')
+const keys = keyring('notes')
+const { token } = keys
 const seconds = () => Math.floor(Date.now() / 1000)
-
-function token (sub, { exp = seconds() + 300, ...more } = {}) {
-  const text = base64url(JSON.stringify({ alg: 'HS256' })) + '.' + base64url(JSON.stringify({ sub, exp, ...more }))
-  return text + '.' + base64url(createHmac('sha256', secret).update(text).digest())
-}
 
 let database, relay, other, checked, checkedToo
 
 before(async () => {
-  writeFileSync(secretFile, secret, { mode: 0o600 })
   database = await startDatabase()
   await database.psql(`CREATE ROLE nobody LOGIN; SELECT ydoc.grant_relay('nobody');
     SELECT ydoc.grant_access('team/%', 'group:team', 'write'), ydoc.grant_access('team/%', 'user:reader', 'read'),
       ydoc.grant_access('public/%', 'public', 'read')`)
   const asNobody = { ...database, pooled: undefined, conninfo: database.conninfo.replace('user=postgres', 'user=nobody') }
-  const flags = ['--jwt-secret-file', secretFile, '--jwt-leeway', '0', '--log-level', 'debug']
+  const flags = [...keys.flags, '--log-level', 'debug']
   relay = await startRelay(database)
   other = await startRelay(database)
   checked = await startRelay(asNobody, { arguments: flags })
@@ -47,11 +37,10 @@ after(async () => {
     assert.deepEqual(await each?.stop(), { code: 0, signal: null }) // a sanitizer would say otherwise
   }
   await database?.stop()
-  rmSync(directory, { recursive: true })
+  keys.remove()
 })
 
-const metric = async (name, of = relay) =>
-  Number(new RegExp(`^ydoc_relay_${name}(?:_total)? (\\d+)$`, 'm').exec(await (await fetch(`${of.http}/metrics`)).text())[1])
+const metric = (name, of = relay) => metricOf(of, name)
 const grant = (documents, subject, level) => database.psql(`SELECT ydoc.grant_access('${documents}', 'user:${subject}', '${level}')`)
 const revoke = (documents, subject) => database.psql(`SELECT ydoc.revoke_access('${documents}', 'user:${subject}')`)
 const hasState = (client, id) => client.provider.awareness.getStates().has(id)

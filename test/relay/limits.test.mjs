@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { connect } from 'node:net'
-import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
 import {
-  closeAll, metric, open, raw, sleep, startDatabase, startDetour, startRelay, until
+  closeAll, message, metric, open, raw, sleep, startDatabase, startDetour, startRelay, until
 } from './harness.mjs'
 
 let database
@@ -26,15 +25,6 @@ async function withRelay (flags, body, on = database) {
     closeAll()
     await relay.stop()
   }
-}
-
-function message (...parts) {
-  const encoder = encoding.createEncoder()
-  for (const part of parts) {
-    if (typeof part === 'number') encoding.writeVarUint(encoder, part)
-    else encoding.writeVarUint8Array(encoder, part)
-  }
-  return encoding.toUint8Array(encoder)
 }
 
 // An update message with a text of that size.

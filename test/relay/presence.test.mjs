@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { decoding, encoding } from 'lib0'
 import * as Y from 'yjs'
 
-import { closeAll, open, raw, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+import { closeAll, metric as metricOf, open, raw, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 
 let database, relay
 
@@ -26,8 +26,7 @@ const states = client => client.provider.awareness.getStates()
 const sees = (ben, ann) => states(ben).has(ann.doc.clientID)
 const nameOf = (ben, ann) => states(ben).get(ann.doc.clientID)?.user?.name
 const call = (client, name) => client.provider.awareness.setLocalStateField('user', { name })
-const metric = async (name, of = relay) =>
-  Number(new RegExp(`^ydoc_relay_${name} (\\d+)$`, 'm').exec(await (await fetch(`${of.http}/metrics`)).text())[1])
+const metric = (name, of = relay) => metricOf(of, name)
 
 // An awareness message as y-protocols frames it: entries [client, clock, state].
 function awareness (...entries) {

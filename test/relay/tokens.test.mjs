@@ -11,7 +11,7 @@ import { after, afterEach, before, test } from 'node:test'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
-import { closeAll, open, openHocuspocus, raw, relayProgram, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, metric as metricOf, open, openHocuspocus, raw, relayProgram, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-keys-'))
 const keysFile = join(directory, 'jwks.json')
@@ -78,8 +78,7 @@ const start = (more = []) => startRelay(
   { arguments: [...flags, ...more] })
 const grant = (documents, subject, level) => sql(`SELECT ydoc.grant_access('${documents}', '${subject}', '${level}')`)
 const revoke = (documents, subject) => sql(`SELECT ydoc.revoke_access('${documents}', '${subject}')`)
-const metric = async (name, of = relay) =>
-  Number(new RegExp(`^ydoc_relay_${name} (\\d+)$`, 'm').exec(await (await fetch(`${of.http}/metrics`)).text())[1])
+const metric = (name, of = relay) => metricOf(of, name)
 
 function closeOf (client) {
   return new Promise(resolve => client.provider.on('connection-close', event => {
