@@ -28,7 +28,8 @@ for (const { protocol, events } of transcripts) {
   const hocuspocus = protocol === 'hocuspocus' ? 1 : 0
   for (const nature of [0, 2, 4, 6, 8, 16, 30]) {
     write('messages', Buffer.concat([Buffer.from([hocuspocus | nature]), ...steps]))
-    // and with time, and with sockets that are full for a while
+    // and then nothing more is said; and with time, and with sockets that are full for a while
+    write('messages', Buffer.concat([Buffer.from([hocuspocus | nature]), ...steps, Buffer.from([1, 255, 0x20, 3, 1, 255, 0x20, 3])]))
     const others = [Buffer.from([1, 250]), Buffer.from([SECOND | 2, 0])]
     write('messages', Buffer.concat([Buffer.from([hocuspocus | nature]), ...steps.flatMap((step, i) => i % 3 === 0 ? [step, others[i / 3 % 2]] : [step])]))
   }

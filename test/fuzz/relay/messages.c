@@ -16,14 +16,17 @@
 
 #include "../require.h"
 #include "config.h"
+#include "metrics.h"
 #include "name.h"
 #include "world.h"
 
 enum
 {
-	ENTRIES_MAX = 1 << 20,
 	ADDRESS_MAX = 1024 + 1 + 128
 };
+
+#define SECONDS_MAX 100.0
+#define SILENCE_SECONDS 35.0 /* 30, and what was held back as too fast */
 
 typedef struct Reader
 {
@@ -41,6 +44,9 @@ typedef struct Message
 } Message;
 
 static Buffer said; /* all bytes of all messages of this input */
+static double silence; /* since the last one */
+static Member *asker; /* held: showed a token just now */
+static bool asker_is_told; /* what he may do */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -185,12 +191,13 @@ check_sync(const Member *member, Reader *rest)
 }
 
 static void
-check_auth(Reader *rest)
+check_auth(const Member *member, Reader *rest)
 {
 	uint64_t kind = read_number(rest);
 	bool is_hocuspocus = world_nature.protocol == PROTOCOL_HOCUSPOCUS;
 
 	fuzz_require(!rest->is_bad && kind <= (is_hocuspocus ? 2 : 0), "permissions of another kind");
+	asker_is_told |= member == asker && kind == 2;
 	if (!is_hocuspocus || kind > 0)
 		fuzz_require(name_is_text(read_array(rest)), "a reason that is no text");
 }
@@ -214,7 +221,7 @@ check_written(Connection *connection, Bytes bytes)
 		case 1:
 			fuzz_require(read_entries(read_array(rest), check_state), "awareness that is cut off");
 			break;
-		case 2: check_auth(rest); break;
+		case 2: check_auth(member, rest); break;
 		case 5:
 			fuzz_require(member != NULL &&
 							 world_has_published(member->room, TAKEN_STATELESS, read_array(rest)),
@@ -339,6 +346,15 @@ check_auth_taken(const Connection *connection, const Message *message, int code)
 	}
 }
 
+/* Who is let in, or goes on with a new token, hears what he may do. */
+static void
+check_asker(const Connection *connection)
+{
+	if (asker != NULL && member_is_open(asker) && connection_is_open(connection) &&
+		!connection_is_choked(connection))
+		fuzz_require(asker_is_told, "a token is not answered");
+}
+
 /* The member is closed alone; the socket goes on. */
 static void
 check_content_taken(const Connection *connection, const Message *message, Member *member)
@@ -379,7 +395,11 @@ say_to_hocuspocus(Connection *connection, Bytes bytes)
 	else if (message.is_bad)
 		fuzz_require(code == CLOSE_MALFORMED, "a malformed message was taken");
 	else if (message.type == 2)
+	{
 		check_auth_taken(connection, &message, code);
+		asker = after != NULL ? member_retain(after) : NULL;
+		asker_is_told = false;
+	}
 	else if (message.type == 7)
 		fuzz_require(code == 0 && after == NULL, "a document that was closed is open");
 	else if (was_open || after != before)
@@ -405,11 +425,22 @@ say(Connection *connection, Bytes bytes)
 	if (bytes.size > 0)
 		memcpy(copy, bytes.data, bytes.size);
 	buffer_write(&said, bytes);
+	silence = 0.0;
 	if (connection->protocol == PROTOCOL_HOCUSPOCUS)
 		say_to_hocuspocus(connection, (Bytes){copy, bytes.size});
 	else
 		say_to_ywebsocket(connection, (Bytes){copy, bytes.size});
 	free(copy);
+}
+
+static void
+pass(double seconds)
+{
+	seconds = seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
+	world_pass(seconds);
+	silence += seconds;
+	fuzz_require(silence < SILENCE_SECONDS || metrics_cell()->values[METRIC_PRESENCE_CLIENTS] == 0,
+				 "somebody who says nothing is still here");
 }
 
 static void
@@ -425,12 +456,18 @@ step(uint8_t what, Bytes bytes)
 			if (connection->pauses == 0 && connection_is_open(connection))
 				say(connection, bytes);
 			break;
-		case 1: world_pass((double) bytes.size / 10.0); break;
+		case 1: pass((double) bytes.size / 10.0); break;
 		case 2: world_choke(connection, !connection_is_choked(connection)); break;
 		default: connection->state = CONNECTION_CLOSING;
 	}
 	if ((what & 0x80) == 0 || connection->pauses != 0)
+	{
 		world_end_round();
+		check_asker(connection);
+	}
+	if (asker != NULL)
+		member_release(asker);
+	asker = NULL;
 	if (!connection_is_open(connection))
 	{
 		world_close(number);
@@ -446,6 +483,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t nature = size > 0 ? *data++ : 0;
 
 	buffer_reset(&said);
+	silence = 0.0;
 	world_written = check_written;
 	world_begin(&(WorldNature){.protocol = nature & 1 ? PROTOCOL_HOCUSPOCUS : PROTOCOL_YWEBSOCKET,
 							   .is_checked = (nature & 2) != 0,

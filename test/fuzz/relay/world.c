@@ -23,6 +23,9 @@
 #include "ywebsocket.h"
 
 #define MOST_ASKED 64
+#define MOST_TIMERS 8
+#define FIRST_SECOND 1000.0
+#define WALL_CLOCK 2000000000.0 /* at that second */
 #define ROUNDS 8 /* after which nobody may have anything to do */
 
 struct Room
@@ -49,10 +52,13 @@ static Member *asked[MOST_ASKED]; /* held: what they may do is being asked */
 static int asked_count;
 static bool is_choked[WORLD_CONNECTIONS], wants_writable[WORLD_CONNECTIONS];
 static int identities;
-static bool has_begun;
+static ev_timer *timers[MOST_TIMERS];
+static ev_periodic *expiries[MOST_ASKED];
+static int timer_count, expiry_count;
 
 static void answer_about(Member *member);
 static void publish(Room *room);
+static void check_quiet(Connection *connection);
 static void sweep_rooms(void);
 static int number_of(const Connection *connection);
 static int take(Member *member, TakenKind kind, Bytes bytes);
@@ -61,7 +67,7 @@ void
 world_begin(const WorldNature *nature)
 {
 	world_nature = *nature;
-	now = 1000.0;
+	now = FIRST_SECOND;
 	config = (Config){.documents_per_connection = WORLD_DOCUMENTS,
 					  .max_message_bytes = 1 << 20,
 					  .max_presence_message_bytes = nature->is_strict ? WORLD_MAX_TEXT : 1 << 18,
@@ -72,12 +78,8 @@ world_begin(const WorldNature *nature)
 					  .stamp_user = nature->is_stamping ? "user.name" : NULL};
 	for (int i = 0; i < WORLD_CONNECTIONS; i++)
 		is_choked[i] = wants_writable[i] = false;
-	if (!has_begun)
-	{
-		presence_start();
-		throttle_start();
-	}
-	has_begun = true;
+	presence_start();
+	throttle_start();
 }
 
 void
@@ -92,6 +94,9 @@ world_end(void)
 	hocuspocus_stop();
 	member_stop();
 	sweep_rooms();
+	while (timer_count > 0)
+		timers[--timer_count]->active = 0;
+	fuzz_require(expiry_count == 0, "somebody who has gone will expire");
 	fuzz_require(rooms == NULL, "a room is left");
 	fuzz_require(identities == 0, "an identity is left");
 	fuzz_require(metrics_cell()->values[METRIC_PRESENCE_BYTES] == 0, "presence is left");
@@ -155,10 +160,40 @@ world_choke(Connection *connection, bool choke)
 	is_choked[number_of(connection)] = choke;
 }
 
+/* Whatever is due until then, in its order. */
 void
 world_pass(double seconds)
 {
-	now += seconds;
+	double end = now + seconds;
+
+	for (;;)
+	{
+		ev_timer *timer = NULL;
+		ev_periodic *expiry = NULL;
+		double at = end;
+
+		for (int i = 0; i < timer_count; i++)
+			if (timers[i]->at <= at)
+				at = (timer = timers[i])->at;
+		for (int i = 0; i < expiry_count; i++)
+			if (expiries[i]->offset - WALL_CLOCK + FIRST_SECOND <= at)
+				at = (expiry = expiries[i])->offset - WALL_CLOCK + FIRST_SECOND;
+		if (timer == NULL && expiry == NULL)
+			break;
+		now = at > now ? at : now;
+		if (expiry != NULL)
+		{
+			ev_periodic_stop(loop_ev(), expiry);
+			expiry->cb(loop_ev(), expiry, EV_PERIODIC);
+			continue;
+		}
+		if (timer->repeat > 0.0)
+			timer->at = now + timer->repeat;
+		else
+			ev_timer_stop(loop_ev(), timer);
+		timer->cb(loop_ev(), timer, EV_TIMER);
+	}
+	now = end;
 }
 
 /* Until all is quiet. */
@@ -194,6 +229,20 @@ world_end_round(void)
 		buffer_free(&entries);
 		sweep_rooms();
 	}
+	connection_each(check_quiet);
+}
+
+/* Nobody whose socket is free waits for anything any more. */
+static void
+check_quiet(Connection *connection)
+{
+	if (!connection_is_open(connection) || connection_is_choked(connection))
+		return;
+	for (const Member *member = connection->members; member != NULL; member = member->next)
+		fuzz_require(member->state != MEMBER_UNPROVEN && member->state != MEMBER_LEAVING &&
+						 (!member_is_open(member) ||
+						  (member->wants == 0 && member->accepted == 0 && member->refused == 0)),
+					 "somebody waits for ever");
 }
 
 static int
@@ -320,7 +369,7 @@ identity_is_checked(void)
 bool
 identity_is_current(const Identity *identity)
 {
-	return identity->token.expires_at > 0;
+	return (double) identity->token.expires_at > ev_time();
 }
 
 Identity *
@@ -335,7 +384,8 @@ Identity *
 identity_of_token(Bytes token, TokenVerdict *refusal)
 {
 	*refusal = token.data[0] == 'b' ? TOKEN_MALFORMED : TOKEN_VALID;
-	return *refusal == TOKEN_VALID ? identity_new(false, 2000000000 + token.data[0]) : NULL;
+	return *refusal == TOKEN_VALID ? identity_new(false, (int64_t) WALL_CLOCK + token.data[0])
+								   : NULL;
 }
 
 Identity *
@@ -612,7 +662,7 @@ sync_drop_vector(Member *member)
 	buffer_free(&member->state_vector);
 }
 
-/* ---- other relays, SQL, the loop: nobody else is there, but what they would be told is written ---- */
+/* ---- other relays, SQL, the log: nobody else is there, but what they would be told is written ---- */
 
 bool
 bus_has_peers(void)
@@ -678,11 +728,85 @@ log_event(LogLevel level, const char *event, const char *fields, ...)
 struct ev_loop *
 loop_ev(void)
 {
-	return EV_DEFAULT;
+	return (struct ev_loop *) timers;
 }
 
 double
 loop_now(void)
 {
 	return now;
+}
+
+/* ---- libev's functions ---- */
+
+ev_tstamp
+ev_time(void)
+{
+	return now - FIRST_SECOND + WALL_CLOCK;
+}
+
+ev_tstamp
+ev_now(struct ev_loop *loop)
+{
+	(void) loop;
+	return ev_time();
+}
+
+void
+ev_timer_start(struct ev_loop *loop, ev_timer *timer)
+{
+	(void) loop;
+	if (timer->active)
+		return;
+	fuzz_require(timer_count < MOST_TIMERS, "too many timers");
+	timer->active = 1;
+	timer->at += now; /* it was set to how long from now */
+	timers[timer_count++] = timer;
+}
+
+void
+ev_timer_stop(struct ev_loop *loop, ev_timer *timer)
+{
+	int i = 0;
+
+	(void) loop;
+	if (!timer->active)
+		return;
+	while (timers[i] != timer)
+		i++;
+	timers[i] = timers[--timer_count];
+	timer->active = 0;
+}
+
+void
+ev_timer_again(struct ev_loop *loop, ev_timer *timer)
+{
+	ev_timer_stop(loop, timer);
+	timer->at = timer->repeat;
+	ev_timer_start(loop, timer);
+}
+
+void
+ev_periodic_start(struct ev_loop *loop, ev_periodic *periodic)
+{
+	(void) loop;
+	if (periodic->active)
+		return;
+	fuzz_require(expiry_count < MOST_ASKED, "too many members");
+	periodic->active = 1;
+	expiries[expiry_count++] = periodic;
+}
+
+void
+ev_periodic_stop(struct ev_loop *loop, ev_periodic *periodic)
+{
+	int i = 0;
+
+	(void) loop;
+	if (!periodic->active)
+		return;
+	while (expiries[i] != periodic)
+		i++;
+	expiries[i] = expiries[--expiry_count];
+	periodic->active = 0;
 }
