@@ -284,8 +284,8 @@ store_lock_row(const char *name, StoreHead *head)
 	return get_head(&plan, lock_head_sql, true, name, head);
 }
 
-static void
-insert_row(const char *name)
+bool
+store_insert_row(const char *name)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTOID};
@@ -296,6 +296,7 @@ insert_row(const char *name)
 				  1, types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not create a document's row");
+	return SPI_processed == 1;
 }
 
 void
@@ -306,7 +307,7 @@ store_lock_head(const char *name, StoreHead *head)
 	/* more than once: who renames it leaves behind a row that only the next statement sees */
 	for (int attempt = 0; !found && attempt < STORE_LOCK_ATTEMPTS; attempt++)
 	{
-		insert_row(name);
+		(void) store_insert_row(name);
 		found = store_lock_row(name, head);
 	}
 	if (!found)

@@ -82,6 +82,9 @@ bool store_epoch_is_buried(int64 known_epoch, int64 buried);
  * too. */
 bool store_lock_row(const char *name, StoreHead *head);
 
+/* Makes a row for a document; false: there is one of that name. */
+bool store_insert_row(const char *name);
+
 /* What to select from ydoc_data.document d for a head, and what a row of the last SPI answer that begins
  * with these columns says, locked. */
 #define STORE_HEAD_COLUMNS                                      \

@@ -272,21 +272,6 @@ ydoc_store_purge(PG_FUNCTION_ARGS)
 
 /* ---- making ---- */
 
-static bool
-insert_row(const char *name)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(name)};
-
-	store_prepare(&plan,
-				  "INSERT INTO ydoc_data.document (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
-				  1, types);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not create a document's row");
-	return SPI_processed == 1;
-}
-
 /* The row, for a document that is new; an error if another one has the name. */
 static void
 claim_name(const char *name)
@@ -294,7 +279,7 @@ claim_name(const char *name)
 	static SPIPlanPtr plan = NULL;
 	StoreHead head;
 
-	if (insert_row(name))
+	if (store_insert_row(name))
 		return;
 	if (!lock_document(name, &head))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

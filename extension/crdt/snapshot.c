@@ -232,29 +232,15 @@ crdt_snapshot_contains_update(const CrdtSnapshot *snapshot, CrdtBytes update, Cr
 
 /* The first range that ends beyond the place; those of larger clients come before. */
 static size_t
-find_range(const CrdtIdSet *set, uint64_t client, uint64_t clock)
+find_range(const CrdtSnapshot *snapshot, uint64_t client, uint64_t clock)
 {
-	size_t low = 0;
-	size_t high = set->count;
-
-	while (low < high)
-	{
-		size_t middle = low + (high - low) / 2;
-		const CrdtIdRange *range = &set->ranges[middle];
-
-		if (range->client > client ||
-			(range->client == client && range->clock + range->length <= clock))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return crdt_idset_find(&snapshot->sorted, client, clock + 1);
 }
 
 bool
 crdt_snapshot_shows(const CrdtSnapshot *snapshot, uint64_t client, uint64_t clock)
 {
-	size_t at = find_range(&snapshot->sorted, client, clock);
+	size_t at = find_range(snapshot, client, clock);
 	const CrdtIdRange *range = &snapshot->sorted.ranges[at];
 
 	if (clock >= crdt_state_vector_clock(&snapshot->vector, client))
@@ -267,7 +253,7 @@ crdt_snapshot_next_border(const CrdtSnapshot *snapshot, uint64_t client, uint64_
 						  uint64_t end)
 {
 	uint64_t state = crdt_state_vector_clock(&snapshot->vector, client);
-	size_t at = find_range(&snapshot->sorted, client, clock);
+	size_t at = find_range(snapshot, client, clock);
 	const CrdtIdRange *range = &snapshot->sorted.ranges[at];
 
 	if (state > clock && state < end)
