@@ -26,7 +26,7 @@ WHERE pronamespace <> 'ydoc'::regnamespace AND provolatile NOT IN ('i', 'v');
 -- whatever is not known to read only writes, and no worker may
 SELECT proname AS wrong_volatility FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile <> CASE WHEN
-    proname ~ '^(sync|sync_slices|changes|changes_of|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|awaited|waiting|fenced|project|projections|access_level|comment_roots|my_level|claims_of|is_commenting|judge_token|verify_token|read_token_keys|session_secret|find_session|sessions|claims|current_actor|require_level|require_pattern|one_document|presence|stat_counters|stat_store|content|documents)$'
+    proname ~ '^(sync|sync_slices|changes|changes_of|heads|state|state_at|seq_at|text|json|json_text|delta|xml|prosemirror|html|markdown|export|search|history|audit|blame|versions|version_state|awaited|waiting|fenced|project|projections|access_level|comment_roots|my_level|claims_of|is_commenting|judge_token|verify_token|read_token_keys|session_secret|find_session|sessions|claims|current_actor|require_level|require_pattern|require_store|one_document|presence|stat_counters|stat_store|content|documents)$'
     THEN 's' ELSE 'v' END;
 SELECT proname AS writes_but_parallel FROM members
 WHERE pronamespace = 'ydoc'::regnamespace AND provolatile = 'v' AND proparallel <> 'u';

@@ -30,6 +30,8 @@ RESET ALL;
 -- ---- stored documents ----
 SELECT ydoc.update_search();
 SELECT ydoc.create_search('english');
+SELECT ydoc.create_search('simple');
+\echo :LAST_ERROR_SQLSTATE
 SELECT count(ydoc.text_append('search/' || i, 't', 'the ' || CASE WHEN i = 3 THEN 'walrus' ELSE 'carpenters' END)) FROM generate_series(1, 5) i;
 SELECT ydoc.update_search(3) AS some, ydoc.update_search() > 0 AS "the rest", ydoc.update_search() AS none;
 SELECT document FROM ydoc.search('walruses OR nobody');

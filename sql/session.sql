@@ -157,6 +157,9 @@ SELECT :'old_bounded' AS bounded;
 UPDATE ydoc_data.session SET expires_at = clock_timestamp(), idle_until = clock_timestamp() + interval '1 day' WHERE id = :'old_session';
 SELECT status FROM ydoc.refresh_session(:'old_refresh_token');
 SELECT ydoc.set_session_policy(max_per_user => 0);
+SELECT ydoc.set_session_policy(lifetime => '-1 day');
+SELECT ydoc.set_session_policy(access_lifetime => '2 days');
+SELECT ydoc.set_session_policy(grace => '1 hour');
 \echo :LAST_ERROR_SQLSTATE
 -- how many one user has: the one that was unused longest goes
 SELECT session FROM ydoc.start_session('{"sub": "carl"}') \gset carl_

@@ -10,6 +10,29 @@
 
 SELECT ydoc.text('notes/1', 't');
 \echo :LAST_ERROR_SQLSTATE
+-- whatever one begins with, it says so
+CREATE FUNCTION pg_temp.without_store(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE 'SELECT * FROM ' || call;
+    RETURN 'fine';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN concat_ws('; ', SQLSTATE, SQLERRM, hint);
+END
+$$;
+SELECT pg_temp.without_store(call) AS says, count(*) > 40 AS most FROM unnest(ARRAY[
+    $$ydoc.text_append('a', 't', 'x')$$, $$ydoc.apply('a', ARRAY['\x0000'::bytea])$$, $$ydoc.create('a')$$, $$ydoc.delete('a')$$, $$ydoc.heads('{a}')$$,
+    $$ydoc.sync('a', '\x00')$$, $$ydoc.compact('a')$$, $$ydoc.compact_due()$$, $$ydoc.waiting()$$, $$ydoc.fenced()$$, $$ydoc.unfence('a')$$, $$ydoc.documents('', '', 1)$$,
+    $$ydoc.history('a')$$, $$ydoc.audit()$$, $$ydoc.versions('a')$$, $$ydoc.create_version('a', 'b')$$, $$ydoc.drop_version('a', 'b')$$, $$ydoc.version_state('a', 'b')$$,
+    $$ydoc.restore_version('a', 'b')$$, $$ydoc.set_retention('a')$$, $$ydoc.drop_retention('a')$$, $$ydoc.thin('a')$$, $$ydoc.blame('a', 't')$$, $$ydoc.undo('a', 'b', 1)$$,
+    $$ydoc.restore('a', 1)$$, $$ydoc.presence()$$, $$ydoc.create_search()$$, $$ydoc.grant_access('a', 'public', 'read')$$, $$ydoc.revoke_access('a', 'public')$$,
+    $$ydoc.set_comment_roots('a', '{c}')$$, $$ydoc.create_link('a', 'read', 'infinity')$$, $$ydoc.revoke_link('a')$$, $$ydoc.trust_claims(current_user::regrole)$$,
+    $$ydoc.grant_relay(current_user::regrole)$$, $$ydoc.enable_row_security()$$, $$ydoc.partition_log(2)$$, $$ydoc.upgrade_store()$$, $$ydoc.set_token_keys('a', 'b')$$,
+    $$ydoc.set_token_policy()$$, $$ydoc.verify_token('a.b.c')$$, $$ydoc.start_session('{"sub": "a"}')$$, $$ydoc.refresh_session('a')$$, $$ydoc.end_session('a')$$,
+    $$ydoc.end_sessions('a')$$, $$ydoc.sessions('a')$$, $$ydoc.purge_sessions()$$, $$ydoc.set_session_policy()$$, $$ydoc.purge_deleted('1 day')$$, $$ydoc.project('a', '{"b": "c"}')$$]) AS call
+GROUP BY 1 ORDER BY 1;
 
 SELECT ydoc.create_store();
 SELECT ydoc.create_store();

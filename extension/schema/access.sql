@@ -72,6 +72,7 @@ AS $$
 DECLARE
     gate record;
 BEGIN
+    PERFORM ydoc.require_store();
     EXECUTE format('GRANT USAGE ON SCHEMA ydoc_data TO %s', role);
     FOR gate IN
         SELECT p.oid::regprocedure AS name FROM pg_proc p
@@ -93,6 +94,7 @@ CREATE FUNCTION ydoc.grant_access(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     IF documents IS NULL OR subject IS NULL OR level IS NULL THEN
         RAISE EXCEPTION 'documents, subject and level must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF subject !~ '^(public|authenticated|(user|group|role):.+)$' THEN
@@ -122,6 +124,7 @@ CREATE FUNCTION ydoc.revoke_access(documents text, subject text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.access a
     WHERE a.documents = revoke_access.documents AND a.subject = revoke_access.subject;
     RETURN FOUND;
@@ -150,6 +153,7 @@ CREATE FUNCTION ydoc.set_comment_roots(documents text, roots text[])
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     IF documents IS NULL THEN
         RAISE EXCEPTION 'the pattern of documents must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF array_position(roots, NULL) IS NOT NULL OR array_ndims(roots) > 1 THEN
@@ -178,6 +182,7 @@ DECLARE
     -- 244 random bits, of which only the hash is kept
     token text := 'ydoc_link_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
 BEGIN
+    PERFORM ydoc.require_store();
     IF document IS NULL OR level IS NULL OR expires_at IS NULL THEN
         RAISE EXCEPTION 'document, level and expires_at must not be null' USING
             ERRCODE = 'null_value_not_allowed', HINT = 'expires_at may be ''infinity''.';
@@ -185,6 +190,8 @@ BEGIN
     INSERT INTO ydoc_data.link (token_hash, document, level, expires_at)
     VALUES (sha256(convert_to(token, 'UTF8')), document, level, expires_at);
     RETURN token;
+EXCEPTION WHEN foreign_key_violation THEN
+    RAISE EXCEPTION 'there is no document "%"', document USING ERRCODE = 'undefined_object';
 END
 $$;
 COMMENT ON FUNCTION ydoc.create_link(text, ydoc.level, timestamptz) IS
@@ -196,6 +203,7 @@ CREATE FUNCTION ydoc.revoke_link(token text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.link l WHERE l.token_hash = sha256(convert_to(token, 'UTF8'));
     RETURN FOUND;
 END
@@ -208,6 +216,7 @@ CREATE FUNCTION ydoc.trust_claims(role regrole, trusted boolean DEFAULT true)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.speaker s WHERE s.role = (SELECT r.rolname FROM pg_roles r WHERE r.oid = trust_claims.role);
     IF trusted THEN
         INSERT INTO ydoc_data.speaker (role) SELECT r.rolname FROM pg_roles r WHERE r.oid = trust_claims.role;
@@ -263,6 +272,7 @@ CREATE FUNCTION ydoc.enable_row_security()
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     -- partitions, too: who asks one by its own name is not asked for the policies of the whole
     PERFORM ydoc.protect_table(c.relname) FROM pg_class c
     WHERE c.relnamespace = 'ydoc_data'::regnamespace AND c.relkind IN ('r', 'p')

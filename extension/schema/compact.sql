@@ -37,6 +37,7 @@ CREATE FUNCTION ydoc.fenced(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     RETURN QUERY SELECT f.document, f.seq, f.problem, f.sqlstate, f.at FROM ydoc_data.fence f
     WHERE EXISTS (SELECT FROM ydoc_data.document d WHERE d.name = f.document AND d.deleted_at IS NULL)
     ORDER BY f.document;
@@ -51,6 +52,7 @@ CREATE FUNCTION ydoc.unfence(document text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.fence f WHERE f.document = unfence.document;
     IF NOT FOUND THEN
         RETURN false;

@@ -85,6 +85,7 @@ AS $$
 DECLARE
     found record;
 BEGIN
+    PERFORM ydoc.require_store();
     IF at_most < 1 THEN
         RETURN;
     END IF;

@@ -14,6 +14,7 @@ CREATE FUNCTION ydoc.history(
 AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM ydoc.require_store();
     RETURN QUERY
     SELECT min(session.seq_from), max(session.seq), min(session.at), max(session.at),
            min(session.actor), min(session.source), count(*), sum(octet_length(session.update))
@@ -45,6 +46,7 @@ CREATE FUNCTION ydoc.audit(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     RETURN QUERY
     SELECT l.document, l.seq_from, l.seq, l.at, l.actor, l.source, octet_length(l.update)
     FROM ydoc_data.log l
@@ -138,6 +140,7 @@ CREATE FUNCTION ydoc.restore(document text, seq bigint)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     PERFORM FROM ydoc_data.document d WHERE d.name = restore.document;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no document "%"', document USING ERRCODE = 'undefined_object';
@@ -176,6 +179,7 @@ AS $$
 DECLARE
     present bigint;
 BEGIN
+    PERFORM ydoc.require_store();
     IF document IS NULL OR label IS NULL THEN
         RAISE EXCEPTION 'the name of the document and the label must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
@@ -202,6 +206,7 @@ CREATE FUNCTION ydoc.drop_version(document text, label text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.version v WHERE v.document = drop_version.document AND v.label = drop_version.label;
     RETURN FOUND;
 END
@@ -217,6 +222,7 @@ CREATE FUNCTION ydoc.versions(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     RETURN QUERY SELECT v.label, v.seq, v.at, v.actor, v.note FROM ydoc_data.version v
     WHERE v.document = versions.document ORDER BY v.seq, v.at, v.label;
 END
@@ -231,6 +237,7 @@ AS $$
 DECLARE
     version record;
 BEGIN
+    PERFORM ydoc.require_store();
     SELECT v.seq, v.state INTO version FROM ydoc_data.version v
     JOIN ydoc_data.document d ON d.name = v.document AND d.deleted_at IS NULL
     WHERE v.document = version_state.document AND v.label = version_state.label;
@@ -251,6 +258,7 @@ AS $$
 DECLARE
     version record;
 BEGIN
+    PERFORM ydoc.require_store();
     SELECT v.seq, v.state IS NOT NULL AS is_apart INTO version FROM ydoc_data.version v
     WHERE v.document = restore_version.document AND v.label = restore_version.label;
     IF NOT FOUND THEN
@@ -274,6 +282,7 @@ CREATE FUNCTION ydoc.set_retention(documents text, keep interval DEFAULT NULL, g
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     IF documents IS NULL THEN
         RAISE EXCEPTION 'the pattern of documents must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF keep < '0' OR gap < '0' THEN
@@ -293,6 +302,7 @@ CREATE FUNCTION ydoc.drop_retention(documents text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.retention r WHERE r.documents = drop_retention.documents;
     RETURN FOUND;
 END
@@ -334,6 +344,7 @@ DECLARE
     rule record;
     run record;
 BEGIN
+    PERFORM ydoc.require_store();
     SELECT count(*) INTO rows_before FROM ydoc_data.log l WHERE l.document = thin.document;
     rows_after := rows_before;
     PERFORM FROM ydoc_data.document d WHERE d.name = thin.document AND d.deleted_at IS NULL;

@@ -85,6 +85,7 @@ DECLARE
     ends timestamptz;
     surplus uuid;
 BEGIN
+    PERFORM ydoc.require_store();
     IF whose IS NULL OR whose = '' THEN
         RAISE EXCEPTION 'a session needs a claim "sub"' USING ERRCODE = 'invalid_parameter_value';
     ELSIF octet_length(claims::text) > 8192 OR octet_length(device) > 500 THEN
@@ -145,6 +146,7 @@ DECLARE
     is_first boolean;
     next_hash bytea;
 BEGIN
+    PERFORM ydoc.require_store();
     status := 'unknown';
     SELECT * INTO policy FROM ydoc_data.session_policy;
     SELECT t.session INTO session FROM ydoc_data.session_token t WHERE t.token_hash = hash AND t.kind = 'refresh';
@@ -222,6 +224,7 @@ CREATE FUNCTION ydoc.end_session(token text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     RETURN coalesce(ydoc.finish_session(ydoc.find_session(token), 'logout'), false);
 END
 $$;
@@ -234,6 +237,7 @@ CREATE FUNCTION ydoc.end_sessions(subject text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     PERFORM pg_advisory_xact_lock(hashtextextended('ydoc session ' || subject, 0));
     RETURN (
         SELECT count(*) FILTER (WHERE ydoc.finish_session(live.id, 'logout everywhere'))
@@ -251,6 +255,7 @@ CREATE FUNCTION ydoc.sessions(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     RETURN QUERY
     SELECT s.id, s.device, s.created_at, s.seen_at, s.idle_until FROM ydoc_data.session s
     WHERE s.subject = sessions.subject AND s.ended_at IS NULL AND s.idle_until > statement_timestamp()
@@ -268,6 +273,7 @@ AS $$
 DECLARE
     purged bigint;
 BEGIN
+    PERFORM ydoc.require_store();
     DELETE FROM ydoc_data.session_assertion a WHERE a.expires_at < now();
     DELETE FROM ydoc_data.session_audit a WHERE a.at < now() - keep;
     DELETE FROM ydoc_data.session_token t WHERE t.kind = 'access' AND t.expires_at < now();
@@ -287,6 +293,16 @@ CREATE FUNCTION ydoc.set_session_policy(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
+    IF access_lifetime NOT BETWEEN '1 second' AND '1 day' THEN
+        RAISE EXCEPTION 'an access token is good for 1 second to 1 day, not %', access_lifetime USING ERRCODE = 'invalid_parameter_value';
+    ELSIF least(idle_lifetime, lifetime) < '1 second' THEN
+        RAISE EXCEPTION 'a session lasts a second at least' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF grace NOT BETWEEN '0' AND '1 minute' THEN
+        RAISE EXCEPTION 'a grace is 0 to 1 minute, not %', grace USING ERRCODE = 'invalid_parameter_value';
+    ELSIF max_per_user NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'a user has 1 to 1000 sessions, not %', max_per_user USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     UPDATE ydoc_data.session_policy p
     SET access_lifetime = set_session_policy.access_lifetime, idle_lifetime = set_session_policy.idle_lifetime,
         lifetime = set_session_policy.lifetime, grace = set_session_policy.grace, max_per_user = set_session_policy.max_per_user;

@@ -5,6 +5,21 @@ CREATE SCHEMA ydoc;
 COMMENT ON SCHEMA ydoc IS 'Functions on stored documents (pg_ydoc)';
 GRANT USAGE ON SCHEMA ydoc TO PUBLIC;
 
+CREATE FUNCTION ydoc.require_store()
+    RETURNS void
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = 'ydoc_data' AND c.relname = 'document') THEN
+        RAISE EXCEPTION 'this database has no store for documents' USING
+            ERRCODE = 'undefined_table', HINT = 'SELECT ydoc.create_store() creates its tables.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION ydoc.require_store() IS 'An error (42P01) unless ydoc.create_store() has made the tables';
+
 CREATE FUNCTION ydoc.require_pattern(documents text)
     RETURNS void
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE COST 1000

@@ -80,6 +80,7 @@ DECLARE
     expired text;
     purged integer := 0;
 BEGIN
+    PERFORM ydoc.require_store();
     FOR expired IN
         SELECT d.name FROM ydoc_data.document d
         WHERE d.deleted_at < now() - older_than

@@ -13,6 +13,7 @@ CREATE FUNCTION ydoc.presence(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION 'who is here is known on the primary server only' USING
             ERRCODE = 'object_not_in_prerequisite_state';

@@ -10,6 +10,12 @@ CREATE FUNCTION ydoc.create_search(config regconfig DEFAULT 'pg_catalog.simple')
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
+    IF to_regclass('ydoc_data.search_config') IS NOT NULL THEN
+        RAISE EXCEPTION 'stored documents have search tables already' USING
+            ERRCODE = 'duplicate_table',
+            HINT = 'For another configuration, drop ydoc_data.search and ydoc_data.search_config before.';
+    END IF;
     CREATE TABLE ydoc_data.search_config (config regconfig NOT NULL);
     CREATE TABLE ydoc_data.search (
         document text COLLATE "C" PRIMARY KEY

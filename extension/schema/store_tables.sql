@@ -552,6 +552,7 @@ DECLARE
     obstacle text;
     grantee record;
 BEGIN
+    PERFORM ydoc.require_store();
     IF partitions NOT BETWEEN 1 AND 1024 THEN
         RAISE EXCEPTION 'a log has 1 to 1024 partitions, not %', partitions USING ERRCODE = 'invalid_parameter_value';
     ELSIF (SELECT c.relkind FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass) = 'p' THEN

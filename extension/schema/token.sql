@@ -30,6 +30,7 @@ AS $$
 DECLARE
     judged record;
 BEGIN
+    PERFORM ydoc.require_store();
     SELECT * INTO judged FROM ydoc_data.judge_token(token);
     IF judged.claims IS NULL THEN
         RAISE EXCEPTION 'token refused: %', judged.verdict USING ERRCODE = 'invalid_authorization_specification';
@@ -54,6 +55,7 @@ CREATE FUNCTION ydoc.set_token_keys(name text, keys text)
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     IF name IS NULL THEN
         RAISE EXCEPTION 'the name of the keys must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF keys IS NULL THEN
@@ -78,6 +80,7 @@ CREATE FUNCTION ydoc.set_token_policy(
     SET search_path TO pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM ydoc.require_store();
     IF leeway IS NULL OR requires_expiry IS NULL OR only_tokens IS NULL THEN
         RAISE EXCEPTION 'leeway, requires_expiry and only_tokens must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF leeway NOT BETWEEN '0' AND '10 minutes' THEN

@@ -20,6 +20,7 @@ CREATE FUNCTION ydoc.waiting(
 AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM ydoc.require_store();
     IF to_regclass('ydoc_data.waiting') IS NULL THEN
         RAISE EXCEPTION 'the store of this database was made by an older release' USING
             ERRCODE = 'undefined_table', HINT = 'SELECT ydoc.upgrade_store() makes what is new.';
