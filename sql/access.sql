@@ -265,6 +265,14 @@ SELECT ydoc.set_comment_roots('%', '{t}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.set_retention('home', '0');
 \echo :LAST_ERROR_SQLSTATE
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.set_retention('hidden', '1 day'), ydoc.set_retention('team/draft', '1 day'), ydoc.set_retention('all/%', '1 day'), ydoc.revoke_access('%', 'role:regress_ydoc_auditor');
+SET SESSION AUTHORIZATION regress_ydoc_auditor;
+SELECT documents FROM ydoc_data.retention WHERE documents IN ('hidden', 'team/draft', 'all/%') ORDER BY documents;
+SELECT ydoc.drop_retention('all/%') AS all, ydoc.drop_retention('team/draft') AS his;
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.drop_retention('all/%'), ydoc.drop_retention('hidden');
+SET SESSION AUTHORIZATION regress_ydoc_auditor;
 SELECT ydoc.trust_claims('regress_ydoc_auditor');
 \echo :LAST_ERROR_SQLSTATE
 INSERT INTO ydoc_data.access_audit (operation, documents, subject) VALUES ('INSERT', 'home', 'public');

@@ -246,9 +246,13 @@ BEGIN
     EXECUTE format('DROP POLICY IF EXISTS ydoc_read ON ydoc_data.%I', name);
     EXECUTE format('DROP POLICY IF EXISTS ydoc_write ON ydoc_data.%I', name);
     EXECUTE format('DROP POLICY IF EXISTS ydoc_admin ON ydoc_data.%I', name);
-    IF name IN ('relay', 'retention', 'search_config', 'speaker') THEN
+    IF name IN ('relay', 'search_config', 'speaker') THEN
         -- of no document
         EXECUTE format('CREATE POLICY ydoc_read ON ydoc_data.%I FOR SELECT USING (true)', name);
+    ELSIF name = 'retention' THEN
+        -- whoever thins a document's history needs its rule; that it is there is told to nobody else
+        CREATE POLICY ydoc_read ON ydoc_data.retention FOR SELECT
+            USING (coalesce(ydoc.my_level(ydoc.one_document(documents)), 'read') >= 'read');
     END IF;
     IF name IN ('access', 'access_audit', 'comment_root', 'link', 'retention') THEN
         -- rules for one document are made by whoever may give rights to it, rules for more by the owner alone
