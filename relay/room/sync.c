@@ -75,7 +75,9 @@ static int64_t held_bytes; /* of slices */
 static int64_t vector_bytes; /* of state vectors */
 static int64_t round_bytes;
 
+static void serve_slice(Member *member, Buffer *out);
 static void write_slice(Member *member, uint32_t number, bool is_end, Buffer *out);
+static void write_now(Member *member, Buffer *out);
 static void follow(Member *member, Bytes state_vector);
 static SyncQuestion *find_question(const Room *room, Bytes state_vector);
 static SyncQuestion *new_question(Room *room, Bytes state_vector);
@@ -120,28 +122,34 @@ sync_begin(Member *member, Bytes state_vector, bool is_step2)
 	follow(member, state_vector);
 }
 
+/* As many slices as the kernel takes: who has a fast line is done before the next one begins, and who has a slow one
+ * keeps nobody waiting. */
 void
 sync_serve(Member *member, Buffer *out)
 {
-	SyncQuestion *question = member->question;
+	const SyncQuestion *question = member->question;
 
 	if (question->state != QUESTION_ANSWERED)
 		return;
-	if (round_bytes > ROUND_BYTES)
-	{
+	while (member->state == MEMBER_LOADING && member->question == question &&
+		   !member_is_choked(member) && round_bytes <= ROUND_BYTES)
+		serve_slice(member, out);
+	if (member->state == MEMBER_LOADING && member->question == question)
 		member_yield(member);
-		return;
-	}
+}
+
+static void
+serve_slice(Member *member, Buffer *out)
+{
+	SyncQuestion *question = member->question;
 	uint32_t number = member->slice++;
 	bool is_last = member->slice == question->slice_count;
 	bool is_end = is_last && question->reached.size == 0;
 
 	write_slice(member, number, is_end, out);
-	if (!is_last)
-		member_yield(member);
-	else if (is_end)
+	if (is_end)
 		finish(member);
-	else
+	else if (is_last)
 	{
 		question->references++; /* its bytes name the next one */
 		sync_leave(member);
@@ -165,12 +173,25 @@ write_slice(Member *member, uint32_t number, bool is_end, Buffer *out)
 	{
 		buffer_write(out, buffer_view(&question->step1));
 		buffer_write(out, slice);
+		if (!is_end)
+			write_now(member, out);
 	}
 	else
 		member_write(member, slice);
 	member->needs_step1 = false;
 	member->was_given_some = true;
 	round_bytes += (int64_t) slice.size;
+}
+
+/* Before what comes after it. */
+static void
+write_now(Member *member, Buffer *out)
+{
+	if (out->failed)
+		member_close(member, CLOSE_OVERLOAD, "out of memory");
+	else
+		member_write(member, buffer_view(out));
+	buffer_reset(out);
 }
 
 void
