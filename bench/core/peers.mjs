@@ -74,16 +74,17 @@ function through (key, count, step) {
   return done === count
 }
 // What a document keeps: JavaScript's heap, and WebAssembly's memory (which grows in pages of 64 KiB).
-function kept (work, wasmBytes) {
-  const now = () => {
+async function kept (work, wasmBytes) {
+  const now = async () => {
+    await new Promise(resolve => setTimeout(resolve, 10)) // what a WeakRef has looked at lives as long as the task
     globalThis.gc()
     globalThis.gc()
     const { heapUsed, external } = process.memoryUsage()
     return heapUsed + external + wasmBytes()
   }
-  const before = now()
+  const before = await now()
   const value = work()
-  result.loadedBytes = now() - before
+  result.loadedBytes = await now() - before
   return value
 }
 
@@ -94,9 +95,8 @@ async function yjs () {
     Y.applyUpdate(doc, state)
     return doc
   }
-  let doc = once('loadFirst', load)
-  doc = null
-  doc = kept(load, () => 0)
+  once('loadFirst', () => { load() })
+  let doc = await kept(load, () => 0)
   doc = repeated('load', load)
   const v2 = repeated('encodeV2', () => Y.encodeStateAsUpdateV2(doc))
   result.encodeV2Hash = hash(v2)
@@ -136,7 +136,7 @@ async function ywasm () {
     Y.applyUpdate(doc, state, null)
     return doc
   }
-  const doc = kept(() => once('loadFirst', load), () => Y.__wasm.memory.buffer.byteLength)
+  const doc = await kept(() => once('loadFirst', load), () => Y.__wasm.memory.buffer.byteLength)
   repeated('load', load, doc => doc.free())
   const v2 = repeated('encodeV2', () => Y.encodeStateAsUpdateV2(doc))
   repeated('loadV2', () => {
