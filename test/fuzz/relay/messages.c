@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "../require.h"
+#include "clock.h"
 #include "config.h"
 #include "metrics.h"
 #include "name.h"
@@ -437,7 +438,7 @@ static void
 pass(double seconds)
 {
 	seconds = seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
-	world_pass(seconds);
+	clock_pass(seconds);
 	silence += seconds;
 	fuzz_require(silence < SILENCE_SECONDS || metrics_cell()->values[METRIC_PRESENCE_CLIENTS] == 0,
 				 "somebody who says nothing is still here");

@@ -9,6 +9,7 @@
 #include "../require.h"
 #include "access.h"
 #include "bus.h"
+#include "clock.h"
 #include "config.h"
 #include "hocuspocus.h"
 #include "listener.h"
@@ -23,9 +24,6 @@
 #include "ywebsocket.h"
 
 #define MOST_ASKED 64
-#define MOST_TIMERS 8
-#define FIRST_SECOND 1000.0
-#define WALL_CLOCK 2000000000.0 /* at that second */
 #define ROUNDS 8 /* after which nobody may have anything to do */
 
 struct Room
@@ -47,14 +45,10 @@ Connection *world_connections[WORLD_CONNECTIONS];
 void (*world_written)(Connection *connection, Bytes message);
 
 static Room *rooms;
-static double now;
 static Member *asked[MOST_ASKED]; /* held: what they may do is being asked */
 static int asked_count;
 static bool is_choked[WORLD_CONNECTIONS], wants_writable[WORLD_CONNECTIONS];
 static int identities;
-static ev_timer *timers[MOST_TIMERS];
-static ev_periodic *expiries[MOST_ASKED];
-static int timer_count, expiry_count;
 
 static void answer_about(Member *member);
 static void publish(Room *room);
@@ -67,7 +61,7 @@ void
 world_begin(const WorldNature *nature)
 {
 	world_nature = *nature;
-	now = FIRST_SECOND;
+	clock_begin();
 	config = (Config){.documents_per_connection = WORLD_DOCUMENTS,
 					  .max_message_bytes = 1 << 20,
 					  .max_presence_message_bytes = nature->is_strict ? WORLD_MAX_TEXT : 1 << 18,
@@ -94,9 +88,7 @@ world_end(void)
 	hocuspocus_stop();
 	member_stop();
 	sweep_rooms();
-	while (timer_count > 0)
-		timers[--timer_count]->active = 0;
-	fuzz_require(expiry_count == 0, "somebody who has gone will expire");
+	clock_end();
 	fuzz_require(rooms == NULL, "a room is left");
 	fuzz_require(identities == 0, "an identity is left");
 	fuzz_require(metrics_cell()->values[METRIC_PRESENCE_BYTES] == 0, "presence is left");
@@ -113,7 +105,7 @@ world_open(int number)
 	connection->wsi = (struct lws *) connection;
 	connection->references = 1;
 	connection->protocol = world_nature.protocol;
-	connection->received_at = now;
+	connection->received_at = loop_now();
 	world_connections[number] = connection;
 	is_choked[number] = wants_writable[number] = false;
 	if (connection->protocol == PROTOCOL_HOCUSPOCUS)
@@ -144,7 +136,7 @@ int
 world_say(Connection *connection, Bytes message)
 {
 	world_taken = (Taken){0};
-	connection->received_at = now;
+	connection->received_at = loop_now();
 	int code = connection->protocol == PROTOCOL_HOCUSPOCUS
 				   ? hocuspocus_handle(connection, message)
 				   : ywebsocket_handle(connection->members, message);
@@ -158,42 +150,6 @@ void
 world_choke(Connection *connection, bool choke)
 {
 	is_choked[number_of(connection)] = choke;
-}
-
-/* Whatever is due until then, in its order. */
-void
-world_pass(double seconds)
-{
-	double end = now + seconds;
-
-	for (;;)
-	{
-		ev_timer *timer = NULL;
-		ev_periodic *expiry = NULL;
-		double at = end;
-
-		for (int i = 0; i < timer_count; i++)
-			if (timers[i]->at <= at)
-				at = (timer = timers[i])->at;
-		for (int i = 0; i < expiry_count; i++)
-			if (expiries[i]->offset - WALL_CLOCK + FIRST_SECOND <= at)
-				at = (expiry = expiries[i])->offset - WALL_CLOCK + FIRST_SECOND;
-		if (timer == NULL && expiry == NULL)
-			break;
-		now = at > now ? at : now;
-		if (expiry != NULL)
-		{
-			ev_periodic_stop(loop_ev(), expiry);
-			expiry->cb(loop_ev(), expiry, EV_PERIODIC);
-			continue;
-		}
-		if (timer->repeat > 0.0)
-			timer->at = now + timer->repeat;
-		else
-			ev_timer_stop(loop_ev(), timer);
-		timer->cb(loop_ev(), timer, EV_TIMER);
-	}
-	now = end;
 }
 
 /* Until all is quiet. */
@@ -317,7 +273,7 @@ connection_close(Connection *connection, uint16_t code, const char *reason)
 void
 connection_ping(Connection *connection)
 {
-	connection->pinged_at = now;
+	connection->pinged_at = loop_now();
 }
 
 void
@@ -384,8 +340,7 @@ Identity *
 identity_of_token(Bytes token, TokenVerdict *refusal)
 {
 	*refusal = token.data[0] == 'b' ? TOKEN_MALFORMED : TOKEN_VALID;
-	return *refusal == TOKEN_VALID ? identity_new(false, (int64_t) WALL_CLOCK + token.data[0])
-								   : NULL;
+	return *refusal == TOKEN_VALID ? identity_new(false, CLOCK_WALL + token.data[0]) : NULL;
 }
 
 Identity *
@@ -723,90 +678,4 @@ void
 log_event(LogLevel level, const char *event, const char *fields, ...)
 {
 	(void) level, (void) event, (void) fields;
-}
-
-struct ev_loop *
-loop_ev(void)
-{
-	return (struct ev_loop *) timers;
-}
-
-double
-loop_now(void)
-{
-	return now;
-}
-
-/* ---- libev's functions ---- */
-
-ev_tstamp
-ev_time(void)
-{
-	return now - FIRST_SECOND + WALL_CLOCK;
-}
-
-ev_tstamp
-ev_now(struct ev_loop *loop)
-{
-	(void) loop;
-	return ev_time();
-}
-
-void
-ev_timer_start(struct ev_loop *loop, ev_timer *timer)
-{
-	(void) loop;
-	if (timer->active)
-		return;
-	fuzz_require(timer_count < MOST_TIMERS, "too many timers");
-	timer->active = 1;
-	timer->at += now; /* it was set to how long from now */
-	timers[timer_count++] = timer;
-}
-
-void
-ev_timer_stop(struct ev_loop *loop, ev_timer *timer)
-{
-	int i = 0;
-
-	(void) loop;
-	if (!timer->active)
-		return;
-	while (timers[i] != timer)
-		i++;
-	timers[i] = timers[--timer_count];
-	timer->active = 0;
-}
-
-void
-ev_timer_again(struct ev_loop *loop, ev_timer *timer)
-{
-	ev_timer_stop(loop, timer);
-	timer->at = timer->repeat;
-	ev_timer_start(loop, timer);
-}
-
-void
-ev_periodic_start(struct ev_loop *loop, ev_periodic *periodic)
-{
-	(void) loop;
-	if (periodic->active)
-		return;
-	fuzz_require(expiry_count < MOST_ASKED, "too many members");
-	periodic->active = 1;
-	expiries[expiry_count++] = periodic;
-}
-
-void
-ev_periodic_stop(struct ev_loop *loop, ev_periodic *periodic)
-{
-	int i = 0;
-
-	(void) loop;
-	if (!periodic->active)
-		return;
-	while (expiries[i] != periodic)
-		i++;
-	expiries[i] = expiries[--expiry_count];
-	periodic->active = 0;
 }

@@ -74,8 +74,6 @@ int world_say(Connection *connection, Bytes message);
 /* The socket is full, or it is free again. */
 void world_choke(Connection *connection, bool is_choked);
 
-void world_pass(double seconds);
-
 void world_end_round(void);
 
 /* An update, or a stateless message, was published in this room. */
