@@ -845,7 +845,7 @@ hint_at_store(const char *sqlstate)
 		return;
 	is_told = true;
 	if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 ||
-		strcmp(sqlstate, "42883") == 0)
+		strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "42703") == 0)
 		log_event(LEVEL_ERROR, "store_missing", "{s:s}", "hint",
 				  "--init creates the extension pg_ydoc and its store in this database; after an "
 				  "upgrade of the extension, SELECT ydoc.upgrade_store() makes what is new");

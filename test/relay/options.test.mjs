@@ -86,14 +86,37 @@ test('values that would do something else than they say are refused', async () =
   }
 })
 
-test('a database without a store makes no relay ready, and is told what to do', { timeout: 60000 }, async () => {
+// A relay while body runs, whatever becomes of that: what is left running keeps this process from ending.
+async function withRelay (conninfo, flags, body) {
+  const relay = await startRelay({ conninfo }, { arguments: flags })
+  try {
+    await body(relay)
+    assert.deepEqual(await relay.terminate(), { code: 0, signal: null })
+  } finally {
+    await relay.stop()
+  }
+}
+
+async function withDatabase (body) {
   const database = await startDatabase()
   try {
-    await database.psql('CREATE DATABASE functions', 'postgres')
-    await database.psql('CREATE EXTENSION pg_ydoc', 'functions')
-    for (const name of ['functions', 'postgres']) {
-      const conninfo = database.conninfo.replace('dbname=test', `dbname=${name}`)
-      const relay = await startRelay({ conninfo })
+    await body(database)
+  } finally {
+    await database.stop()
+  }
+}
+
+function secretFile () {
+  const path = join(directory, 'secret')
+  writeFileSync(path, 'a secret of at least thirty-two bytes', { mode: 0o600 })
+  return path
+}
+
+test('a database without a store makes no relay ready, and is told what to do', { timeout: 60000 }, () => withDatabase(async database => {
+  await database.psql('CREATE DATABASE functions', 'postgres')
+  await database.psql('CREATE EXTENSION pg_ydoc', 'functions')
+  for (const name of ['functions', 'postgres']) {
+    await withRelay(database.conninfo.replace('dbname=test', `dbname=${name}`), [], async relay => {
       await until(() => /"event": "store_missing", "hint": "--init creates/.test(relay.log))
       await until(() => /"event": "database_down"/.test(relay.log))
       assert.equal((await fetch(`${relay.http}/readyz`)).status, 503)
@@ -102,27 +125,32 @@ test('a database without a store makes no relay ready, and is told what to do', 
       // it comes up by itself when somebody does
       await database.psql('CREATE EXTENSION IF NOT EXISTS pg_ydoc; SELECT ydoc.create_store()', name)
       await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
-      assert.deepEqual(await relay.terminate(), { code: 0, signal: null })
-      await relay.stop()
-    }
-    assert.equal((await ends(['--init', '--database', database.conninfo.replace('dbname=test', 'dbname=nowhere')])).code, 69)
-  } finally {
-    await database.stop()
+    })
   }
-})
+  assert.equal((await ends(['--init', '--database', database.conninfo.replace('dbname=test', 'dbname=nowhere')])).code, 69)
+}))
 
-test('a role without rights is told what a relay needs', { timeout: 60000 }, async () => {
-  const database = await startDatabase()
-  try {
-    await database.psql('CREATE ROLE door LOGIN')
-    const secret = join(directory, 'secret')
-    writeFileSync(secret, 'a secret of at least thirty-two bytes', { mode: 0o600 })
-    const relay = await startRelay({ conninfo: database.conninfo.replace('user=postgres', 'user=door') }, { arguments: ['--jwt-secret-file', secret] })
+test('a store that an older release made is told, and what to do', { timeout: 60000 }, () => withDatabase(async database => {
+  await database.psql('CREATE ROLE door LOGIN')
+  await database.psql("SELECT ydoc.grant_relay('door')")
+  await database.psql('DROP FUNCTION ydoc_data.relay_changes')
+  await database.psql(`CREATE FUNCTION ydoc_data.relay_changes(claims text, document text, since bigint, known_epoch bigint, max_bytes integer, OUT seq bigint, OUT update bytea)
+    RETURNS SETOF record LANGUAGE sql AS 'SELECT 1::bigint, NULL::bytea'`)
+  await withRelay(database.conninfo.replace('user=postgres', 'user=door'), ['--jwt-secret-file', secretFile()], async relay => {
+    await until(() => /"event": "store_missing", .*ydoc.upgrade_store\(\) makes what is new/.test(relay.log))
+    assert.equal((await fetch(`${relay.http}/readyz`)).status, 503)
+    await database.psql('DROP FUNCTION ydoc_data.relay_changes')
+    await database.psql('SELECT ydoc.upgrade_store()')
+    await database.psql("SELECT ydoc.grant_relay('door')")
+    await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+  })
+}))
+
+test('a role without rights is told what a relay needs', { timeout: 60000 }, () => withDatabase(async database => {
+  await database.psql('CREATE ROLE door LOGIN')
+  await withRelay(database.conninfo.replace('user=postgres', 'user=door'), ['--jwt-secret-file', secretFile()], async relay => {
     await until(() => /"event": "rights_missing", "hint": "SELECT ydoc.grant_relay/.test(relay.log))
     await database.psql("SELECT ydoc.grant_relay('door')")
     await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
-    await relay.stop()
-  } finally {
-    await database.stop()
-  }
-})
+  })
+}))
