@@ -13,6 +13,9 @@
 #include "pg_ydoc.h"
 #include "stat.h"
 
+/* Of a document's memory: of the last one some stays unused, so they do not grow with the document. */
+#define LARGEST_BLOCK (64 * 1024)
+
 typedef struct CacheSlot
 {
 	const char *name;
@@ -124,7 +127,9 @@ cache_new(const char *name, Oid store, int64 epoch)
 	if (slots == NULL)
 		make_table();
 	/* under the transaction until it is released: an error on the way leaks nothing */
-	context = AllocSetContextCreate(CurTransactionContext, "ydoc document", ALLOCSET_DEFAULT_SIZES);
+	context =
+		AllocSetContextCreate(CurTransactionContext, "ydoc document", ALLOCSET_DEFAULT_MINSIZE,
+							  ALLOCSET_DEFAULT_INITSIZE, LARGEST_BLOCK);
 	document = MemoryContextAllocZero(context, sizeof(CachedDocument));
 	document->name = MemoryContextStrdup(context, name);
 	document->store = store;
