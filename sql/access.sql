@@ -297,6 +297,19 @@ SELECT document FROM ydoc_data.search WHERE document IN ('home', 'team/plan', 't
 SELECT config FROM ydoc_data.search_config;
 RESET SESSION AUTHORIZATION;
 DROP TABLE ydoc_data.search, ydoc_data.search_config;
+-- what may be read and not locked is not left out of a table that follows documents without a word
+GRANT CREATE ON SCHEMA ydoc_data TO regress_ydoc_auditor;
+GRANT TRIGGER ON ydoc_data.document TO regress_ydoc_auditor;
+CREATE SCHEMA regress_follow AUTHORIZATION regress_ydoc_auditor;
+SET SESSION AUTHORIZATION regress_ydoc_auditor;
+CREATE TABLE regress_follow.home (document text PRIMARY KEY, t text);
+SELECT ydoc.create_projection('regress_follow.home', 'home', '{"t": {"path": "t", "as": "text"}}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.create_projection('regress_follow.home', 'home', '{"t": {"path": "t", "as": "text"}}', with_data => false);
+RESET SESSION AUTHORIZATION;
+SELECT ydoc.text_append('home', 't', ' again') > 0 AS edited;
+SELECT document, t FROM regress_follow.home;
+SELECT ydoc.drop_projection('regress_follow.home');
 -- the rule is the owner's to replace
 CREATE OR REPLACE FUNCTION ydoc_data.access_level(document text, claims jsonb) RETURNS ydoc.level LANGUAGE sql STABLE
     AS $$ SELECT CASE WHEN document = claims ->> 'sub' THEN 'admin' ELSE NULL END::ydoc.level $$;

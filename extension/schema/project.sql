@@ -118,6 +118,14 @@ BEGIN
             ERRCODE = 'insufficient_privilege',
             HINT = format('GRANT UPDATE ON ydoc_data.document TO %I.  With with_data => false the table begins as it is.', current_user);
     END IF;
+    IF with_data AND row_security_active('ydoc_data.document') AND EXISTS (
+        SELECT FROM ydoc_data.document d
+        WHERE d.name LIKE documents AND d.deleted_at IS NULL AND ydoc.my_level(d.name) < 'write') THEN
+        -- row security would hide what may not be locked, and leave it out without a word
+        RAISE EXCEPTION 'to fill table % needs the right to lock documents', target USING
+            ERRCODE = 'insufficient_privilege',
+            HINT = 'Under row security that is level write.  With with_data => false the table begins as it is.';
+    END IF;
     IF owner <> current_user AND NOT has_schema_privilege(owner, 'ydoc_data', 'CREATE') THEN
         -- a superuser may give functions to whom he likes
         IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
