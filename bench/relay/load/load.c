@@ -266,6 +266,9 @@ note_clocks(Client *client, uint32_t id, uint32_t from, uint32_t to)
 		clients[number].editor < 0)
 		return; /* an earlier run's */
 	const Client *editor = &clients[number];
+
+	if (editor == client)
+		return; /* what it wrote, it has: it gets some of it back, or nothing */
 	uint32_t *known = &client->known[editor->editor];
 
 	if (from > *known)
@@ -278,7 +281,7 @@ note_clocks(Client *client, uint32_t id, uint32_t from, uint32_t to)
 	{
 		uint64_t at = editor->sent_at[*known];
 
-		if (editor == client || at < measured_from || at >= measured_to)
+		if (at < measured_from || at >= measured_to)
 			continue;
 		histogram_add(&latency, now - at);
 		delivered++;
