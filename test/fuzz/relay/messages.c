@@ -349,7 +349,7 @@ check_auth_taken(const Connection *connection, const Message *message, int code)
 
 /* Who is let in, or goes on with a new token, hears what he may do. */
 static void
-check_asker(const Connection *connection)
+check_asker(Connection *connection)
 {
 	if (asker != NULL && member_is_open(asker) && connection_is_open(connection) &&
 		!connection_is_choked(connection))

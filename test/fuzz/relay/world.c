@@ -234,7 +234,7 @@ connection_is_open(const Connection *connection)
 }
 
 bool
-connection_is_choked(const Connection *connection)
+connection_is_choked(Connection *connection)
 {
 	return is_choked[number_of(connection)];
 }
@@ -561,8 +561,9 @@ room_take_update(Member *member, Bytes update)
 }
 
 void
-room_publish(Room *room, Bytes frames)
+room_publish(Room *room, Bytes frames, Member *author)
 {
+	(void) author; /* of presence there is none */
 	buffer_write(&room->log, frames);
 }
 
