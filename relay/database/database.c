@@ -1,7 +1,7 @@
 /*
- * database.c: libpq's pipelines, statements, reconnection.
+ * database.c: libpq's pipelines, reconnection.
  *
- * Here: moving parameters and results.  Not here: what a document or a room is (batch.c, room.c),
+ * Here: moving parameters and results.  Not here: the SQL (statement.c), what a document or a room is (batch.c, room.c),
  * what a notification means (bus.c).
  *
  *     DOWN --timer--> CONNECTING --PQconnectPoll--> PROBING --whose backend?--> SETTING_UP --prepared, listening--> UP
@@ -28,18 +28,12 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "statement.h"
 
 #define MAX_IN_FLIGHT 64
 #define CONNECT_SECONDS 10.0
 #define BACKOFF_LEAST 0.05
 #define BACKOFF_MOST 5.0
-
-typedef enum ConnectionRole
-{
-	ROLE_LISTENER,
-	ROLE_WRITER,
-	ROLE_READER
-} ConnectionRole;
 
 typedef enum LinkState
 {
@@ -75,223 +69,6 @@ typedef struct Link /* one database connection */
 	QueryList in_flight, waiting;
 } Link;
 
-typedef struct StatementInfo
-{
-	const char *name;
-	ConnectionRole role;
-	int parameter_count;
-	Oid types[DATABASE_MAX_PARAMETERS];
-	const char *sql;
-	bool may_fail; /* the relay works without it: its errors are answered, it is not prepared */
-	const char *checked_sql; /* in a checked relay; NULL: the same */
-	Oid claims; /* of one parameter more, which that takes; 0: none */
-} StatementInfo;
-
-enum
-{
-	OID_BOOL = 16,
-	OID_BYTEA = 17,
-	OID_INT8 = 20,
-	OID_INT4 = 23,
-	OID_TEXT = 25,
-	OID_BYTEA_ARRAY = 1001,
-	OID_TEXT_ARRAY = 1009,
-	OID_INT8_ARRAY = 1016
-};
-
-#define SESSION_COLUMNS                                                                       \
-	"session::text, status, access_token, refresh_token,"                                     \
-	" pg_catalog.to_json(access_expires_at) #>> '{}',"                                        \
-	" pg_catalog.to_json(refresh_expires_at) #>> '{}',"                                       \
-	" pg_catalog.ceil(EXTRACT(EPOCH FROM refresh_expires_at - pg_catalog.clock_timestamp()))" \
-	"::bigint"
-
-static const StatementInfo statements[STATEMENT_COUNT] = {
-	[STATEMENT_APPLY] = {"apply",
-						 ROLE_WRITER,
-						 4,
-						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
-						 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4)",
-						 .checked_sql =
-							 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-							 " FROM ydoc_data.relay_apply($1, $2, $3, $4)"},
-	/* the setting lasts as long as the transaction: it must be made first, and a pooler may stand
-	 * between */
-	[STATEMENT_APPLY_SILENTLY] =
-		{"apply_silently",
-		 ROLE_WRITER,
-		 4,
-		 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
-		 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-		 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s (setting),"
-		 " LATERAL ydoc.apply_batch($1, $2, $3, known_epochs => CASE s.setting WHEN 'off' THEN $4 "
-		 "END)",
-		 .checked_sql =
-			 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-			 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s "
-			 "(setting),"
-			 " LATERAL ydoc_data.relay_apply($1, $2, $3, CASE s.setting WHEN 'off' THEN $4 END)"},
-	[STATEMENT_SYNC] = {"sync",
-						ROLE_READER,
-						5,
-						{OID_TEXT, OID_BYTEA, OID_INT4, OID_INT4, OID_INT8},
-						"SELECT epoch, seq, update, state_vector, reached"
-						" FROM ydoc.sync_slices($1, $2, $3, $4, known_epoch => $5)",
-						.checked_sql = "SELECT epoch, seq, update, state_vector, reached"
-									   " FROM ydoc_data.relay_sync_slices($6, $1, $2, $3, $4, $5)",
-						.claims = OID_TEXT},
-	[STATEMENT_CHANGES] = {"changes",
-						   ROLE_READER,
-						   4,
-						   {OID_TEXT, OID_INT8, OID_INT8, OID_INT4},
-						   "SELECT epoch, seq, update, state_vector"
-						   " FROM ydoc.changes($1, $2, known_epoch => $3, max_bytes => $4)",
-						   .checked_sql = "SELECT epoch, seq, update, state_vector"
-										  " FROM ydoc_data.relay_changes($5, $1, $2, $3, $4)",
-						   .claims = OID_TEXT},
-	[STATEMENT_CHANGES_OF_SEVERAL] =
-		{"changes_of_several",
-		 ROLE_READER,
-		 4,
-		 {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4},
-		 "SELECT epoch, seq, update, state_vector, ordinal FROM ydoc.changes_of($1, $2, $3, $4)",
-		 .checked_sql = "SELECT epoch, seq, update, state_vector, ordinal"
-						" FROM ydoc_data.relay_changes_of($5, $1, $2, $3, $4)",
-		 .claims = OID_TEXT_ARRAY},
-	[STATEMENT_HEADS] = {"heads",
-						 ROLE_READER,
-						 1,
-						 {OID_TEXT_ARRAY},
-						 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
-						 " FROM ydoc.heads($1)",
-						 .checked_sql =
-							 "SELECT document, epoch, seq, (deleted_at IS NOT NULL)::integer"
-							 " FROM ydoc_data.relay_heads($1, $2)",
-						 .claims = OID_TEXT_ARRAY},
-	[STATEMENT_WARM] = {"warm",
-						ROLE_READER,
-						1,
-						{OID_TEXT_ARRAY},
-						"SELECT document FROM ydoc.heads($1)",
-						.may_fail = true,
-						.checked_sql = "SELECT document FROM ydoc_data.relay_heads($1, $2)",
-						.claims = OID_TEXT_ARRAY},
-	[STATEMENT_LEVELS] =
-		{"levels",
-		 ROLE_READER,
-		 2,
-		 {OID_TEXT_ARRAY, OID_TEXT_ARRAY},
-		 "SELECT ordinal, level, is_known, live, user_name FROM ydoc_data.relay_levels($1, $2)",
-		 .may_fail = true},
-	[STATEMENT_INCLUDES] = {"includes",
-							ROLE_READER,
-							3,
-							{OID_TEXT, OID_TEXT, OID_BYTEA},
-							"SELECT ydoc_data.relay_includes($1, $2, $3)::integer",
-							.may_fail = true},
-	[STATEMENT_REPORT] = {"report",
-						  ROLE_READER,
-						  6,
-						  {OID_TEXT, OID_INT8, OID_BOOL, OID_TEXT_ARRAY, OID_INT8_ARRAY,
-						   OID_TEXT_ARRAY},
-						  "SELECT ydoc_data.relay_report($1, $2, $3, $4, $5, $6)",
-						  .may_fail = true},
-	[STATEMENT_CONTENT] =
-		{"content",
-		 ROLE_READER,
-		 7,
-		 {OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_BYTEA, OID_INT8, OID_INT8},
-		 "SELECT epoch, seq, content"
-		 " FROM ydoc.content($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), $6, $7)",
-		 .may_fail = true,
-		 .checked_sql = "SELECT epoch, seq, content FROM ydoc_data.relay_content($8, $1, $2,"
-						" nullif($3, ''), nullif($4, ''), nullif($5, ''), $6, $7)",
-		 .claims = OID_TEXT},
-	[STATEMENT_DOCUMENTS] =
-		{"documents",
-		 ROLE_READER,
-		 3,
-		 {OID_TEXT, OID_TEXT, OID_INT4},
-		 "SELECT document, epoch::text, seq, pg_catalog.to_json(created_at) #>> '{}', 'admin'"
-		 " FROM ydoc.documents($1, $2, $3)",
-		 .may_fail = true,
-		 .checked_sql =
-			 "SELECT document, epoch::text, seq, pg_catalog.to_json(created_at) #>> '{}', level"
-			 " FROM ydoc_data.relay_documents($4, $1, $2, $3)",
-		 .claims = OID_TEXT},
-	[STATEMENT_VERSIONS] =
-		{"versions",
-		 ROLE_READER,
-		 1,
-		 {OID_TEXT},
-		 "SELECT head.epoch, v.label, v.seq, pg_catalog.to_json(v.at) #>> '{}', v.actor, v.note"
-		 " FROM ydoc.heads(ARRAY[$1]) AS head LEFT JOIN ydoc.versions($1) AS v ON true"
-		 " WHERE head.deleted_at IS NULL",
-		 .may_fail = true,
-		 .checked_sql =
-			 "SELECT head.epoch, v.label, v.seq, pg_catalog.to_json(v.at) #>> '{}', v.actor, v.note"
-			 " FROM ydoc_data.relay_heads(ARRAY[$1], ARRAY[$2]) AS head"
-			 " LEFT JOIN ydoc_data.relay_versions($2, $1) AS v ON true WHERE head.deleted_at IS "
-			 "NULL",
-		 .claims = OID_TEXT},
-	[STATEMENT_SESSION_START] = {"session_start",
-								 ROLE_WRITER,
-								 2,
-								 {OID_TEXT, OID_TEXT},
-								 "SELECT " SESSION_COLUMNS
-								 " FROM ydoc_data.relay_start_session($1, $2)",
-								 .may_fail = true},
-	[STATEMENT_SESSION_REFRESH] = {"session_refresh",
-								   ROLE_WRITER,
-								   1,
-								   {OID_TEXT},
-								   "SELECT " SESSION_COLUMNS
-								   " FROM ydoc_data.relay_refresh_session($1)",
-								   .may_fail = true},
-	[STATEMENT_SESSION_END] = {"session_end",
-							   ROLE_WRITER,
-							   1,
-							   {OID_TEXT},
-							   "SELECT ydoc_data.relay_end_session($1)",
-							   .may_fail = true},
-	[STATEMENT_SESSIONS_END] = {"sessions_end",
-								ROLE_WRITER,
-								1,
-								{OID_TEXT},
-								"SELECT ydoc_data.relay_end_sessions($1)",
-								.may_fail = true},
-	[STATEMENT_SESSIONS] =
-		{"sessions",
-		 ROLE_READER,
-		 1,
-		 {OID_TEXT},
-		 "SELECT session::text, device, pg_catalog.to_json(created_at) #>> '{}',"
-		 " pg_catalog.to_json(seen_at) #>> '{}', pg_catalog.to_json(expires_at) #>> '{}', is_this"
-		 " FROM ydoc_data.relay_sessions($1)",
-		 .may_fail = true},
-	[STATEMENT_PRESENCE] = {"presence",
-							ROLE_LISTENER,
-							1,
-							{OID_TEXT_ARRAY},
-							"SELECT pg_catalog.pg_notify('ydoc_presence', payload)"
-							" FROM pg_catalog.unnest($1) AS payload",
-							.may_fail = true},
-	[STATEMENT_RELAY_KEY] = {"relay_key",
-							 ROLE_LISTENER,
-							 0,
-							 {0},
-							 "SELECT ydoc_data.relay_presence_key()",
-							 .may_fail = true},
-	[STATEMENT_QUEUE_USAGE] =
-		{"queue_usage",
-		 ROLE_LISTENER,
-		 0,
-		 {0},
-		 "SELECT (pg_catalog.pg_notification_queue_usage() * 1000000)::bigint",
-		 .may_fail = true},
-};
-
 static Link *links;
 static int link_count;
 static const DatabaseEvents *events;
@@ -316,8 +93,6 @@ static void hint_at_store(const char *sqlstate);
 static bool link_answer(Link *link);
 static void link_pump(Link *link);
 static void link_flush(Link *link);
-static const char *sql_of(const StatementInfo *statement);
-static int read_types(const StatementInfo *statement, Oid *types);
 static bool prepare(Link *link, const StatementInfo *statement);
 static void link_warm(Link *link);
 static void warmed(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -409,7 +184,7 @@ database_stop(void)
 void
 database_submit(uint32_t hash, DatabaseQuery *query)
 {
-	list_append(&link_of(statements[query->statement].role, hash)->waiting, query);
+	list_append(&link_of(statement_info(query->statement)->role, hash)->waiting, query);
 }
 
 bool
@@ -613,9 +388,13 @@ link_set_up(Link *link)
 			 /* functions alone are no store: without tables we are not ready */
 			 PQsendQueryParams(link->pg, "SELECT 'ydoc_data.document'::pg_catalog.regclass", 0,
 							   NULL, NULL, NULL, NULL, 0);
-	for (int i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
-		if (statements[i].role == link->role && !statements[i].may_fail)
-			ok = ok && prepare(link, &statements[i]);
+	for (DatabaseStatement i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
+	{
+		const StatementInfo *statement = statement_info(i);
+
+		if (statement->role == link->role && !statement->may_fail)
+			ok = ok && prepare(link, statement);
+	}
 	if (!ok || !PQpipelineSync(link->pg))
 	{
 		link_down(link, PQerrorMessage(link->pg));
@@ -931,12 +710,12 @@ link_flush(Link *link)
 static bool
 send_query(Link *link, const DatabaseQuery *query)
 {
-	const StatementInfo *statement = &statements[query->statement];
+	const StatementInfo *statement = statement_info(query->statement);
 	const char *values[DATABASE_MAX_PARAMETERS + 1];
 	int sizes[DATABASE_MAX_PARAMETERS + 1];
 	int formats[DATABASE_MAX_PARAMETERS + 1];
 	Oid types[DATABASE_MAX_PARAMETERS + 1];
-	int count = read_types(statement, types);
+	int count = statement_types(statement, types);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -948,38 +727,20 @@ send_query(Link *link, const DatabaseQuery *query)
 	}
 	int sent =
 		link->is_pooled || statement->may_fail
-			? PQsendQueryParams(link->pg, sql_of(statement), count, types, values, sizes, formats,
-								1)
+			? PQsendQueryParams(link->pg, statement_sql(statement), count, types, values, sizes,
+								formats, 1)
 			: PQsendQueryPrepared(link->pg, statement->name, count, values, sizes, formats, 1);
 
 	return sent && PQpipelineSync(link->pg);
-}
-
-static const char *
-sql_of(const StatementInfo *statement)
-{
-	return identity_is_checked() && statement->checked_sql != NULL ? statement->checked_sql
-																   : statement->sql;
-}
-
-/* Returns the number of parameters. */
-static int
-read_types(const StatementInfo *statement, Oid *types)
-{
-	memcpy(types, statement->types, sizeof statement->types);
-	if (statement->claims == 0 || !identity_is_checked())
-		return statement->parameter_count;
-	types[statement->parameter_count] = statement->claims;
-	return statement->parameter_count + 1;
 }
 
 static bool
 prepare(Link *link, const StatementInfo *statement)
 {
 	Oid types[DATABASE_MAX_PARAMETERS + 1];
-	int count = read_types(statement, types);
+	int count = statement_types(statement, types);
 
-	return PQsendPrepare(link->pg, statement->name, sql_of(statement), count, types) != 0;
+	return PQsendPrepare(link->pg, statement->name, statement_sql(statement), count, types) != 0;
 }
 
 /*
@@ -993,7 +754,7 @@ outcome_is_unknown(const Link *link, const PGresult *result)
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 	const DatabaseQuery *query = link->in_flight.first;
-	const StatementInfo *statement = query != NULL ? &statements[query->statement] : NULL;
+	const StatementInfo *statement = query != NULL ? statement_info(query->statement) : NULL;
 	bool may_fail = statement != NULL && statement->may_fail;
 	/* not of us, but of him in whose name we ask */
 	bool is_denied = statement != NULL && statement->claims != 0 && identity_is_checked() &&
