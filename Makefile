@@ -81,7 +81,7 @@ help:
 	@echo 'make lint         formatting and static checks'
 	@echo 'make fuzz-yjs     random histories beside the real Yjs (SEED= TIME= CASE=)'
 	@echo 'make faults       kill, cut and stop everything while people type (SEED= FAULTS= TIME=)'
-	@echo 'make bench        all measurements, 12 minutes; the page bench/RESULTS.md (QUICK=1: fewer)'
+	@echo 'make bench        all measurements, 13 minutes; the page bench/RESULTS.md (QUICK=1: fewer)'
 	@echo 'make clean        remove what was built; make clean-data: the documents of make run'
 
 .PHONY: all extension relay demo install uninstall installcheck run test lint bench fuzz-yjs faults clean clean-data help

@@ -170,7 +170,7 @@ static const Option options[] = {
 		  "seconds over which a relay that stops sends connections away; 0: 500 a second"),
 	BYTES("slice", slice_bytes, "64K", 1024, 1 << 24,
 		  "a larger update is sent in slices of this size"),
-	BYTES("load-window", load_window, "1M", 1024, 1 << 30,
+	BYTES("load-window", load_window, "4M", 1024, 1 << 30,
 		  "what is fetched at a time of a document that a client loads"),
 	BYTES("max-load-memory", max_load_memory, "256M", 1024, INT64_MAX,
 		  "slices kept for all slow clients, beyond which each gets one at a time"),
