@@ -348,7 +348,7 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	room_retain(item->room);
 	if (item->member != NULL)
 		member_retain(item->member);
-	room_count_uncommitted(item->room, 1, item->member);
+	room_count_uncommitted(item->room, 1);
 	return true;
 }
 
@@ -565,7 +565,7 @@ batch_free(Batch *batch)
 
 		tell(item, "57P01", "relay is stopping");
 		count_pending(-(int64_t) item->cost);
-		room_count_uncommitted(item->room, -1, item->member);
+		room_count_uncommitted(item->room, -1);
 		if (item->member != NULL)
 			member_release(item->member);
 		room_release(item->room);

@@ -21,7 +21,6 @@ struct Room
 	int references; /* batch items and queries that name it */
 	int uncommitted; /* updates in batches */
 	uint32_t writer; /* of these */
-	Member *author; /* of all of these; NULL: not of one member */
 	bool batch_came_back; /* in this round */
 	struct SyncQuestion *questions; /* of members that load (sync.c) */
 	Member **members;
