@@ -561,9 +561,8 @@ room_take_update(Member *member, Bytes update)
 }
 
 void
-room_publish(Room *room, Bytes frames, Member *author)
+room_publish(Room *room, Bytes frames)
 {
-	(void) author; /* of presence there is none */
 	buffer_write(&room->log, frames);
 }
 
