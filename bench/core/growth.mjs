@@ -4,14 +4,10 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
+import { splitUpdates } from './bytes.mjs'
+
 const [peer, file, cutSeconds = '2'] = process.argv.slice(2)
-const stream = readFileSync(file)
-const updates = []
-for (let at = 0; at < stream.length;) {
-  const length = stream.readUInt32LE(at)
-  updates.push(new Uint8Array(stream.subarray(at + 4, at + 4 + length)))
-  at += 4 + length
-}
+const updates = splitUpdates(readFileSync(file))
 const half = updates.shift()
 
 const Y = createRequire(import.meta.url)(peer)

@@ -7,18 +7,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
+import { hash, splitUpdates } from './bytes.mjs'
+
 const ROUNDS = 3
 const [peer, directory, which] = process.argv.slice(2)
 const read = name => readFileSync(`${directory}/large.${name}`)
-const splitUpdates = stream => {
-  const updates = []
-  for (let at = 0; at < stream.length;) {
-    const length = stream.readUInt32LE(at)
-    updates.push(new Uint8Array(stream.subarray(at + 4, at + 4 + length)))
-    at += 4 + length
-  }
-  return updates
-}
 
 const Y = createRequire(import.meta.url)(peer)
 const isWasm = peer === 'ywasm'
@@ -26,11 +19,6 @@ const load = bytes => {
   const doc = isWasm ? new Y.YDoc({}) : new Y.Doc()
   Y.applyUpdate(doc, bytes, null)
   return doc
-}
-const hash = bytes => {
-  let hash = 2166136261
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 16777619)
-  return hash >>> 0
 }
 
 const memory = name => Number(readFileSync('/proc/self/status', 'utf8').match(new RegExp(`${name}:\\s+(\\d+)`))[1]) * 1024

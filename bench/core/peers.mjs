@@ -9,6 +9,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
+import { hash, splitUpdates } from './bytes.mjs'
+
 const REPEATS = 9
 const REPEAT_MS = 400 // at most so long for what is repeated
 const MERGED_PREFIX = 5000
@@ -19,26 +21,12 @@ const path = file => join(directory, `${name}.${file}.gz`)
 const read = file => gunzipSync(readFileSync(path(file)))
 const result = { cut: [] }
 
-const splitUpdates = stream => {
-  const updates = []
-  for (let at = 0; at < stream.length;) {
-    const length = stream.readUInt32LE(at)
-    updates.push(new Uint8Array(stream.subarray(at + 4, at + 4 + length)))
-    at += 4 + length
-  }
-  return updates
-}
 const state = new Uint8Array(read('v1'))
 const text = read('txt').toString()
 const updates = existsSync(path('updates')) ? splitUpdates(read('updates')) : []
 const patches = existsSync(path('patches')) ? read('patches').toString().trimEnd().split('\n').map(line => JSON.parse(line)) : []
 
 const must = (isTrue, what) => { if (!isTrue) throw new Error(`${peerName}: the ${what} is wrong`) }
-const hash = bytes => {
-  let hash = 2166136261
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 16777619)
-  return hash >>> 0
-}
 
 // The median of some runs after one that warms up; the last result.  Others are disposed of outside of what is timed.
 function repeated (key, work, dispose = () => {}) {
