@@ -578,6 +578,23 @@ hide_all(MarkdownLine *line)
 
 /* ---- the line ---- */
 
+/*
+ * "[`a]:b`](/c)" at the beginning of a paragraph is a definition of the link a, to "b`](/c)", for code
+ * inside means nothing yet.  A space ends what could be its target while a parenthesis is open.
+ */
+static bool
+looks_defined(const char *link, int size)
+{
+	for (int i = 1; i < size - 1; i++)
+	{
+		if (link[i] == '\\')
+			i++;
+		else if (link[i] == ']')
+			return link[i + 1] == ':';
+	}
+	return false;
+}
+
 static void
 write_delimiter(const MarkdownLine *line, const Token *token, StringInfo out)
 {
@@ -590,9 +607,16 @@ write_delimiter(const MarkdownLine *line, const Token *token, StringInfo out)
 	else
 	{
 		const RichMarks *link = line->pieces[token->piece].link;
+		bool is_doubtful =
+			token->open == 0 && looks_defined(out->data + line->begin, out->len - line->begin);
 
 		appendStringInfoChar(out, ']');
 		markdown_text_write_target(link->url, link->title, line->place, out);
+		if (is_doubtful && link->title.size == 0)
+		{
+			out->data[out->len - 1] = ' ';
+			appendStringInfoChar(out, ')');
+		}
 	}
 }
 

@@ -78,3 +78,12 @@ SELECT ydoc_markdown(ydoc_from_markdown(repeat('> ', 50) || 'deep', 'body'), 'bo
 SELECT ydoc_markdown_to_prosemirror('[a]: /' || repeat('x', 20000) || E'\n\n' || repeat('[a] ', 20000));
 \echo :LAST_ERROR_SQLSTATE
 SELECT length(ydoc_markdown_to_prosemirror(repeat('**a** ', 100000))::text) > 5000000;
+-- where a text begins in memory means nothing: code, headings and HTML in a list, at each offset
+SELECT block, count(DISTINCT markdown_read), min(markdown_read::text)
+FROM (VALUES (E'```\n   code\n   ```'), ('# heading'), ('<b>'), (E'setext\n   ---')) AS blocks (block),
+     generate_series(0, 256) AS offset_of,
+     LATERAL (SELECT ydoc_markdown_to_prosemirror(repeat('x', offset_of) || E'\n\n1. one\n\n   ' || block || E'\n\n   behind\n\n2. two') #> '{content,1}') AS r (markdown_read)
+GROUP BY block ORDER BY block;
+-- a link that would be a definition
+SELECT ydoc_markdown(ydoc_from_delta('[{"insert": "]: x", "attributes": {"code": true, "link": "/a"}}, {"insert": "]:y", "attributes": {"code": true, "link": "/a"}}, {"insert": "\n"}]', 'body'), 'body');
+SELECT ydoc_markdown(d, 'body'), ydoc_html(d, 'body') FROM ydoc_from_markdown('[`a]:b`](/c )', 'body', 'prosemirror') d;
