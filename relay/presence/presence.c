@@ -625,7 +625,7 @@ publish_changes(Presence *presence)
 		}
 	ywebsocket_write_awareness(&frame, buffer_view(&entries));
 	if (!entries.failed && !frame.failed)
-		room_publish(presence->room, buffer_view(&frame));
+		room_publish(presence->room, buffer_view(&frame), NULL);
 	buffer_free(&entries);
 	buffer_free(&frame);
 }

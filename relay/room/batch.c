@@ -35,7 +35,7 @@ typedef struct BatchItem
 	Member *member; /* held; NULL: a ticket has it */
 	bool is_told; /* the member, what becomes of it */
 	BatchTicket *ticket; /* NULL once it is told */
-	size_t size; /* of the update */
+	size_t start, size; /* of its update, in the batch's */
 	int64_t known_epoch; /* at which the member knew the document when it sent this */
 	double received_at;
 	size_t cost; /* in memory */
@@ -88,6 +88,7 @@ static void batch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool may_work_silently(const Batch *batch, const DatabaseAnswer *answer);
 static void read_rows(Batch *batch, const DatabaseAnswer *answer);
 static void split(Batch *batch);
+static Member *author_of(Bytes logged, const Batch *batch, const BatchItem *item);
 static void put_first(Writer *writer, Batch *first, Batch *last);
 static void refuse(BatchItem *item, const char *sqlstate, const char *message);
 static void give_up(BatchItem *item, uint16_t code, const char *reason);
@@ -343,7 +344,8 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 			batch->known_epochs.failed = false;
 		return false;
 	}
-	batch->items[batch->count++] = *item;
+	batch->items[batch->count] = *item;
+	batch->items[batch->count++].start = updates + 4;
 	count_pending((int64_t) item->cost);
 	room_retain(item->room);
 	if (item->member != NULL)
@@ -425,6 +427,16 @@ may_work_silently(const Batch *batch, const DatabaseAnswer *answer)
 	return true;
 }
 
+/* Who has sent just what was logged.  What freed updates that had waited, or has theirs with it, is more. */
+static Member *
+author_of(Bytes logged, const Batch *batch, const BatchItem *item)
+{
+	bool is_same = logged.size == item->size &&
+				   memcmp(logged.data, batch->updates.data + item->start, item->size) == 0;
+
+	return is_same ? item->member : NULL;
+}
+
 static void
 read_rows(Batch *batch, const DatabaseAnswer *answer)
 {
@@ -449,7 +461,8 @@ read_rows(Batch *batch, const DatabaseAnswer *answer)
 
 		room_committed(item->room, database_number(answer, row, COLUMN_EPOCH),
 					   database_number(answer, row, COLUMN_SEQ),
-					   database_number(answer, row, COLUMN_LOGGED_FROM), logged);
+					   database_number(answer, row, COLUMN_LOGGED_FROM), logged,
+					   author_of(logged, batch, item));
 		if (item->is_told)
 			member_tell_status(item->member, true);
 		tell(item, NULL, NULL);
@@ -466,14 +479,14 @@ static void
 split(Batch *batch)
 {
 	Batch *first = NULL, **end = &first, *last = NULL;
-	const uint8_t *update = batch->updates.data + DATABASE_ARRAY_HEADER;
 
 	for (uint32_t i = 0; i < batch->count; i++)
 	{
 		BatchItem *item = &batch->items[i];
 		Batch *single = batch_new(batch->writer);
 
-		if (single == NULL || !batch_append(single, item, (Bytes){update + 4, item->size}))
+		if (single == NULL ||
+			!batch_append(single, item, (Bytes){batch->updates.data + item->start, item->size}))
 		{
 			if (single != NULL)
 				batch_free(single);
@@ -486,7 +499,6 @@ split(Batch *batch)
 			*end = last = single;
 			end = &single->next;
 		}
-		update += 4 + item->size;
 	}
 	if (last != NULL)
 		put_first(&writers[batch->writer], first, last);

@@ -87,7 +87,7 @@ static void resync(Room *room);
 static void resync_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void begin_anew(Room *room, int64_t epoch, int64_t seq);
 static bool learn_epoch(Room *room, int64_t epoch);
-static void publish_update(Room *room, Bytes update);
+static void publish_update(Room *room, Bytes update, Member *author);
 static void schedule_check(void);
 static void check_room(Room *room);
 static void heads_free(HeadsQuery *query);
@@ -112,13 +112,14 @@ schedule_check(void)
 }
 
 void
-room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged)
+room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged,
+			   Member *author)
 {
 	/* what is larger than a slice is left as a gap: fetched, it goes out in slices */
 	bool is_large = logged.size > (size_t) config.slice_bytes;
 
 	if (logged.size > 0 && !is_large)
-		publish_update(room, logged);
+		publish_update(room, logged, author);
 	/* no answer has told it yet, but this is what members have seen some of */
 	if (!room->knows_seq && room->epoch == 0)
 		room->epoch = epoch;
@@ -483,7 +484,7 @@ take_changes(Room *room, const DatabaseAnswer *answer, int row)
 	if (!database_is_null(answer, row, COLUMN_STATE_VECTOR))
 		load_by_all(room, seq, database_bytes(answer, row, COLUMN_STATE_VECTOR));
 	else if (!database_is_null(answer, row, COLUMN_UPDATE))
-		publish_update(room, database_bytes(answer, row, COLUMN_UPDATE));
+		publish_update(room, database_bytes(answer, row, COLUMN_UPDATE), NULL);
 	catch_up_learn(room, database_number(answer, row, COLUMN_EPOCH), seq);
 	if (seq > room->seq)
 		room->seq = seq;
@@ -614,7 +615,7 @@ catch_up_learn(Room *room, int64_t epoch, int64_t seq)
 }
 
 static void
-publish_update(Room *room, Bytes update)
+publish_update(Room *room, Bytes update, Member *author)
 {
 	Buffer frame = {0};
 
@@ -622,7 +623,7 @@ publish_update(Room *room, Bytes update)
 		return;
 	ywebsocket_write_update(&frame, update);
 	if (!frame.failed)
-		room_publish(room, buffer_view(&frame));
+		room_publish(room, buffer_view(&frame), author);
 	else
 		for (uint32_t i = 0; i < room->member_count; i++)
 			catch_up_anew(room->members[i]);

@@ -1,9 +1,9 @@
 /*
  * Catching up: what a room knows of its document's log, and how it gets what it lacks.
  *
- *     room_committed(room, epoch, seq, from, logged);   <- the batch's row: into the room's log
- *     room_announced("notes/7", epoch, seq);            <- NOTIFY: fetched unless it is known
- *     catch_up_member(member);                      too slow: one merged update from its seq
+ *     room_committed(room, epoch, seq, from, logged, author);   <- the batch's row: into the room's log
+ *     room_announced("notes/7", epoch, seq);                    <- NOTIFY: fetched unless it is known
+ *     catch_up_member(member);                                  too slow: one merged update from its seq
  *
  * (epoch, seq) is what the room has published completely.  Own commits that follow on it
  * move it; whatever leaves a gap is fetched from there with ydoc.changes.  Publishing an update
@@ -31,8 +31,9 @@ void catch_up_end_round(void);
 /* An update of ours is in the database, in the order of a batch.  logged: the log row that it
  * closes, which holds the seqs from logged_from to seq and is to be sent to members; empty if the
  * row goes on, or if the update added nothing: then seq may be somebody else's, or the trace of an
- * earlier attempt whose answer was lost. */
-void room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged);
+ * earlier attempt whose answer was lost.  author: who has sent just that row; NULL: nobody. */
+void room_committed(Room *room, int64_t epoch, int64_t seq, int64_t logged_from, Bytes logged,
+					Member *author);
 
 /* Somebody committed; a hint that may be late, doubled or missing. */
 void room_announced(const char *name, int64_t epoch, int64_t seq);

@@ -46,6 +46,7 @@ static bool read_new_name(const Room *room, const char *message, char *name, siz
 static void flush(Room *room);
 static void fetch_ahead(const Room *room, uint32_t place);
 static void trim_stateless(Room *room);
+static void skip_own(Member *author);
 static uint64_t needed_position(const Member *member);
 static void flush_member(Member *member);
 static void leave_behind(Room *room);
@@ -302,8 +303,10 @@ room_set_writer(Room *room, uint32_t writer)
 }
 
 void
-room_publish(Room *room, Bytes frames)
+room_publish(Room *room, Bytes frames, Member *author)
 {
+	uint64_t start = room->log.end;
+
 	if (room->member_count == 0 || frames.size == 0)
 		return;
 	if (!room_log_append(&room->log, frames, room->knows_seq ? room->seq : 0))
@@ -313,8 +316,23 @@ room_publish(Room *room, Bytes frames)
 			catch_up_anew(room->members[i]);
 		return;
 	}
+	if (author != NULL && author->position == start)
+		skip_own(author);
 	metrics_add(METRIC_FRAMES_PUBLISHED, 1);
 	room_list(room);
+}
+
+/*
+ * It has all before, and these it has written: a write to it costs as much as one to somebody else.  Who is
+ * written to anyway, to be told that it is stored, gets it back, as from a server of Hocuspocus.
+ */
+static void
+skip_own(Member *author)
+{
+	if (author->state != MEMBER_LIVE || member_is_told_status(author))
+		return;
+	author->position = author->room->log.end;
+	author->was_given_some = true;
 }
 
 void

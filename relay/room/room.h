@@ -4,7 +4,7 @@
  *     room_join("notes/7", member);             upgraded
  *     room_take_sync(member, state_vector);     -> WANT_SYNC -> sync.h
  *     room_take_update(member, update);         -> batch -> ydoc.apply_batch
- *     room_publish(room, frames);                   <- commits (catch_up.h), presence
+ *     room_publish(room, frames, author);           <- commits (catch_up.h), presence
  *
  * Why a member that joins misses nothing: its position is the log's end from the upgrade on, and
  * its sync is answered from a later snapshot.  What was committed before that snapshot is in the
@@ -65,8 +65,9 @@ bool room_close_if_gone(Room *room, const char *sqlstate, const char *message);
 /* The epoch at which its members know the document; 0: they do not yet, or there was none. */
 int64_t room_epoch(const Room *room);
 
-/* Appends whole frames to the log of the room. */
-void room_publish(Room *room, Bytes frames);
+/* Appends whole frames to the log of the room.  Who has sent just what is in them (NULL: nobody) is
+ * mostly not sent them back. */
+void room_publish(Room *room, Bytes frames, Member *author);
 
 /* A stateless message (hocuspocus.h) to all members whose protocol has them; who is very slow misses some. */
 void room_publish_stateless(Room *room, Bytes payload);

@@ -2,7 +2,7 @@
 // presence-converges).
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import { encoding } from 'lib0'
+import { decoding, encoding } from 'lib0'
 import { WebSocket } from 'ws'
 import { writeUpdate } from 'y-protocols/sync'
 import * as Y from 'yjs'
@@ -209,6 +209,53 @@ test('an update of format 2 is refused, not taken for an empty one', async () =>
   ann.send(updateMessage(Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc))))
   await until(async () => await database.text('format') === 'format 2')
   ann.close()
+})
+
+// A client that is bytes, with the document that they make.
+async function reader (path) {
+  const socket = await raw(relay, path)
+  socket.doc = new Y.Doc()
+  socket.on('message', data => {
+    const decoder = decoding.createDecoder(new Uint8Array(data))
+    if (decoding.readVarUint(decoder) === 0 && decoding.readVarUint(decoder) > 0) Y.applyUpdate(socket.doc, decoding.readVarUint8Array(decoder))
+  })
+  socket.send(new Uint8Array([0, 0, 1, 0])) // sync step 1
+  await until(() => socket.received.some(message => message[0] === 0 && message[1] === 1))
+  return socket
+}
+
+test('who has written an update is not sent it back, and everybody else is', async () => {
+  const [ann, ben] = [await reader('/echo'), await reader('/echo')]
+  const updates = ['one', 'two'].map(word => {
+    const doc = new Y.Doc()
+    doc.getText('content').insert(0, word)
+    return Y.encodeStateAsUpdate(doc)
+  })
+  const has = (socket, update) => socket.received.some(message => Buffer.compare(message, updateMessage(update)) === 0)
+  ann.send(updateMessage(updates[0]))
+  await until(() => has(ben, updates[0]))
+  ben.send(updateMessage(updates[1]))
+  await until(() => has(ann, updates[1]))
+  assert.equal(has(ann, updates[0]), false)
+  ann.send(new Uint8Array([0, 0, 1, 0])) // whoever asks for it gets it
+  await until(() => ann.doc.getText('content').length === 6)
+  ann.close()
+  ben.close()
+})
+
+test('what waited for an update comes to whoever sent that', async () => {
+  const doc = new Y.Doc()
+  const updates = []
+  doc.on('update', update => updates.push(update))
+  doc.getText('content').insert(0, 'first')
+  doc.getText('content').insert(5, ' second')
+  const [ann, ben, cas] = [await reader('/waiting'), await reader('/waiting'), await reader('/waiting')]
+  ann.send(updateMessage(updates[1]))
+  await until(async () => await database.psql("SELECT count(*) FROM ydoc.waiting() AS w WHERE w.document = 'waiting'") > 0)
+  Y.applyUpdate(ben.doc, updates[0])
+  ben.send(updateMessage(updates[0]))
+  for (const socket of [ben, cas]) await until(() => socket.doc.getText('content').toString() === 'first second')
+  for (const socket of [ann, ben, cas]) socket.close()
 })
 
 test('what fails when it is committed is shown to nobody, and keeps no other document from being stored', { timeout: 30000 }, async () => {

@@ -259,9 +259,10 @@ check_gauges(Relay *relay)
 
 		for (size_t j = 0; j < count; j++)
 		{
-			/* his document may be gone, and there is no room for telling him so */
-			bool is_doubtful = sockets[j]->has_addresses && sockets[j]->partial.size > 0 &&
-							   store.documents[i].was_gone;
+			/* his document may be over for him, and there is no room for telling him so */
+			bool is_over = store.documents[i].was_gone || store.documents[i].is_broken ||
+						   nature.lost_memory > 0;
+			bool is_doubtful = is_over && sockets[j]->has_addresses && sockets[j]->partial.size > 0;
 			bool is_here = sockets[j]->relay == relay && !sockets[j]->is_gone &&
 						   sockets[j]->document == &store.documents[i];
 

@@ -561,8 +561,9 @@ room_take_update(Member *member, Bytes update)
 }
 
 void
-room_publish(Room *room, Bytes frames)
+room_publish(Room *room, Bytes frames, Member *author)
 {
+	(void) author;
 	buffer_write(&room->log, frames);
 }
 
