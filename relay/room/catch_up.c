@@ -47,7 +47,7 @@ struct ChangesQuery
 	Member *member; /* held; NULL if it is for all members */
 	Member *asker; /* held: in whose name it is asked */
 	Identity *identity; /* held: his when it was */
-	int64_t announced; /* the room's when it was asked */
+	int64_t announced, epoch, seq; /* the room's when it was asked; seqs count within an epoch */
 	bool is_doubt; /* somebody has said that the document of the epoch known then is gone */
 	uint8_t since[8], known_epoch[8], max_bytes[4]; /* parameters */
 };
@@ -77,6 +77,7 @@ static void query_free(ChangesQuery *query);
 static void member_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void fetch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void take_fetched(ChangesQuery *query, const DatabaseAnswer *answer, int row);
+static bool is_of_before(const ChangesQuery *query);
 static bool fetch_several(void);
 static void append_part(FetchQuery *fetch, ChangesQuery *part);
 static void several_done(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -217,6 +218,8 @@ query_new(Room *room, Member *member, int64_t since, DatabaseDone done)
 	if (member != NULL)
 		query->member = member_retain(member);
 	query->announced = room->announced;
+	query->epoch = room->epoch;
+	query->seq = since;
 	database_write_number(query->since, since);
 	database_write_number(query->known_epoch, room->epoch);
 	database_write_int4(query->max_bytes, (int32_t) config.slice_bytes);
@@ -255,6 +258,7 @@ catch_up_member(Member *member)
 		return;
 	}
 	member->state = MEMBER_CATCHING_UP;
+	member->awaited = query;
 	member->position = room->log.end;
 	database_submit(room->hash, &query->query);
 }
@@ -272,7 +276,7 @@ member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 			!room_close_if_gone(room, answer->sqlstate, answer->message))
 			member_close(member, CLOSE_INTERNAL, "the document cannot be read");
 	}
-	else if (member->state == MEMBER_CATCHING_UP)
+	else if (member->state == MEMBER_CATCHING_UP && member->awaited == query)
 	{
 		bool is_in_log = member->position >= room->log.begin;
 
@@ -447,6 +451,8 @@ fetch_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	room_list(room);
 	if (access_is_denied(query->asker, answer->sqlstate))
 		room->is_doubted |= query->is_doubt; /* another is asked for */
+	else if (is_of_before(query))
+		; /* what is announced now is asked for anew */
 	else if (!room_close_if_gone(room, answer->sqlstate, answer->message))
 	{
 		log_event(LEVEL_WARNING, "fetch_failed", "{s:s, s:s?, s:s?}", "document", room->name,
@@ -466,7 +472,7 @@ take_fetched(ChangesQuery *query, const DatabaseAnswer *answer, int row)
 	room_list(room); /* if somebody doubts it meanwhile */
 	if (query->is_doubt && epoch == 0)
 		(void) room_close_if_gone(room, "YD001", "the document was deleted and is forgotten");
-	else if (learn_epoch(room, epoch))
+	else if (learn_epoch(room, epoch) && !is_of_before(query))
 	{
 		take_changes(room, answer, row);
 		/* announced, but not there: anybody may NOTIFY, so do not ask for ever */
@@ -474,6 +480,13 @@ take_fetched(ChangesQuery *query, const DatabaseAnswer *answer, int row)
 			room->announced = room->seq;
 	}
 	query_free(query);
+}
+
+/* The room has begun anew since it was asked: the changes since a seq of the epoch before are not all. */
+static bool
+is_of_before(const ChangesQuery *query)
+{
+	return query->epoch != query->room->epoch && query->seq != 0;
 }
 
 static void

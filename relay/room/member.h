@@ -83,6 +83,7 @@ struct Member
 	/* its room's (room.c) */
 	uint32_t member_index;
 	int64_t seq; /* while BEHIND: it has the document up to here */
+	const void *awaited; /* while CATCHING_UP: the question whose answer counts (catch_up.c) */
 	Buffer state_vector; /* of WANT_SYNC: the newest one it sent */
 	struct SyncQuestion *question; /* while LOADING: whose slices it gets (sync.c) */
 	uint32_t slice; /* the next one of these */

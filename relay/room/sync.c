@@ -87,6 +87,7 @@ static void release(SyncQuestion *question);
 static void ask(SyncQuestion *question);
 static void answered(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool take_slices(SyncQuestion *question, const DatabaseAnswer *answer);
+static void ask_anew(SyncQuestion *question);
 static void refuse_followers(SyncQuestion *question, const DatabaseAnswer *answer);
 static void finish(Member *member);
 static void count_held(int64_t bytes);
@@ -418,11 +419,34 @@ answered(DatabaseQuery *query, const DatabaseAnswer *answer)
 	else
 	{
 		catch_up_learn(room, question->epoch, question->seq);
+		if (question->epoch != room->epoch && question->epoch != 0)
+			ask_anew(question);
 		for (uint32_t i = 0; i < room->member_count; i++)
 			if (room->members[i]->question == question)
 				member_want(room->members[i], WANT_LOG);
 	}
 	release(question);
+}
+
+/*
+ * The answer is of another document than the room's, which was made before it or after: nobody is given of
+ * the wrong one.  Which that is, the room is finding out.
+ */
+static void
+ask_anew(SyncQuestion *question)
+{
+	Room *room = question->room;
+
+	question->is_forgotten = true;
+	for (uint32_t i = 0; i < room->member_count; i++)
+	{
+		Member *member = room->members[i];
+
+		if (member->question != question)
+			continue;
+		sync_leave(member);
+		follow(member, buffer_view(&question->state_vector));
+	}
 }
 
 /* Rows as frames, ready for the wire.  False when out of memory. */
