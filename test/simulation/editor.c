@@ -376,6 +376,12 @@ take_sync(Editor *editor, Frame *frame)
 	{
 		content_apply(&editor->content, &update);
 		editor->is_asking &= step != 1;
+		if (world_traces)
+		{
+			fprintf(stderr, "client %u of %s was sent %zu bytes and has ", editor->client,
+					editor->document->name, bytes.size);
+			content_print(&editor->content);
+		}
 	}
 	update_free(&update);
 }
@@ -391,6 +397,9 @@ send_update(Editor *editor, uint64_t step, const Update *update)
 	if (editor->is_hocuspocus)
 		socket_expect_status(editor->socket, editor->document, buffer_view(&bytes));
 	editor->unsynced += step == 2;
+	if (world_traces)
+		fprintf(stderr, "client %u of %s sends %zu bytes to relay %d\n", editor->client,
+				editor->document->name, bytes.size, editor->socket->relay->number);
 	begin_message(editor, &message, MESSAGE_SYNC);
 	buffer_write_varuint(&message, step);
 	buffer_write_varbytes(&message, buffer_view(&bytes));

@@ -258,7 +258,8 @@ execute_sql(Session *session, const char *sql, const Parameter *parameters)
 	}
 	else
 	{
-		result = store_execute(sql, parameters);
+		result =
+			store_execute(sql, parameters, session->link != NULL ? session->link->relay : NULL);
 		session->is_in_transaction = store.is_in_transaction;
 	}
 	return result;

@@ -22,6 +22,7 @@ static Editor *editor_now;
 static void heal(void);
 static void let_pass(double seconds);
 static bool somebody_gathers(void);
+static bool somebody_floods(void);
 static bool drain_once(void);
 static void check_equal(void);
 static void check_presence(void);
@@ -38,6 +39,8 @@ rest(void)
 	heal();
 	rest_drain();
 	let_pass(RECONNECT_SECONDS);
+	for (double end = world_now + REST_SECONDS; world_now < end && somebody_floods();)
+		let_pass(0.5);
 	if (!has_lost_hints && !has_lost_memory && !store.has_forked)
 		check_equal();
 	let_pass(REST_SECONDS);
@@ -113,6 +116,19 @@ somebody_gathers(void)
 	for (uint32_t i = 0; i < nature.relay_count; i++)
 		gathers |= relay_metric(&relays[i], "pending_bytes") > 0;
 	return gathers;
+}
+
+/* Of a flood the relay takes so many messages a second. */
+static bool
+somebody_floods(void)
+{
+	bool floods = false;
+	size_t count;
+	Socket **sockets = sockets_all(&count);
+
+	for (size_t i = 0; i < count; i++)
+		floods |= !sockets[i]->is_gone && sockets[i]->editor != NULL && sockets[i]->up_count > 0;
+	return floods;
 }
 
 void
@@ -259,10 +275,8 @@ check_gauges(Relay *relay)
 
 		for (size_t j = 0; j < count; j++)
 		{
-			/* his document may be over for him, and there is no room for telling him so */
-			bool is_over = store.documents[i].was_gone || store.documents[i].is_broken ||
-						   nature.lost_memory > 0;
-			bool is_doubtful = is_over && sockets[j]->has_addresses && sockets[j]->partial.size > 0;
+			/* the document may be over for him (refused, gone, unreadable): no room for telling him so */
+			bool is_doubtful = sockets[j]->has_addresses && sockets[j]->partial.size > 0;
 			bool is_here = sockets[j]->relay == relay && !sockets[j]->is_gone &&
 						   sockets[j]->document == &store.documents[i];
 

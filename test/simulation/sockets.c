@@ -714,8 +714,11 @@ static void
 check_denial(Socket *socket, bool is_guests, Bytes reason)
 {
 	static const char gone[] = "document deleted";
+	const Document *document = is_guests ? socket->guest_document : socket->document;
 	bool is_gone = reason.size == sizeof gone - 1 && memcmp(reason.data, gone, reason.size) == 0;
 
+	/* there was no memory for the reason */
+	is_gone |= reason.size == 0 && document->was_gone && relay_memory_failed > 0;
 	socket->is_denied |= !is_guests;
 	socket->guest_is_out |= is_guests;
 	if (world_traces)

@@ -62,7 +62,8 @@ static PGresult *add_changes(PGresult *, const Columns *, Bytes name, const uint
 static void
 set_who_lacks(PGresult *, const Columns *, uint32_t row, const Document *document, int64_t since);
 static PGresult *answer_heads(const Columns *columns, const Parameter *parameters);
-static void trace(const char *function, const Parameter *parameters, const PGresult *result);
+static void trace(const Relay *asker, const char *function, const Parameter *parameters,
+				  const PGresult *result);
 static PGresult *notify_all(const Parameter *parameters);
 static PGresult *one_value(Bytes value);
 static bool is_gone(const Document *document, int64_t known_epoch);
@@ -111,7 +112,7 @@ store_close(void)
 }
 
 PGresult *
-store_execute(const char *sql, const Parameter *parameters)
+store_execute(const char *sql, const Parameter *parameters, const Relay *asker)
 {
 	static const struct
 	{
@@ -131,7 +132,7 @@ store_execute(const char *sql, const Parameter *parameters)
 			PGresult *result = functions[i].answer(&columns, parameters);
 
 			if (world_traces)
-				trace(functions[i].function, parameters, result);
+				trace(asker, functions[i].function, parameters, result);
 			return result;
 		}
 	if (strstr(sql, "pg_notify('ydoc_presence'") != NULL)
@@ -153,11 +154,11 @@ store_execute(const char *sql, const Parameter *parameters)
 
 /* For people: what was asked of which document, and the numbers of the answer. */
 static void
-trace(const char *function, const Parameter *parameters, const PGresult *result)
+trace(const Relay *asker, const char *function, const Parameter *parameters, const PGresult *result)
 {
 	bool is_array = strstr(function, "sync") == NULL && strstr(function, "changes(") == NULL;
 
-	fprintf(stderr, "%s", strstr(function, "ydoc."));
+	fprintf(stderr, "relay %d: %s", asker != NULL ? asker->number : -1, strstr(function, "ydoc."));
 	if (!is_array)
 		fprintf(stderr, "%.*s", (int) parameters[0].size, (const char *) parameters[0].data);
 	fprintf(stderr, ") %s", result->sqlstate);
