@@ -30,6 +30,8 @@
 #include "stat.h"
 #include "store_edit.h"
 #include "store_gone.h"
+#include "store_log.h"
+#include "store_rows.h"
 
 #define NAME_BYTES_MAX 1024
 #define STORE_SCHEMA "ydoc_data"
@@ -268,11 +270,14 @@ bool
 store_read_head(const char *name, StoreHead *head)
 {
 	static SPIPlanPtr plan = NULL;
-	StoreHead found;
+	StoreHead read;
+	bool found;
 
-	if (!get_head(&plan, read_head_sql, false, name, &found) || found.is_deleted)
+	if (!store_rows_read_head(name, &read, &found))
+		found = get_head(&plan, read_head_sql, false, name, &read);
+	if (!found || read.is_deleted)
 		return false;
-	*head = found;
+	*head = read;
 	return true;
 }
 
@@ -397,57 +402,34 @@ log_lacks_rows(const CachedDocument *document, CrdtError *error)
 	return false;
 }
 
-/* Applies the rows that were just fetched. */
 static bool
-apply_log_rows(CachedDocument *document, CrdtError *error)
+apply_log_row(CachedDocument *document, const StoreLogView *row, CrdtError *error)
 {
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		struct varlena *update;
-
-		/* rows that are not seen would leave a document that looks whole and is not */
-		if (store_int64(row, 1) > document->seq + 1)
-			return log_lacks_rows(document, error);
-		update = store_varlena(row, 3);
-		if (crdt_doc_apply(document->doc, bridge_view(update), CRDT_V1, NULL, error) != CRDT_OK)
-			return false;
-		document->seq = store_int64(row, 2);
-		size_note(document, VARSIZE_ANY_EXHDR(update));
-		CHECK_FOR_INTERRUPTS();
-	}
+	/* rows that are not seen would leave a document that looks whole and is not */
+	if (row->seq_from > document->seq + 1)
+		return log_lacks_rows(document, error);
+	if (crdt_doc_apply(document->doc, row->update, CRDT_V1, NULL, error) != CRDT_OK)
+		return false;
+	document->seq = row->seq;
+	size_note(document, row->update.size);
 	return true;
 }
 
-/*
- * Applies the log rows after the document's seq up to head's.  They are read by a cursor: asking for the
- * next thousand again and again would read and sort all that are left each time, where the log has no
- * statistics yet and the planner does not know how many there are.
- */
+/* Applies the log rows after the document's seq up to head's. */
 static bool
 apply_log(const StoreHead *head, CachedDocument *document, CrdtError *error)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID, INT8OID, INT8OID};
-	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(document->seq),
-					  Int64GetDatum(head->seq)};
-	Portal cursor;
+	StoreLog *log;
+	StoreLogView row;
 	bool applied = true;
 
 	if (document->seq >= head->seq)
 		return true;
-	store_prepare(&plan,
-				  "SELECT l.seq_from, l.seq, l.update FROM ydoc_data.log l"
-				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3 ORDER BY l.seq",
-				  3, types);
-	cursor = SPI_cursor_open(NULL, plan, values, NULL, !head->for_writing);
+	log = store_log_begin(head, document->seq);
 	while (applied && document->seq < head->seq)
-	{
-		SPI_cursor_fetch(cursor, true, 1000);
-		applied =
-			SPI_processed > 0 ? apply_log_rows(document, error) : log_lacks_rows(document, error);
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_cursor_close(cursor);
+		applied = store_log_next(log, &row) ? apply_log_row(document, &row, error)
+											: log_lacks_rows(document, error);
+	store_log_end(log);
 	return applied;
 }
 

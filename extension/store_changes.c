@@ -15,6 +15,7 @@
 
 #include "bridge.h"
 #include "crdt/update.h"
+#include "store_log.h"
 #include "store_slices.h"
 
 enum
@@ -26,32 +27,44 @@ enum
 	COLUMNS
 };
 
+static CrdtBytes
+copy_of(CrdtBytes bytes)
+{
+	uint8_t *copy = palloc(bytes.size);
+
+	memcpy(copy, bytes.data, bytes.size);
+	return (CrdtBytes){copy, bytes.size};
+}
+
 /* The log rows after since, merged; NULL if the log does not reach back that far. */
 static bytea *
 merge_log_after(const StoreHead *head, int64 since)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTOID, INT8OID, INT8OID};
-	Datum values[] = {CStringGetTextDatum(head->name), Int64GetDatum(since),
-					  Int64GetDatum(head->seq)};
-	CrdtBytes *updates;
+	StoreLog *log = store_log_begin(head, since);
+	StoreLogView row;
+	CrdtBytes *updates = NULL;
+	size_t count = 0, room = 0;
+	bool reaches = true;
 	CrdtBuffer merged;
 	CrdtHost host;
 	CrdtError error;
 
-	store_prepare(&plan,
-				  "SELECT l.seq_from, l.update FROM ydoc_data.log l"
-				  " WHERE l.document = $1 AND l.seq > $2 AND l.seq <= $3 ORDER BY l.seq",
-				  3, types);
-	if (SPI_execute_plan(plan, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read a document's log");
-	if (SPI_processed == 0 || store_int64(0, 1) > since + 1)
+	while (reaches && store_log_next(log, &row))
+	{
+		reaches = count > 0 || row.seq_from <= since + 1;
+		if (count == room)
+		{
+			room = Max(2 * room, 8);
+			updates = updates == NULL ? palloc(sizeof(CrdtBytes) * room)
+									  : repalloc_huge(updates, sizeof(CrdtBytes) * room);
+		}
+		updates[count++] = copy_of(row.update);
+	}
+	store_log_end(log);
+	if (!reaches || count == 0)
 		return NULL;
-	updates = palloc(sizeof(CrdtBytes) * SPI_processed);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		updates[row] = bridge_view(store_varlena(row, 2));
 	bridge_buffer(&merged, &host);
-	if (crdt_update_merge(&host, updates, SPI_processed, CRDT_V1, &merged, &error) != CRDT_OK)
+	if (crdt_update_merge(&host, updates, count, CRDT_V1, &merged, &error) != CRDT_OK)
 		bridge_report(&error, psprintf("log of document \"%s\"", head->name));
 	return bridge_bytea(crdt_buffer_view(&merged));
 }

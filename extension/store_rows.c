@@ -74,24 +74,20 @@ struct StoreRows
 
 /* ---- are the tables as we made them? ---- */
 
-static bool
-user_may(Oid table, AclMode right)
-{
-	return pg_class_aclcheck(table, GetUserId(), right) == ACLCHECK_OK;
-}
-
-static bool
-is_table_for_all(Relation table)
+bool
+store_rows_are_plain(Relation table, AclMode right)
 {
 	TupleConstr *constraints = RelationGetDescr(table)->constr;
+	Oid oid = RelationGetRelid(table);
 
 	return table->rd_rel->relkind == RELKIND_RELATION && table->rd_rules == NULL &&
 		   (constraints == NULL || !constraints->has_generated_stored) &&
-		   check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED;
+		   check_enable_rls(oid, InvalidOid, true) != RLS_ENABLED &&
+		   pg_class_aclmask(oid, GetUserId(), right, ACLMASK_ALL) == right;
 }
 
-static AttrNumber
-column_called(Relation table, const char *name)
+AttrNumber
+store_rows_column(Relation table, const char *name)
 {
 	TupleDesc columns = RelationGetDescr(table);
 
@@ -107,36 +103,39 @@ is_log_plain(const StoreRows *rows)
 {
 	TupleDesc columns = RelationGetDescr(rows->log);
 
-	if (!is_table_for_all(rows->log) || columns->natts < LOG_COLUMNS ||
-		columns->constr->num_check > 0 || !user_may(RelationGetRelid(rows->log), ACL_INSERT) ||
-		!store_triggers_permit_rows(rows->log, CMD_INSERT))
+	if (!store_rows_are_plain(rows->log, ACL_INSERT) || columns->natts < LOG_COLUMNS ||
+		columns->constr->num_check > 0 || !store_triggers_permit_rows(rows->log, CMD_INSERT))
 		return false;
 	for (int i = 0; i < columns->natts; i++)
-		if (i < LOG_COLUMNS ? column_called(rows->log, log_columns[i]) != i + 1
+		if (i < LOG_COLUMNS ? store_rows_column(rows->log, log_columns[i]) != i + 1
 							: !TupleDescAttr(columns, i)->attisdropped)
 			return false;
 	return true;
 }
 
+/* The columns of a head, and the primary key. */
 static bool
-are_documents_plain(StoreRows *rows)
+find_columns(StoreRows *rows)
 {
-	Oid table = RelationGetRelid(rows->documents);
-
-	if (!is_table_for_all(rows->documents) || !user_may(table, ACL_SELECT) ||
-		!user_may(table, ACL_UPDATE) || !store_triggers_permit_rows(rows->documents, CMD_UPDATE) ||
-		RelationGetDescr(rows->documents)->constr->num_check != 1) /* of its name */
-		return false;
-	rows->name_column = column_called(rows->documents, "name");
+	rows->name_column = store_rows_column(rows->documents, "name");
 	for (int i = 0; i < HEAD_COLUMNS; i++)
 	{
-		rows->head_columns[i] = column_called(rows->documents, head_columns[i]);
+		rows->head_columns[i] = store_rows_column(rows->documents, head_columns[i]);
 		if (rows->head_columns[i] == InvalidAttrNumber)
 			return false;
 	}
 	/* finds the primary key, too */
 	list_free(RelationGetIndexList(rows->documents));
 	return OidIsValid(rows->documents->rd_pkindex);
+}
+
+static bool
+are_documents_plain(StoreRows *rows)
+{
+	return store_rows_are_plain(rows->documents, ACL_SELECT | ACL_UPDATE) &&
+		   store_triggers_permit_rows(rows->documents, CMD_UPDATE) &&
+		   RelationGetDescr(rows->documents)->constr->num_check == 1 && /* of its name */
+		   find_columns(rows);
 }
 
 static IndexScanDesc
@@ -263,6 +262,58 @@ store_rows_find(StoreRows *rows, const char *name, StorePlace *place)
 	return found;
 }
 
+static int64
+head_value(const StoreRows *rows, int column)
+{
+	bool null;
+	Datum value = slot_getattr(rows->slot, rows->head_columns[column], &null);
+
+	return null ? 0 : DatumGetInt64(value);
+}
+
+static void
+read_head(const StoreRows *rows, const char *name, StoreHead *head)
+{
+	int64 epoch = head_value(rows, HEAD_EPOCH);
+
+	*head =
+		(StoreHead){.name = name,
+					.store = RelationGetRelid(rows->documents),
+					.epoch = store_epoch(epoch),
+					.row_epoch = epoch,
+					.seq = head_value(rows, HEAD_SEQ),
+					.state_seq = head_value(rows, HEAD_STATE_SEQ),
+					.segment_seq = head_value(rows, HEAD_SEGMENT_SEQ),
+					.tail_rows = head_value(rows, HEAD_TAIL_ROWS),
+					.tail_bytes = head_value(rows, HEAD_TAIL_BYTES),
+					.buried = head_value(rows, HEAD_BURIED),
+					.is_deleted = !slot_attisnull(rows->slot, rows->head_columns[HEAD_DELETED_AT]),
+					.sees_all = rows->sees_all};
+}
+
+bool
+store_rows_read_head(const char *name, StoreHead *head, bool *found)
+{
+	StoreRows rows = {.documents = table_open(store_oid(), AccessShareLock)};
+	bool is_plain = store_rows_are_plain(rows.documents, ACL_SELECT) && find_columns(&rows);
+	ItemPointerData root;
+
+	if (is_plain)
+	{
+		rows.by_name = index_open(rows.documents->rd_pkindex, AccessShareLock);
+		rows.slot = table_slot_create(rows.documents, NULL);
+		rows.scan = begin_scan(&rows);
+		*found = find_by_index(&rows, name, &root);
+		if (*found)
+			read_head(&rows, name, head);
+		index_endscan(rows.scan);
+		ExecDropSingleTupleTableSlot(rows.slot);
+		index_close(rows.by_name, NoLock);
+	}
+	table_close(rows.documents, NoLock);
+	return is_plain;
+}
+
 static void
 report_serialization(void)
 {
@@ -292,36 +343,6 @@ lock_newest(StoreRows *rows, ItemPointer place)
 	}
 }
 
-static int64
-head_value(const StoreRows *rows, int column)
-{
-	bool null;
-	Datum value = slot_getattr(rows->slot, rows->head_columns[column], &null);
-
-	return null ? 0 : DatumGetInt64(value);
-}
-
-static void
-read_head(const StoreRows *rows, const char *name, StoreHead *head)
-{
-	int64 epoch = head_value(rows, HEAD_EPOCH);
-
-	*head =
-		(StoreHead){.name = name,
-					.store = RelationGetRelid(rows->documents),
-					.epoch = store_epoch(epoch),
-					.row_epoch = epoch,
-					.seq = head_value(rows, HEAD_SEQ),
-					.state_seq = head_value(rows, HEAD_STATE_SEQ),
-					.segment_seq = head_value(rows, HEAD_SEGMENT_SEQ),
-					.tail_rows = head_value(rows, HEAD_TAIL_ROWS),
-					.tail_bytes = head_value(rows, HEAD_TAIL_BYTES),
-					.buried = head_value(rows, HEAD_BURIED),
-					.is_deleted = !slot_attisnull(rows->slot, rows->head_columns[HEAD_DELETED_AT]),
-					.for_writing = true,
-					.sees_all = rows->sees_all};
-}
-
 bool
 store_rows_lock(StoreRows *rows, const char *name, StorePlace *place, StoreHead *head,
 				HeapTuple *row)
@@ -331,6 +352,7 @@ store_rows_lock(StoreRows *rows, const char *name, StorePlace *place, StoreHead 
 	if (found)
 	{
 		read_head(rows, name, head);
+		head->for_writing = true;
 		*row = ExecCopySlotHeapTuple(rows->slot);
 	}
 	ExecClearTuple(rows->slot);

@@ -50,6 +50,10 @@ void store_rows_close(StoreRows *rows);
  * its row's root, that place is looked at first: mostly the index is spared. */
 bool store_rows_find(StoreRows *rows, const char *name, StorePlace *place);
 
+/* Reads the row as the statement's snapshot has it, deleted ones too, into head if it was found.  False: let a
+ * statement do it. */
+bool store_rows_read_head(const char *name, StoreHead *head, bool *found);
+
 /* Locks the latest row until the transaction ends, as FOR NO KEY UPDATE does; false: there is none any
  * more.  The row is for store_rows_update. */
 bool store_rows_lock(StoreRows *rows, const char *name, StorePlace *place, StoreHead *head,
@@ -60,5 +64,12 @@ void store_rows_update(StoreRows *rows, HeapTuple row, const StoreHead *head, in
 					   int64 log_bytes);
 
 void store_rows_append(StoreRows *rows, const StoreLogRow *log_rows, int count);
+
+/* Is it a table as we made it, whose rows all are to be seen, and the user's to be treated so?  Not if a
+ * partition, a rule, a generated column or a policy wants to be asked. */
+bool store_rows_are_plain(Relation table, AclMode right);
+
+/* The column's number; InvalidAttrNumber: there is none. */
+AttrNumber store_rows_column(Relation table, const char *name);
 
 #endif
