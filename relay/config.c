@@ -112,7 +112,7 @@ static const Option options[] = {
 	COUNT("workers", workers, "0", 0, 64,
 		  "processes that share the port under a supervisor; 0: this one serves alone"),
 	COUNT("writers", writers, "2", 1, 64, "database connections that commit"),
-	COUNT("batch-interval", batch_interval, "2", 0, 1000,
+	COUNT("batch-interval", batch_interval, "3", 0, 1000,
 		  "milliseconds from one batch of a writer to its next, while updates keep coming"),
 	COUNT("readers", readers, "2", 1, 64, "database connections that read"),
 	COUNT("check-interval", check_seconds, "30", 1, 86400,
