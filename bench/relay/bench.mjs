@@ -109,7 +109,12 @@ const scenarios = {
   // writer and reader on different relays
   async apart ({ table, target }) {
     const load = { documents: 50, editors: 2, rate: 10, seconds, warmup: 1 }
-    const rows = await each([() => servers.startOurs(2)], async server => cost(await servers.load(server, load), load))
+    const rows = await each([() => servers.startOurs(2)], async server => {
+      // when people type decides how many share a batch: the run in the middle
+      const runs = []
+      for (let i = 0; i < (quick ? 1 : 3); i++) runs.push(cost(await servers.load(server, load), load))
+      return runs.sort((a, b) => a['with database'] - b['with database'])[runs.length >> 1]
+    })
     table('50 documents x 2 editors on different relays x 10 updates/s', rows)
     target('two relays, p50', rows[0]['p50 ms'], 6, 'ms')
     target('two relays, p99', rows[0]['p99 ms'], 30, 'ms')
