@@ -311,12 +311,15 @@ test('fifty editors of one document converge', async () => {
   await same(...everybody)
 })
 
-test('a lone client that does nothing keeps its connection', { timeout: 60000 }, async () => {
-  const ann = open(relay, 'idle')
+test('a lone client keeps its connection, whether it does nothing or types', { timeout: 60000 }, async () => {
+  const [ann, ben] = [open(relay, 'idle'), open(relay, 'alone')]
   let closes = 0
-  ann.provider.on('connection-close', () => closes++)
-  await ann.synced()
-  await sleep(36000)
+  for (const { provider } of [ann, ben]) provider.on('connection-close', () => closes++)
+  await Promise.all([ann.synced(), ben.synced()])
+  for (let seconds = 0; seconds < 36; seconds++) {
+    ben.text.insert(0, 'x')
+    await sleep(1000)
+  }
   assert.equal(closes, 0)
 })
 
