@@ -102,16 +102,6 @@ open_table(StoreLog *log)
 	return log->table != NULL;
 }
 
-static IndexScanDesc
-begin_scan(const StoreLog *log)
-{
-#if PG_VERSION_NUM >= 180000
-	return index_beginscan(log->table, log->index, GetActiveSnapshot(), NULL, 3, 0);
-#else
-	return index_beginscan(log->table, log->index, GetActiveSnapshot(), 3, 0);
-#endif
-}
-
 static void
 begin_access(StoreLog *log, const StoreHead *head, int64 after)
 {
@@ -130,8 +120,8 @@ begin_access(StoreLog *log, const StoreHead *head, int64 after)
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(head->seq));
 	log->slot = table_slot_create(log->table, NULL);
-	log->scan = begin_scan(log);
-	index_rescan(log->scan, keys, 3, NULL, 0);
+	log->scan = store_rows_begin_scan(log->table, log->index, lengthof(keys));
+	index_rescan(log->scan, keys, lengthof(keys), NULL, 0);
 }
 
 static Datum

@@ -138,13 +138,13 @@ are_documents_plain(StoreRows *rows)
 		   find_columns(rows);
 }
 
-static IndexScanDesc
-begin_scan(const StoreRows *rows)
+IndexScanDesc
+store_rows_begin_scan(Relation table, Relation index, int keys)
 {
 #if PG_VERSION_NUM >= 180000
-	return index_beginscan(rows->documents, rows->by_name, GetActiveSnapshot(), NULL, 1, 0);
+	return index_beginscan(table, index, GetActiveSnapshot(), NULL, keys, 0);
 #else
-	return index_beginscan(rows->documents, rows->by_name, GetActiveSnapshot(), 1, 0);
+	return index_beginscan(table, index, GetActiveSnapshot(), keys, 0);
 #endif
 }
 
@@ -171,7 +171,7 @@ store_rows_open(void)
 	CommandCounterIncrement();
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
-	rows->scan = begin_scan(rows);
+	rows->scan = store_rows_begin_scan(rows->documents, rows->by_name, 1);
 	rows->block_count = InvalidBlockNumber;
 	rows->sees_all = store_sees_all("log") && store_sees_all("state");
 	return rows;
@@ -302,7 +302,7 @@ store_rows_read_head(const char *name, StoreHead *head, bool *found)
 	{
 		rows.by_name = index_open(rows.documents->rd_pkindex, AccessShareLock);
 		rows.slot = table_slot_create(rows.documents, NULL);
-		rows.scan = begin_scan(&rows);
+		rows.scan = store_rows_begin_scan(rows.documents, rows.by_name, 1);
 		*found = find_by_index(&rows, name, &root);
 		if (*found)
 			read_head(&rows, name, head);

@@ -18,6 +18,10 @@
 #ifndef YDOC_STORE_ROWS_H
 #define YDOC_STORE_ROWS_H
 
+#include "postgres.h"
+
+#include "access/genam.h"
+
 #include "store.h"
 
 typedef struct StoreRows StoreRows;
@@ -68,6 +72,9 @@ void store_rows_append(StoreRows *rows, const StoreLogRow *log_rows, int count);
 /* Is it a table as we made it, whose rows all are to be seen, and the user's to be treated so?  Not if a
  * partition, a rule, a generated column or a policy wants to be asked. */
 bool store_rows_are_plain(Relation table, AclMode right);
+
+/* Of an index, as the active snapshot has it; keys are given with index_rescan. */
+IndexScanDesc store_rows_begin_scan(Relation table, Relation index, int keys);
 
 /* The column's number; InvalidAttrNumber: there is none. */
 AttrNumber store_rows_column(Relation table, const char *name);
