@@ -18,7 +18,7 @@
 #define GROWTH_MAX 32
 #define GROWTH_FREE 65536
 
-#define READINGS_MAX 16
+#define READINGS_MAX 16 /* of one text; a few do, but for where hundreds of places mislead */
 
 typedef enum StopReason
 {

@@ -1,8 +1,8 @@
 /*
  * store_log.c: the log of one document, by index access or by a cursor (store_log.h).
  *
- * Here: which of them, and reading.  Not here: what is made of the rows (store.c, store_changes.c, compact.c),
- * who wrote them and when (history.c).
+ * Here: which of them, and reading.  Not here: what is made of the rows (store.c, store_changes.c),
+ * who wrote them and when (history.c), how many compaction takes at once (compact.c).
  */
 #include "store_log.h"
 
@@ -124,12 +124,6 @@ begin_access(StoreLog *log, const StoreHead *head, int64 after)
 	index_rescan(log->scan, keys, lengthof(keys), NULL, 0);
 }
 
-static Datum
-value_by_access(StoreLog *log, int column, bool *null)
-{
-	return slot_getattr(log->slot, log->columns[column], null);
-}
-
 /* ---- by a statement ---- */
 
 /*
@@ -165,12 +159,6 @@ fetch(StoreLog *log)
 	return log->count > 0;
 }
 
-static Datum
-value_of_cursor(const StoreLog *log, int column, bool *null)
-{
-	return SPI_getbinval(log->rows->vals[log->next], log->rows->tupdesc, column + 1, null);
-}
-
 /* ---- either ---- */
 
 StoreLog *
@@ -189,8 +177,9 @@ static Datum
 value(StoreLog *log, int column)
 {
 	bool null;
-	Datum found = log->table != NULL ? value_by_access(log, column, &null)
-									 : value_of_cursor(log, column, &null);
+	Datum found = log->table != NULL ? slot_getattr(log->slot, log->columns[column], &null)
+									 : SPI_getbinval(log->rows->vals[log->next], log->rows->tupdesc,
+													 column + 1, &null);
 
 	if (null)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),

@@ -1,5 +1,5 @@
 /*
- * store_rows.h: the rows that batches change, without SQL statements.
+ * store_rows.h: the rows that batches change, and a document's row that is read, without SQL statements.
  *
  * A statement costs several times what the rows of a small batch do.  While the store's tables are as we
  * made them, but for what follows a row, and the user may see and write all of them, nothing that a statement
@@ -13,7 +13,8 @@
  *     store_rows_append(rows, log_rows, count);     WAL: one record for all that one page takes
  *     store_rows_close(rows);                       AFTER triggers fire (store_triggers.h)
  *
- * Indexes are kept, and triggers queued, by the executor's own functions.
+ * Indexes are kept, and triggers queued, by the executor's own functions.  Who only reads needs no more than
+ * store_rows_read_head, and store_log.h for the log.
  */
 #ifndef YDOC_STORE_ROWS_H
 #define YDOC_STORE_ROWS_H

@@ -270,13 +270,15 @@ member_done(DatabaseQuery *database_query, const DatabaseAnswer *answer)
 	Member *member = query->member;
 	Room *room = query->room;
 
-	if (answer->row_count != 1)
+	if (member->state != MEMBER_CATCHING_UP || member->awaited != query)
+		; /* it is loading, or asks anew */
+	else if (answer->row_count != 1)
 	{
 		if (!access_is_denied(member, answer->sqlstate) &&
 			!room_close_if_gone(room, answer->sqlstate, answer->message))
 			member_close(member, CLOSE_INTERNAL, "the document cannot be read");
 	}
-	else if (member->state == MEMBER_CATCHING_UP && member->awaited == query)
+	else
 	{
 		bool is_in_log = member->position >= room->log.begin;
 

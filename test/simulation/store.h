@@ -79,9 +79,9 @@ typedef struct Parameter
 void store_open(uint32_t document_count, uint32_t name_size);
 void store_close(void);
 
-/* What it changes is committed by store_commit(); until then nobody else executes anything. */
-PGresult *store_execute(const char *sql, const Parameter *parameters,
-						const struct Relay *asker); /* asker: NULL: it is gone */
+/* What it changes is committed by store_commit(); until then nobody else executes anything.  asker: for
+ * traces; NULL: it is gone. */
+PGresult *store_execute(const char *sql, const Parameter *parameters, const struct Relay *asker);
 bool store_commit(void); /* false: rolled back, no more notifications can be taken */
 void store_roll_back(void);
 
