@@ -68,6 +68,7 @@ run(char **argv)
 	if (config.workers > 0)
 		return supervisor_run(argv);
 	metrics_use_cell(NULL);
+	loop_hold_signals();
 	int count = listener_open(sockets, &port, false);
 
 	if (count == 0 || !listener_write_port_file(port))

@@ -67,6 +67,7 @@ static const int *listening_sockets;
 static int listening_count; /* 0: the listener has them */
 static int end_status;
 
+static void set_mask_of_signals(int how);
 static void listen_now(void);
 static void raise_file_limit(void);
 static void end_round(struct ev_loop *, ev_prepare *, int);
@@ -76,6 +77,12 @@ static void begin_drain(struct ev_loop *, ev_signal *, int);
 static void drain(struct ev_loop *, ev_timer *, int);
 static void enter_phase(DrainPhase phase);
 static void forward_library_log(int level, const char *line);
+
+void
+loop_hold_signals(void)
+{
+	set_mask_of_signals(SIG_BLOCK);
+}
 
 bool
 loop_start(void)
@@ -123,9 +130,9 @@ loop_start(void)
 	ev_signal_init(&on_quit, begin_drain, SIGQUIT);
 	ev_signal_start(ev, board_is_joined() ? &on_quit : &on_int);
 	ev_signal_init(&on_hup, reload, SIGHUP);
-	if ((identity_is_checked() || tls_is_on()) &&
-		!board_is_joined()) /* a worker is replaced instead */
+	if (!board_is_joined()) /* a worker is replaced instead */
 		ev_signal_start(ev, &on_hup);
+	set_mask_of_signals(SIG_UNBLOCK);
 	watchdog_seconds = service_watchdog_seconds();
 	bool is_watched = watchdog_seconds > 0.0 && watchdog_seconds < BEAT_SECONDS;
 	double seconds = is_watched ? watchdog_seconds : BEAT_SECONDS;
@@ -209,6 +216,18 @@ bool
 loop_is_draining(void)
 {
 	return drain_phase != DRAIN_NOT;
+}
+
+static void
+set_mask_of_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(how, &signals, NULL);
 }
 
 static void

@@ -16,6 +16,12 @@
 
 struct lws_vhost;
 
+/*
+ * From here on signals wait until loop_start() can obey them.  To be called before others can know
+ * of this process (--port-file): until then a signal just ends it.
+ */
+void loop_hold_signals(void);
+
 /* Makes loop, libwebsockets context and vhost; false after logging why. */
 bool loop_start(void);
 

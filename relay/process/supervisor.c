@@ -92,6 +92,7 @@ supervisor_run(char **argv)
 	sigset_t signals;
 	char problem[SANDBOX_PROBLEM_MAX];
 
+	block_signals(&signals); /* before the port file tells others of us */
 	arguments = argv;
 	worker_count = (int) config.workers;
 	board_fd = board_create(worker_count);
@@ -116,7 +117,6 @@ supervisor_run(char **argv)
 		return EX_NOPERM;
 	}
 	log_event(LEVEL_INFO, "supervising", "{s:i, s:i}", "workers", worker_count, "port", port);
-	block_signals(&signals);
 	watchdog_seconds = service_watchdog_seconds();
 	for (int i = 0; i < worker_count; i++)
 		start(&workers[i]);

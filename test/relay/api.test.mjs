@@ -9,7 +9,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import * as Y from 'yjs'
 
 import { chance } from '../chance.mjs'
-import { closeAll, metric, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+import { closeAll, logged, metric, open, sleep, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 import { keyring } from './keyring.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-api-'))
@@ -565,8 +565,7 @@ test('a relay without keys may do what its role may', { timeout: 30000 }, async 
   // one that may do nothing is not ready, and is told what to do
   const idle = await startAs('nobody')
   try {
-    await until(() => idle.log.includes('"rights_missing"'))
-    assert.match(idle.log, /ydoc\.grant_relay/)
+    await logged(idle, /"rights_missing".*ydoc\.grant_relay/)
     assert.equal((await ask('/readyz', { on: idle })).status, 503)
   } finally {
     await idle.stop()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 
-import { closeAll, open, raw, startDatabase, startDetour, startRelay, until } from './harness.mjs'
+import { closeAll, logged, open, raw, startDatabase, startDetour, startRelay, until } from './harness.mjs'
 import { openMetrics, value } from './openmetrics.mjs'
 
 let database, relay
@@ -77,7 +77,7 @@ test('refused items and closed connections are counted, and logged with their re
   for (const name of ['updates_refused', 'connections_closed_by_relay']) {
     assert.equal(value(after, `ydoc_relay_${name}`) - value(before, `ydoc_relay_${name}`), 1, name)
   }
-  await until(() => /update_refused/.test(relay.log))
+  await logged(relay, /update_refused/)
   const lines = relay.log.trim().split('\n').map(line => JSON.parse(line))
   const refusal = lines.find(line => line.event === 'update_refused')
   assert.equal(refusal.document, 'refused')
@@ -126,7 +126,7 @@ test('when the notification queue fills, the relay warns, then commits in silenc
     await fill(13000)
     const percent = (Number(await database.psql('SELECT pg_notification_queue_usage()')) - full) * 100
     assert.ok(percent > 1, `${percent} %`)
-    await until(() => /notify_queue_fills/.test(own.log))
+    await logged(own, /notify_queue_fills/)
     assert.ok(await usage() > 0.01)
     assert.equal(await notifies(own), 1)
     await fill(Math.ceil(13000 * 1.2 / percent))
@@ -135,7 +135,7 @@ test('when the notification queue fills, the relay warns, then commits in silenc
     ann.text.insert(0, 'in silence')
     await until(() => ben.text.toString() === 'in silence')
     assert.equal(await database.text('silent'), 'in silence')
-    assert.match(own.log, /notify_off/)
+    await logged(own, /notify_off/)
 
     await database.psql(`SELECT pg_terminate_backend(pid) FROM (${stuck}) AS s`)
     await until(async () => await notifies(own) === 1 && await usage() < before)
@@ -175,8 +175,8 @@ test('what fails because the queue is full is committed in silence, and nobody i
     await until(() => ben.text.length === 20)
     assert.equal((await database.text('overflow')).length, 20)
     assert.equal(closes, 0)
-    assert.match(own.log, /notify_off/)
-    await until(() => /notify_on/.test(own.log), 30000) // the queue has room: it tries again
+    await logged(own, /notify_off/)
+    await logged(own, /notify_on/, 30000) // the queue has room: it tries again
   } finally {
     await database.psql('DROP TRIGGER full_queue ON ydoc_data.log')
     closeAll()

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { relayProgram, startDatabase, startRelay, until } from './servers.mjs'
+import { logged, relayProgram, startDatabase, startRelay, until } from './servers.mjs'
 
 let directory
 
@@ -117,8 +117,8 @@ test('a database without a store makes no relay ready, and is told what to do', 
   await database.psql('CREATE EXTENSION pg_ydoc', 'functions')
   for (const name of ['functions', 'postgres']) {
     await withRelay(database.conninfo.replace('dbname=test', `dbname=${name}`), [], async relay => {
-      await until(() => /"event": "store_missing", "hint": "--init creates/.test(relay.log))
-      await until(() => /"event": "database_down"/.test(relay.log))
+      await logged(relay, /"event": "store_missing", "hint": "--init creates/)
+      await logged(relay, /"event": "database_down"/)
       assert.equal((await fetch(`${relay.http}/readyz`)).status, 503)
       assert.equal((await fetch(`${relay.http}/healthz`)).status, 200)
       assert.equal(relay.log.match(/store_missing/g).length, 1)
@@ -137,7 +137,7 @@ test('a store that an older release made is told, and what to do', { timeout: 60
   await database.psql(`CREATE FUNCTION ydoc_data.relay_changes(claims text, document text, since bigint, known_epoch bigint, max_bytes integer, OUT seq bigint, OUT update bytea)
     RETURNS SETOF record LANGUAGE sql AS 'SELECT 1::bigint, NULL::bytea'`)
   await withRelay(database.conninfo.replace('user=postgres', 'user=door'), ['--jwt-secret-file', secretFile()], async relay => {
-    await until(() => /"event": "store_missing", .*ydoc.upgrade_store\(\) makes what is new/.test(relay.log))
+    await logged(relay, /"event": "store_missing", .*ydoc.upgrade_store\(\) makes what is new/)
     assert.equal((await fetch(`${relay.http}/readyz`)).status, 503)
     await database.psql('DROP FUNCTION ydoc_data.relay_changes')
     await database.psql('SELECT ydoc.upgrade_store()')
@@ -149,7 +149,7 @@ test('a store that an older release made is told, and what to do', { timeout: 60
 test('a role without rights is told what a relay needs', { timeout: 60000 }, () => withDatabase(async database => {
   await database.psql('CREATE ROLE door LOGIN')
   await withRelay(database.conninfo.replace('user=postgres', 'user=door'), ['--jwt-secret-file', secretFile()], async relay => {
-    await until(() => /"event": "rights_missing", "hint": "SELECT ydoc.grant_relay/.test(relay.log))
+    await logged(relay, /"event": "rights_missing", "hint": "SELECT ydoc.grant_relay/)
     await database.psql("SELECT ydoc.grant_relay('door')")
     await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
   })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
-import { closeAll, open, startDatabase, startPooler, startRelay, until } from './harness.mjs'
+import { closeAll, logged, open, startDatabase, startPooler, startRelay, until } from './harness.mjs'
 
 const servers = []
 after(async () => {
@@ -18,7 +18,7 @@ test('a listener behind a pooler is refused at the start', { timeout: 60000 }, a
   // it may be gone before its start is noticed
   const told = await startRelay({ conninfo: pooler.conninfo }).then(async relay => {
     const { code } = await relay.ended
-    await until(() => relay.log.includes('listener_is_pooled'))
+    await logged(relay, /listener_is_pooled/)
     return `the relay ended with ${code}: ${relay.log}`
   }, error => error.message)
   assert.match(told, /^the relay ended with 78: [^]*listener_is_pooled.*--listen-database/)

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 
-import { closeAll, metric, open, raw, relayProgram, residentBytes, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, logged, metric, open, raw, relayProgram, residentBytes, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
 let database
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-proxy-'))
@@ -121,7 +121,7 @@ test('who connects too often is told to wait, and others are not', { timeout: 30
   for (let i = 0; i < 60; i++) assert.equal(await status(relay, { fields: [`X-Forwarded-For: 192.0.2.${100 + i}`] }), 200)
   await assert.rejects(raw(relay, '/a', forwarded('192.0.2.66')), /Unexpected server response: 429/)
   await until(async () => await status(relay, eve) === 200) // later it is let in again
-  assert.match(relay.log, /"event": "address_limited", "limit": "max-handshake-rate"/)
+  await logged(relay, /"event": "address_limited", "limit": "max-handshake-rate"/)
 }))
 
 test('who shows bad tokens too often is turned away, and others are not', { timeout: 30000 }, () => withRelay(

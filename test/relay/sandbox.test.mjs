@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 
-import { closeAll, open, relayProgram, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, logged, open, relayProgram, startDatabase, startRelay, until } from './harness.mjs'
 
 const isRoot = process.getuid() === 0
 const isSanitized = /sanitize/.test(relayProgram) // sanitizers look into their own process: no filter there
@@ -49,6 +49,7 @@ async function withRelay (arguments_, body, more = {}) {
     closeAll()
     assert.deepEqual(await relay.stop(), { code: 0, signal: null })
   }
+  return relay.log
 }
 
 function confined (pid) {
@@ -63,9 +64,8 @@ test('a relay is confined, and does all that a relay does', { timeout: 60000 }, 
   mkdirSync(pages, { recursive: true })
   writeFileSync(join(pages, 'index.html'), 'a page')
   writeFileSync(join(directory, 'secret'), 'x'.repeat(32), { mode: 0o600 })
-  await withRelay([], async relay => {
+  const said = await withRelay([], async relay => {
     confined(relay.child.pid)
-    assert.doesNotMatch(relay.log, /sandbox_failed/)
     await works(relay, 'confined')
     assert.equal(await (await fetch(`${relay.http}/index.html`)).text(), 'a page')
     await database.halt('fast') // every connection to the database is begun anew
@@ -73,7 +73,9 @@ test('a relay is confined, and does all that a relay does', { timeout: 60000 }, 
     await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
     await works(relay, 'confined')
   }, { static: pages })
+  assert.doesNotMatch(said, /sandbox_failed/)
   await withRelay(['--jwt-secret-file', join(directory, 'secret'), '--log-level', 'info'], async relay => {
+    await logged(relay, /key_loaded/)
     const loads = () => relay.log.split('key_loaded').length
     const before = loads()
     relay.child.kill('SIGHUP') // files are opened
@@ -116,13 +118,13 @@ test('without the filter, and with core dumps, if somebody asks for it', async (
 
 test('workers are confined, and so are those that take their place', { timeout: 60000 }, async () => {
   await withRelay(['--workers', '2', '--log-level', 'info'], async relay => {
-    await until(() => relay.log.includes('"event": "ready"'))
+    await logged(relay, /"event": "ready"/)
     const before = childrenOf(relay.child.pid)
     assert.equal(before.length, 2)
     before.forEach(confined)
     await works(relay, 'workers')
     relay.child.kill('SIGHUP')
-    await until(() => relay.log.includes('"event": "rolled"'), 30000)
+    await logged(relay, /"event": "rolled"/, 30000)
     const now = childrenOf(relay.child.pid)
     now.forEach(confined)
     assert.equal(now.some(pid => before.includes(pid)), false)
@@ -137,18 +139,18 @@ test('started as root it goes on as the user that it is told, and may still not 
     assert.equal(status.Groups.trim().split(/\s+/).includes('0'), false)
     return status
   }
-  await withRelay(['--user', user.name, '--init'], async relay => {
+  const said = await withRelay(['--user', user.name, '--init'], async relay => {
     assert.equal(Number.parseInt(nobodyHas(relay.child.pid).CapPrm, 16), 0)
-    assert.doesNotMatch(relay.log, /runs_as_root/)
     await works(relay, 'as nobody')
   })
+  assert.doesNotMatch(said, /runs_as_root/)
   await withRelay(['--user', user.name, '--workers', '2', '--log-level', 'info'], async relay => {
-    await until(() => relay.log.includes('"event": "ready"'))
+    await logged(relay, /"event": "ready"/)
     assert.equal(Number.parseInt(nobodyHas(relay.child.pid).CapPrm, 16), 1 << 10) // CAP_NET_BIND_SERVICE alone
     for (const pid of childrenOf(relay.child.pid)) assert.equal(Number.parseInt(nobodyHas(pid).CapPrm, 16), 0)
     await works(relay, 'as nobody')
   })
-  await withRelay([], async relay => assert.match(relay.log, /runs_as_root/))
+  assert.match(await withRelay([], () => {}), /runs_as_root/)
 })
 
 function ends (arguments_, env = {}) {

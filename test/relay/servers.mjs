@@ -25,6 +25,15 @@ export async function until (condition, ms = 20000) {
   }
 }
 
+// Waits until a relay has said this: its log comes by a pipe, so later than what it tells of.
+export async function logged (relay, pattern, ms) {
+  try {
+    await until(() => pattern.test(relay.log), ms)
+  } catch {
+    throw new Error(`the relay did not say ${pattern}, but: ${relay.log}`)
+  }
+}
+
 // PostgreSQL refuses to run as root: then it runs as user postgres.
 const owner = process.getuid() === 0
   ? { uid: Number(execFileSync('id', ['-u', 'postgres'])), gid: Number(execFileSync('id', ['-g', 'postgres'])) }
@@ -308,6 +317,7 @@ export async function startRelay (database,
     child.stderr.on('data', chunk => { relay.log += chunk })
     relay.child = child
     relay.ended = new Promise(resolve => child.on('exit', (code, signal) => resolve({ code, signal })))
+    relay.hasSaidAll = new Promise(resolve => child.on('close', resolve)) // it and its workers have ended
     await until(() => {
       if (child.exitCode !== null) throw new Error(`the relay ended with ${child.exitCode}: ${relay.log}`)
       return existsSync(portFile) && readFileSync(portFile, 'utf8').trim() !== ''
@@ -326,6 +336,7 @@ export async function startRelay (database,
     },
     async stop () {
       const ended = await this.terminate()
+      await relay.hasSaidAll
       if (/Sanitizer|runtime error/.test(relay.log)) throw new Error(relay.log)
       rmSync(directory, { recursive: true, force: true })
       leftovers.delete(abandon)

@@ -10,7 +10,7 @@ import { connect as connectTls } from 'node:tls'
 import { after, afterEach, before, test } from 'node:test'
 import { WebSocket } from 'ws'
 
-import { closeAll, open as openAt, relayProgram, sleep, startDatabase, startRelay, until, Y } from './harness.mjs'
+import { closeAll, logged, open as openAt, relayProgram, sleep, startDatabase, startRelay, until, Y } from './harness.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-tls-'))
 const file = name => join(directory, name)
@@ -139,7 +139,7 @@ test('certificates change while people type', { timeout: 60000 }, async () => {
   // a bad file changes nothing
   writeFileSync(file('used.pem'), 'no certificate')
   relay.child.kill('SIGHUP')
-  await until(() => relay.log.includes('"certificate_bad"'))
+  await logged(relay, /"certificate_bad"/)
   assert.ok(await serves('second'))
   // a key that is another's neither
   copyFileSync(file('first.pem'), file('used.pem'))

@@ -1,7 +1,7 @@
 // Several workers under one supervisor: sharing a port, dying, being replaced, draining.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
@@ -283,6 +283,32 @@ for (const count of [0, 2]) {
     assert.ok(times[0] < 1000 && times.at(-1) > 2000 && times.at(-1) < 5000, `closed after ${times} ms`)
     assert.deepEqual(await relay.ended, { code: 0, signal: null })
     assert.equal(await database.text(`drain-${count}`), 'kept')
+  })
+}
+
+for (const count of [0, 2]) {
+  const who = count === 0 ? 'a relay' : 'a supervisor of 2 workers'
+  test(`${who} obeys signals from the moment its port is known`, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-signals-'))
+    try {
+      for (let i = 0; i < 20; i++) {
+        const file = join(directory, `port${i}`)
+        const child = spawn(relayProgram,
+          ['--listen', '127.0.0.1:0', '--port-file', file, '--database', database.conninfo, '--workers', String(count)],
+          { stdio: ['ignore', 'ignore', 'pipe'] })
+        let log = ''
+        child.stderr.on('data', data => { log += data })
+        const closed = new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal })))
+        const end = Date.now() + 20000
+        while (!existsSync(file) && Date.now() < end); // as soon as a process can see it
+        child.kill('SIGHUP')
+        child.kill('SIGTERM')
+        assert.deepEqual(await closed, { code: 0, signal: null }, log)
+        assert.match(log, /"event": "stopped"/)
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
   })
 }
 
