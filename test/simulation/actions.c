@@ -27,8 +27,8 @@ act_type(void)
 	Editor *editor = some_editor();
 
 	if (!editor->is_open || editor->is_refused ||
-		content_clocks(&editor->content) * (6 + nature.most_weight / 30) > nature.message / 2)
-		return false; /* the whole document must fit into a message */
+		editor->document->clocks_given * (6 + nature.most_weight / 30) > nature.message / 2)
+		return false; /* all that anybody wrote must fit into a message of who brings it back */
 	editor_type(editor);
 	return true;
 }
@@ -181,7 +181,7 @@ act_rave(void)
 
 	if (!editor->is_open || !nature.has_raving)
 		return false;
-	editor_rave(editor);
+	editor_rave(editor, nature.message);
 	return true;
 }
 

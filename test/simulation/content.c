@@ -171,16 +171,6 @@ content_is_same(const Content *a, const Content *b)
 	return same;
 }
 
-uint32_t
-content_clocks(const Content *content)
-{
-	uint32_t count = 0;
-
-	for (uint32_t client = 0; client < MAX_CLIENTS; client++)
-		count += content->state[client];
-	return count;
-}
-
 void
 content_diff(const Content *content, const uint32_t *state_vector, Update *out)
 {

@@ -62,9 +62,6 @@ bool content_apply(Content *content, const Update *update);
 bool content_includes(const Content *content, const Update *update);
 bool content_is_same(const Content *a, const Content *b);
 
-/* How many there are. */
-uint32_t content_clocks(const Content *content);
-
 /* What somebody with this state vector lacks; NULL: who has nothing. */
 void content_diff(const Content *content, const uint32_t *state_vector, Update *out);
 void content_write_state_vector(const Content *content, Buffer *out);

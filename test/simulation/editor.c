@@ -200,8 +200,12 @@ editor_type(Editor *editor)
 	if (chance_in(4))
 		update_add_delete(&update, editor->document->next_delete++);
 	else
-		update_add_range(&update, editor->client, clock,
-						 clock + (chance_in(30) ? 60 : chance_between(1, 4)));
+	{
+		uint32_t count = chance_in(30) ? 60 : chance_between(1, 4);
+
+		update_add_range(&update, editor->client, clock, clock + count);
+		editor->document->clocks_given += count;
+	}
 	content_apply(&editor->content, &update);
 	send_update(editor, 2, &update);
 	update_free(&update);
@@ -266,7 +270,7 @@ editor_tick(Editor *editor)
 }
 
 void
-editor_rave(Editor *editor)
+editor_rave(Editor *editor, size_t most_bytes)
 {
 	Buffer message = {0};
 	UpKind kind = UP_BINARY;
@@ -297,7 +301,7 @@ editor_rave(Editor *editor)
 			buffer_write(&message, (Bytes){(const uint8_t *) "hello", 5});
 			break;
 		default: /* larger than --max-message */
-			for (int i = 0; i < 20000; i++)
+			for (size_t i = 0; i <= most_bytes / 16; i++)
 				buffer_write(&message, (Bytes){(const uint8_t *) "0123456789abcdef", 16});
 			break;
 	}

@@ -65,8 +65,8 @@ void editor_ask(Editor *editor);
 bool editor_read(Editor *editor);
 void editor_tick(Editor *editor);
 
-/* What no provider would send. */
-void editor_rave(Editor *editor);
+/* What no provider would send: rubbish, or a message of more than most_bytes. */
+void editor_rave(Editor *editor, size_t most_bytes);
 
 /* The same small update many times over. */
 void editor_flood(Editor *editor);

@@ -204,7 +204,12 @@ store_edit(Document *document)
 	if (chance_in(4))
 		update_add_delete(&update, document->next_delete++);
 	else
-		update_add_range(&update, SQL_CLIENT, clock, clock + chance_between(1, 3));
+	{
+		uint32_t count = chance_between(1, 3);
+
+		update_add_range(&update, SQL_CLIENT, clock, clock + count);
+		document->clocks_given += count;
+	}
 	if (content_apply(&document->content, &update))
 	{
 		document->seq++;

@@ -51,6 +51,7 @@ typedef struct Document
 	Content ever; /* all that was ever committed */
 	struct Document *before; /* in a transaction that changes it: what it was */
 	uint32_t next_client, next_delete;
+	uint32_t clocks_given; /* to whoever typed, committed or not */
 } Document;
 
 typedef struct Store

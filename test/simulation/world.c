@@ -69,7 +69,7 @@ draw_nature(void)
 	snprintf(nature.readers, ARGUMENT_SIZE, "%u", chance_between(1, 3));
 	snprintf(nature.batch_interval, ARGUMENT_SIZE, "%u", chance_in(2) ? 0 : chance_between(1, 5));
 	nature.room_log = chance_in(2) ? 16384 : 1 << 20;
-	nature.message = nature.most_weight > 60 ? 256 << 10 : 64 << 10;
+	nature.message = nature.most_weight > 60 ? 512 << 10 : 128 << 10;
 	nature.pending = chance_in(2) ? nature.message : 64 << 20;
 	snprintf(nature.room_log_text, ARGUMENT_SIZE, "%zu", nature.room_log);
 	snprintf(nature.message_text, ARGUMENT_SIZE, "%zu", nature.message);
