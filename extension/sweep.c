@@ -314,6 +314,13 @@ set_search_path(void)
 	return nesting;
 }
 
+static void
+commit_and_go_on(void)
+{
+	SPI_commit();
+	SPI_start_transaction(); /* SPI_commit did it already, but before 14.3 */
+}
+
 /* Lists the next documents in a transaction of its own. */
 static Names
 list_and_commit(const char *after, bool force, MemoryContext context)
@@ -326,7 +333,7 @@ list_and_commit(const char *after, bool force, MemoryContext context)
 	names = next_names(after, force, context);
 	store_close();
 	AtEOXact_GUC(true, nesting);
-	SPI_commit();
+	commit_and_go_on();
 	return names;
 }
 
@@ -342,7 +349,7 @@ compact_and_commit(const char *name, bool force)
 	done = try_plan(&work) && try_write(&work);
 	store_close();
 	AtEOXact_GUC(true, nesting);
-	SPI_commit();
+	commit_and_go_on();
 	return done;
 }
 
