@@ -37,7 +37,7 @@ bool
 proxy_find_client(const char *head, struct sockaddr_storage *client)
 {
 	bool has_found = false;
-	size_t list_size;
+	size_t list_size = 0;
 
 	for (const char *list = head + strlen(head);
 		 (list = last_field(head, list, &list_size)) != NULL;)
