@@ -75,8 +75,13 @@ SELECT ydoc_from_markdown(repeat('> ', 191) || 'deep', 'body');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc_markdown(ydoc_from_markdown(repeat('> ', 50) || 'deep', 'body'), 'body') = repeat('> ', 50) || E'deep\n';
 -- a small text that would become a large document
-SELECT ydoc_markdown_to_prosemirror('[a]: /' || repeat('x', 20000) || E'\n\n' || repeat('[a] ', 20000));
+SELECT ydoc_markdown_to_prosemirror(repeat('|a', 100) || E'|\n' || repeat('|---', 100) || E'|\n' || repeat(E'|b|\n', 20000));
 \echo :LAST_ERROR_SQLSTATE
+-- this one md4c cuts short itself, from 0.5.3 on
+DO $$ BEGIN
+    ASSERT length(ydoc_markdown_to_prosemirror('[a]: /' || repeat('x', 20000) || E'\n\n' || repeat('[a] ', 20000))::text) < 32 * 100008;
+EXCEPTION WHEN program_limit_exceeded THEN NULL;
+END $$;
 SELECT length(ydoc_markdown_to_prosemirror(repeat('**a** ', 100000))::text) > 5000000;
 -- where a text begins in memory means nothing: code, headings and HTML in a list, at each offset
 SELECT block, count(DISTINCT markdown_read), min(markdown_read::text)

@@ -8,7 +8,8 @@ SELECT proname AS without_comment FROM members WHERE obj_description(oid, 'pg_pr
 SELECT pg_describe_object(classid, objid, 0) AS object_without_comment FROM pg_depend
 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_ydoc')
-  AND NOT (classid = 'pg_type'::regclass AND objid = 'ydoc[]'::regtype) -- a member from 17 on
+  -- members from 17 on: types of arrays and of rows
+  AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT typarray FROM pg_type UNION SELECT reltype FROM pg_class WHERE relkind <> 'c'))
   AND obj_description(objid, (SELECT relname FROM pg_class c WHERE c.oid = classid)) IS NULL;
 SELECT proname AS without_argument_names FROM members
 WHERE pronargs > 0 AND (proargnames IS NULL OR '' = ANY (proargnames));
