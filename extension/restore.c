@@ -133,6 +133,16 @@ is_of_actor(const Undoing *undoing, const char *name, size_t size)
 		   (VARSIZE_ANY_EXHDR(actor) == size && memcmp(VARDATA_ANY(actor), name, size) == 0);
 }
 
+static pg_noreturn void
+report_inside(int64 seq, const HistoryRow *row)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("seq " INT64_FORMAT " is inside a log row", seq),
+					errdetail("The updates " INT64_FORMAT " to " INT64_FORMAT " were merged.",
+							  row->seq_from, row->seq),
+					errhint("ydoc.history shows which seqs begin and end a row.")));
+}
+
 static void
 take_row(void *context, const HistoryRow *row)
 {
@@ -142,11 +152,9 @@ take_row(void *context, const HistoryRow *row)
 												   VARSIZE_ANY_EXHDR(row->actor));
 
 	if (row->seq_from < undoing->from_seq && row->seq >= undoing->from_seq)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("seq " INT64_FORMAT " is inside a log row", undoing->from_seq),
-						errdetail("The updates " INT64_FORMAT " to " INT64_FORMAT " were merged.",
-								  row->seq_from, row->seq),
-						errhint("ydoc.history shows which seqs begin and end a row.")));
+		report_inside(undoing->from_seq, row);
+	if (row->seq_from <= undoing->to_seq && row->seq > undoing->to_seq)
+		report_inside(undoing->to_seq, row);
 	add_to_run(undoing, row->update,
 			   wanted && row->seq_from >= undoing->from_seq && row->seq <= undoing->to_seq);
 }
@@ -157,7 +165,8 @@ take_edits(Undoing *undoing, const StoreHead *head)
 {
 	int count = store_edit_count(head);
 	const char *actor = access_actor();
-	bool wanted = undoing->to_seq > head->seq && is_of_actor(undoing, actor, strlen(actor));
+	bool wanted = undoing->from_seq <= head->seq + 1 && undoing->to_seq > head->seq &&
+				  is_of_actor(undoing, actor, strlen(actor));
 
 	for (int i = 0; i < count; i++)
 		add_to_run(undoing, store_edit_update(head, i), wanted);
@@ -238,16 +247,32 @@ edit_undo(CachedDocument *document, const StoreHead *head, void *context)
 	crdt_doc_free(undoing->doc);
 }
 
+/* An edit makes the document if there is none; undoing must not. */
+static void
+require_document(const char *name)
+{
+	StoreHead head;
+
+	store_open();
+	if (!store_read_head(name, &head) && !store_lock_row(name, &head))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no document \"%s\"", name)));
+	store_close();
+}
+
 PG_FUNCTION_INFO_V1(ydoc_store_undo);
 Datum
 ydoc_store_undo(PG_FUNCTION_ARGS)
 {
 	Undoing undoing = {0};
+	const char *name;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
 	undoing.actor = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
 	undoing.from_seq = PG_GETARG_INT64(2);
 	undoing.to_seq = PG_ARGISNULL(3) ? PG_INT64_MAX : PG_GETARG_INT64(3);
-	PG_RETURN_INT64(store_edit_run(store_check_name(PG_GETARG_TEXT_PP(0)), edit_undo, &undoing));
+	name = store_check_name(PG_GETARG_TEXT_PP(0));
+	require_document(name);
+	PG_RETURN_INT64(store_edit_run(name, edit_undo, &undoing));
 }

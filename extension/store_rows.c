@@ -30,7 +30,7 @@
 #include "pg_ydoc.h"
 #include "store_triggers.h"
 
-#define LOG_COLUMNS 7 /* and no others, but for some that were dropped */
+#define LOG_COLUMNS 7 /* and no others, but for one that stays NULL and some that were dropped */
 #define SLOTS_MAX 64 /* log rows that are handed over at once */
 
 /* Columns of ydoc_data.document that are read, in the order of StoreHead's. */
@@ -99,6 +99,13 @@ store_rows_column(Relation table, const char *name)
 }
 
 static bool
+stays_null(Form_pg_attribute column)
+{
+	return column->attisdropped || (strcmp(NameStr(column->attname), "began_at") == 0 &&
+									!column->attnotnull && !column->atthasdef);
+}
+
+static bool
 is_log_plain(const StoreRows *rows)
 {
 	TupleDesc columns = RelationGetDescr(rows->log);
@@ -108,7 +115,7 @@ is_log_plain(const StoreRows *rows)
 		return false;
 	for (int i = 0; i < columns->natts; i++)
 		if (i < LOG_COLUMNS ? store_rows_column(rows->log, log_columns[i]) != i + 1
-							: !TupleDescAttr(columns, i)->attisdropped)
+							: !stays_null(TupleDescAttr(columns, i)))
 			return false;
 	return true;
 }

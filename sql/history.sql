@@ -72,6 +72,14 @@ SELECT ydoc.text('history/1', 't');
 SELECT ydoc.undo('history/1', 'nobody', 1) = (SELECT max(seq) FROM ydoc_data.log WHERE document = 'history/1') AS nothing;
 SELECT ydoc.undo('history/2', NULL, 2);
 \echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.undo('history/2', 'ann', 1, 1);
+SELECT ydoc.text('history/2', 't');
+-- nobody's document is not made by taking back what was written to it
+SELECT ydoc.undo('nobody/knows', 'ann', 1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.undo('nobody/knows', 'ann', since => '2026-01-01');
+\echo :LAST_ERROR_SQLSTATE
+SELECT count(*) AS nothing FROM ydoc.heads('{nobody/knows}');
 SELECT ydoc.undo('history/3', 'ben', 1);
 SELECT ydoc.json('history/3', 'board'), ydoc_xml(ydoc.state('history/3'), 'page');
 
@@ -113,6 +121,9 @@ SELECT ydoc.restore_version('history/4', 'draft');
 SELECT ydoc.text('history/4', 't');
 SELECT ydoc.create_version('history/4', 'draft');
 \echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.create_version('history/4', repeat('x', 1025));
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.create_version('history/4', '');
 SELECT ydoc.create_version('nobody/knows', 'draft');
 SELECT ydoc.restore_version('history/4', 'third');
 SELECT ydoc.drop_version('history/4', 'second'), ydoc.drop_version('history/4', 'second') AS again;
@@ -128,6 +139,8 @@ SELECT ydoc.state('history/4') AS before \gset
 SELECT ydoc.set_retention('history/%', gap => '5 minutes'), ydoc.set_retention('%', keep => '1 second');
 SELECT * FROM ydoc.thin('history/4');
 SELECT seq_from, seq, actor, at FROM ydoc_data.log WHERE document = 'history/4' ORDER BY seq;
+-- a session that was merged has its beginning still
+SELECT seq_from, seq, began_at, ended_at, actor, log_rows FROM ydoc.history('history/4');
 SELECT ydoc.state('history/4') = :'before' AS nothing_changed, ydoc_text(ydoc.version_state('history/4', 'draft'), 't');
 -- a more definite pattern counts, and days go
 SELECT ydoc.set_retention('history/4', keep => '1 day');
@@ -142,6 +155,37 @@ SELECT ydoc.restore_version('history/4', 'draft');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.set_retention('x', keep => '-1 day');
 \echo :LAST_ERROR_SQLSTATE
+-- what the document was before, nobody knows: it was not empty, and is not made so
+SET ydoc.actor = 'ann';
+SELECT format($$SELECT ydoc.text_append('history/5', 't', '%s ')$$, n) FROM generate_series(1, 6) AS n \gexec
+UPDATE ydoc_data.log SET at = '2026-01-01'::timestamptz + seq * interval '1 day' WHERE document = 'history/5';
+UPDATE ydoc_data.log SET at = now() WHERE document = 'history/5' AND seq > 4;
+SELECT ydoc.set_retention('history/5', keep => '1 day');
+SELECT * FROM ydoc.thin('history/5');
+SELECT seq_from, seq, began_at, at, actor FROM ydoc_data.log WHERE document = 'history/5' AND seq <= 4;
+SELECT ydoc.state_at('history/5', at => '2026-01-03');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.restore('history/5', at => '2026-01-03');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.undo('history/5', NULL, since => '2026-01-03');
+\echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.undo('history/5', NULL, since => '2025-01-01', until => '2026-01-03');
+SELECT ydoc.text('history/5', 't');
+SELECT ydoc_text(ydoc.state_at('history/5', at => '2026-01-05'), 't') AS then, ydoc.state_at('history/5', at => '2026-01-01') = ydoc() AS before;
+SELECT ydoc.undo('history/5', 'ann', since => '2026-01-03');
+SELECT ydoc.text('history/5', 't');
+-- a clock that was wrong for a while, ahead or behind, keeps nothing for ever and lets nothing go too early
+SELECT format($$SELECT ydoc.text_append('history/6', 't', '%s ')$$, n) FROM generate_series(1, 6) AS n \gexec
+UPDATE ydoc_data.log SET at = now() - (6 - seq) * interval '1 day' WHERE document = 'history/6';
+UPDATE ydoc_data.log SET at = CASE seq WHEN 2 THEN now() + interval '70 years' ELSE now() - interval '70 years' END WHERE document = 'history/6' AND seq IN (2, 5);
+SELECT ydoc.set_retention('history/6', keep => '60 hours');
+SELECT * FROM ydoc.thin('history/6');
+SELECT seq_from, seq, at < now() AS past FROM ydoc_data.log WHERE document = 'history/6' ORDER BY seq;
+-- and one document that cannot be read keeps no other from being thinned
+SELECT format('SELECT ydoc.text_append(%L, $$t$$, $$%s $$)', name, n) FROM generate_series(1, 3) AS n, unnest('{history/bad,history/good}'::text[]) AS name \gexec
+UPDATE ydoc_data.log SET at = '2026-01-01', update = CASE WHEN document = 'history/bad' THEN '\xff' ELSE update END WHERE document IN ('history/bad', 'history/good');
+SELECT ydoc.set_retention('history/_%d', keep => '1 day');
+\c -
 CALL ydoc.thin_all('history/%');
 SELECT document, count(*) FROM ydoc_data.log WHERE document LIKE 'history/%' GROUP BY document ORDER BY document;
 SELECT ydoc.drop_retention(documents) FROM ydoc_data.retention ORDER BY documents COLLATE "C";

@@ -16,16 +16,16 @@ AS $$
 BEGIN
     PERFORM ydoc.require_store();
     RETURN QUERY
-    SELECT min(session.seq_from), max(session.seq), min(session.at), max(session.at),
+    SELECT min(session.seq_from), max(session.seq), min(session.began), max(session.at),
            min(session.actor), min(session.source), count(*), sum(octet_length(session.update))
     FROM (
         SELECT row.*, count(*) FILTER (WHERE row.begins) OVER (ORDER BY row.seq) AS number
         FROM (
-            SELECT l.*,
+            SELECT l.*, coalesce(l.began_at, l.at) AS began,
                    lag(l.seq) OVER earlier IS NULL
                    OR lag(l.actor) OVER earlier IS DISTINCT FROM l.actor
                    OR lag(l.source) OVER earlier IS DISTINCT FROM l.source
-                   OR lag(l.at) OVER earlier + history.gap < l.at
+                   OR lag(l.at) OVER earlier + history.gap < coalesce(l.began_at, l.at)
                    OR history.gap = '0' AS begins
             FROM ydoc_data.log l
             WHERE l.document = history.document
@@ -62,18 +62,31 @@ CREATE FUNCTION ydoc.seq_at(document text, at timestamptz)
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE COST 1000
     SET search_path TO pg_catalog, pg_temp
 AS $$
+DECLARE
+    reached bigint;
+    first record;
 BEGIN
     PERFORM FROM ydoc_data.document d WHERE d.name = seq_at.document AND d.deleted_at IS NULL;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    RETURN coalesce(
-        (SELECT max(l.seq) FROM ydoc_data.log l
-         WHERE l.document = seq_at.document AND l.at <= seq_at.at), 0);
+    SELECT max(l.seq) INTO reached FROM ydoc_data.log l WHERE l.document = seq_at.document AND l.at <= seq_at.at;
+    IF reached IS NULL THEN
+        -- not empty then, but nobody knows any more what it was
+        SELECT l.seq, l.at INTO first FROM (
+            SELECT * FROM ydoc_data.log l WHERE l.document = seq_at.document ORDER BY l.seq LIMIT 1) AS l
+        WHERE l.began_at <= seq_at.at;
+        IF FOUND THEN
+            RAISE EXCEPTION 'the history of document "%" begins at %', document, first.at USING
+                ERRCODE = 'object_not_in_prerequisite_state',
+                DETAIL = format('ydoc.thin has merged what was written until then, up to seq %s.', first.seq);
+        END IF;
+    END IF;
+    RETURN coalesce(reached, 0);
 END
 $$;
 COMMENT ON FUNCTION ydoc.seq_at(text, timestamptz) IS
-    'The seq that a stored document had at a time; 0 before its first update, NULL if there is no such document';
+    'The seq that a stored document had at a time; 0 before its first update, NULL if there is no such document; 55000 if retention has let that part of the history go';
 
 CREATE FUNCTION ydoc.state_at(document text, seq bigint)
     RETURNS @extschema@.ydoc
@@ -89,7 +102,7 @@ CREATE FUNCTION ydoc.state_at(document text, at timestamptz)
     SET search_path TO pg_catalog, pg_temp
     AS $$ SELECT ydoc.state_at(document, ydoc.seq_at(document, at)) $$;
 COMMENT ON FUNCTION ydoc.state_at(text, timestamptz) IS
-    'A stored document as it was at a time; NULL if there is no such document';
+    'A stored document as it was at a time; NULL if there is no such document; 55000 if retention has let that part of the history go';
 
 CREATE FUNCTION ydoc.blame(
     document text, root text, gap interval DEFAULT '5 minutes',
@@ -122,17 +135,37 @@ AS $$
 DECLARE
     first bigint;
     last bigint;
+    merged record;
 BEGIN
+    PERFORM ydoc.require_store();
+    IF since IS NULL OR until IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT l.began_at, l.at, l.seq_from, l.seq INTO merged FROM ydoc_data.log l
+    WHERE l.document = undo.document AND (undo.actor IS NULL OR l.actor = undo.actor)
+      AND (l.began_at < undo.since AND undo.since <= l.at OR l.began_at <= undo.until AND undo.until < l.at)
+    ORDER BY l.seq LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'what was written to document "%" from % to % can only be taken back together', document, merged.began_at, merged.at USING
+            ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('ydoc.thin has merged the updates %s to %s.', merged.seq_from, merged.seq),
+            HINT = 'Take times that are not between these.';
+    END IF;
     SELECT min(l.seq_from), max(l.seq) INTO first, last FROM ydoc_data.log l
     WHERE l.document = undo.document AND l.at BETWEEN undo.since AND undo.until;
     IF first IS NULL THEN
-        RETURN (SELECT d.seq FROM ydoc_data.document d WHERE d.name = undo.document);
+        SELECT d.seq INTO last FROM ydoc_data.document d WHERE d.name = undo.document AND d.deleted_at IS NULL;
+        IF NOT FOUND THEN
+            PERFORM ydoc.changes(document, 0); -- deleted or moved? that says so
+            RAISE EXCEPTION 'there is no document "%"', document USING ERRCODE = 'undefined_object';
+        END IF;
+        RETURN last;
     END IF;
     RETURN ydoc.undo(document, actor, first, last);
 END
 $$;
 COMMENT ON FUNCTION ydoc.undo(text, text, timestamptz, timestamptz) IS
-    'Takes back what an actor (NULL: everybody) wrote to a stored document between two times; returns the seq that holds it';
+    'Takes back what an actor (NULL: everybody) wrote to a stored document between two times; returns the seq that holds it; 22023 if ydoc.thin has merged it with what was written before or after';
 
 CREATE FUNCTION ydoc.restore(document text, seq bigint)
     RETURNS bigint
@@ -167,7 +200,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION ydoc.restore(text, timestamptz) IS
-    'Makes a stored document what it was at a time, by an edit; returns the seq that holds it';
+    'Makes a stored document what it was at a time, by an edit; returns the seq that holds it; 55000 if retention has let that part of the history go';
 
 -- ---- named versions ----
 
@@ -182,6 +215,8 @@ BEGIN
     PERFORM ydoc.require_store();
     IF document IS NULL OR label IS NULL THEN
         RAISE EXCEPTION 'the name of the document and the label must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF octet_length(label) NOT BETWEEN 1 AND 1024 THEN
+        RAISE EXCEPTION 'a label has 1 to 1024 bytes, not %', octet_length(label) USING ERRCODE = 'invalid_parameter_value';
     END IF;
     -- what this transaction has edited belongs to the version: an update that adds nothing has it written first
     PERFORM ydoc.apply(document, ARRAY['\x0000'::bytea]);
@@ -313,7 +348,8 @@ COMMENT ON FUNCTION ydoc.drop_retention(text) IS
 -- Replaces the log rows of a document from seq_from to seq by one.  Made before the document is locked, so that people
 -- type on; whoever thinned the same rows meanwhile wins.
 CREATE FUNCTION ydoc.replace_log_rows(
-    document text, seq_from bigint, seq bigint, row_count bigint, update bytea, actor text, source text, at timestamptz)
+    document text, seq_from bigint, seq bigint, row_count bigint, update bytea, actor text, source text,
+    began_at timestamptz, at timestamptz)
     RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 10000
     SET search_path TO pg_catalog, pg_temp
@@ -328,12 +364,12 @@ BEGIN
     END IF;
     DELETE FROM ydoc_data.log l WHERE l.document = replace_log_rows.document
         AND l.seq BETWEEN replace_log_rows.seq_from AND replace_log_rows.seq;
-    INSERT INTO ydoc_data.log (document, seq_from, seq, update, at, actor, source)
-    VALUES (document, seq_from, seq, update, at, actor, source);
+    INSERT INTO ydoc_data.log (document, seq_from, seq, update, began_at, at, actor, source)
+    VALUES (document, seq_from, seq, update, began_at, at, actor, source);
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION ydoc.replace_log_rows(text, bigint, bigint, bigint, bytea, text, text, timestamptz) IS
+COMMENT ON FUNCTION ydoc.replace_log_rows(text, bigint, bigint, bigint, bytea, text, text, timestamptz, timestamptz) IS
     'Puts one row in the place of row_count rows of a document''s log, for ydoc.thin; false if they are not there as given';
 
 CREATE FUNCTION ydoc.thin(document text, OUT rows_before bigint, OUT rows_after bigint)
@@ -359,29 +395,36 @@ BEGIN
     END IF;
 
     -- what is too old becomes the state that it led to; versions from before then keep their own
-    SELECT min(l.seq_from) AS seq_from, max(l.seq) AS seq, max(l.at) AS at, count(*) AS row_count INTO run
-    FROM ydoc_data.log l WHERE l.document = thin.document AND l.at < now() - rule.keep;
+    -- No row is older than one before it.  A time that has not come yet is of a clock that was wrong, and says nothing.
+    SELECT min(l.seq_from) AS seq_from, max(l.seq) AS seq, max(l.reached) AS at,
+           least(min(coalesce(l.began_at, l.at)), max(l.reached)) AS began_at, count(*) AS row_count INTO run
+    FROM (
+        SELECT l.*, coalesce(max(l.at) FILTER (WHERE l.at <= now()) OVER (ORDER BY l.seq),
+                             min(l.at) FILTER (WHERE l.at <= now()) OVER ()) AS reached
+        FROM ydoc_data.log l WHERE l.document = thin.document) AS l
+    WHERE l.reached < now() - rule.keep;
     IF run.row_count > 1 THEN
         UPDATE ydoc_data.version v SET state = ydoc.state_at(v.document, v.seq)
         WHERE v.document = thin.document AND v.seq < run.seq AND v.state IS NULL;
         IF ydoc.replace_log_rows(document, run.seq_from, run.seq, run.row_count,
-                                 ydoc.state_at(document, run.seq)::bytea, NULL, NULL, run.at) THEN
+                                 ydoc.state_at(document, run.seq)::bytea, NULL, NULL, run.began_at, run.at) THEN
             rows_after := rows_after - run.row_count + 1;
         END IF;
     END IF;
 
     -- sessions that are over become one row each; a version's seq stays the end of a row
     FOR run IN
-        SELECT min(session.seq_from) AS seq_from, max(session.seq) AS seq, max(session.at) AS at, min(session.actor) AS actor,
+        SELECT min(session.seq_from) AS seq_from, max(session.seq) AS seq, min(session.began) AS began_at,
+               max(session.at) AS at, min(session.actor) AS actor,
                min(session.source) AS source, count(*) AS row_count, array_agg(session.update ORDER BY session.seq) AS updates
         FROM (
             SELECT row.*, count(*) FILTER (WHERE row.begins) OVER (ORDER BY row.seq) AS number
             FROM (
-                SELECT l.*,
+                SELECT l.*, coalesce(l.began_at, l.at) AS began,
                        lag(l.seq) OVER earlier IS NULL
                        OR lag(l.actor) OVER earlier IS DISTINCT FROM l.actor
                        OR lag(l.source) OVER earlier IS DISTINCT FROM l.source
-                       OR lag(l.at) OVER earlier + rule.gap < l.at
+                       OR lag(l.at) OVER earlier + rule.gap < coalesce(l.began_at, l.at)
                        OR EXISTS (SELECT FROM ydoc_data.version v WHERE v.document = l.document AND v.seq = l.seq_from - 1) AS begins
                 FROM ydoc_data.log l
                 WHERE l.document = thin.document
@@ -392,7 +435,7 @@ BEGIN
         ORDER BY session.number
     LOOP
         IF ydoc.replace_log_rows(document, run.seq_from, run.seq, run.row_count,
-                                 @extschema@.yupdate_merge(run.updates), run.actor, run.source, run.at) THEN
+                                 @extschema@.yupdate_merge(run.updates), run.actor, run.source, run.began_at, run.at) THEN
             rows_after := rows_after - run.row_count + 1;
         END IF;
     END LOOP;
@@ -414,7 +457,11 @@ BEGIN
           AND d.deleted_at IS NULL
           AND EXISTS (SELECT FROM ydoc_data.retention r WHERE d.name OPERATOR(pg_catalog.~~) r.documents);
         EXIT WHEN document IS NULL;
-        PERFORM ydoc.thin(document);
+        BEGIN
+            PERFORM ydoc.thin(document);
+        EXCEPTION WHEN OTHERS THEN -- one that cannot be read, say: the others are thinned
+            RAISE WARNING 'the history of document "%" was not thinned: %', document, SQLERRM USING ERRCODE = SQLSTATE;
+        END;
         COMMIT;
     END LOOP;
 END

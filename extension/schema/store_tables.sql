@@ -69,14 +69,19 @@ BEGIN
         at timestamptz NOT NULL DEFAULT now(),
         actor text,
         source text,
+        began_at timestamptz,
         PRIMARY KEY (document, seq)
     );
-    ALTER TABLE ydoc_data.log ADD COLUMN IF NOT EXISTS source text;
+    ALTER TABLE ydoc_data.log
+        ADD COLUMN IF NOT EXISTS source text,
+        ADD COLUMN IF NOT EXISTS began_at timestamptz;
     COMMENT ON TABLE ydoc_data.log IS
         'Every update that was accepted; a row holds the updates seq_from to seq, merged';
     COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';
     COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';
     COMMENT ON COLUMN ydoc_data.log.source IS 'From where it came: setting ydoc.source of the session that wrote it';
+    COMMENT ON COLUMN ydoc_data.log.began_at IS
+        'When the first of the updates came that ydoc.thin has merged into this row; NULL: it has merged none';
 
     -- where decoding begins; derived from the log
     CREATE TABLE IF NOT EXISTS ydoc_data.state (
