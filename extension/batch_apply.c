@@ -21,7 +21,7 @@ batch_refuse_if_gone(const BatchDocument *document, BatchItem *item)
 	StoreGone gone;
 
 	if (!document->head.is_deleted &&
-		!store_epoch_is_buried(item->known_epoch, document->head.buried))
+		!store_epoch_is_buried(document->head.store, item->known_epoch, document->head.buried))
 		return false;
 	if (!store_gone(document->name, item->known_epoch, true, &gone))
 		return false;

@@ -163,22 +163,24 @@ current_timeline(void)
 /*
  * Whoever has read up to (epoch, seq) wants to know what follows; but a server that was promoted or
  * restored may lack commits that were shown, and hand their seqs out again.  Each such fork has a
- * system identifier and timeline of its own, so these are part of the epoch that we tell: it changes for every
- * document when they do, and its clients are asked for what they hold.
+ * system identifier and timeline of its own, and a dump that is restored in the same server a table or a
+ * database of its own.  So these are part of the epoch that we tell: it changes for every document when they
+ * do, and its clients are asked for what they hold.
  */
 static uint64
-mix_with_fork(uint64 epoch)
+mix_with_fork(Oid store, uint64 epoch)
 {
-	uint64 fork[] = {GetSystemIdentifier(), current_timeline()};
+	uint64 fork[] = {GetSystemIdentifier(), current_timeline(),
+					 (uint64) MyDatabaseId << 32 | store};
 
 	return (hash_bytes_extended((const unsigned char *) fork, sizeof(fork), 0) ^ epoch) &
 		   PG_INT64_MAX;
 }
 
 int64
-store_epoch(int64 epoch)
+store_epoch(Oid store, int64 epoch)
 {
-	uint64 told = mix_with_fork(epoch);
+	uint64 told = mix_with_fork(store, epoch);
 
 	return told == 0 ? 1 : (int64) told; /* 0 is that of no document */
 }
@@ -186,13 +188,13 @@ store_epoch(int64 epoch)
 /* What was told on another fork is no time of any document here: such a caller is asked for what he
  * holds. */
 bool
-store_epoch_is_buried(int64 known_epoch, int64 buried)
+store_epoch_is_buried(Oid store, int64 known_epoch, int64 buried)
 {
 	int64 epoch;
 
 	if (known_epoch == 0 || buried == 0)
 		return false;
-	epoch = (int64) mix_with_fork(known_epoch);
+	epoch = (int64) mix_with_fork(store, known_epoch);
 	return epoch >= FIRST_EPOCH && epoch <= buried;
 }
 
@@ -234,9 +236,11 @@ static const char lock_head_sql[] =
 void
 store_head_of_row(const char *name, int row, StoreHead *head)
 {
+	Oid store = store_oid();
+
 	*head = (StoreHead){.name = name,
-						.store = store_oid(),
-						.epoch = store_epoch(store_int64(row, 1)),
+						.store = store,
+						.epoch = store_epoch(store, store_int64(row, 1)),
 						.row_epoch = store_int64(row, 1),
 						.seq = store_int64(row, 2),
 						.state_seq = store_int64(row, 3),
@@ -526,7 +530,7 @@ store_read_known_head(const char *name, int64 known_epoch, StoreHead *head)
 {
 	bool found = store_read_head(name, head);
 
-	if (!found || store_epoch_is_buried(known_epoch, head->buried))
+	if (!found || store_epoch_is_buried(head->store, known_epoch, head->buried))
 		store_report_gone(name, known_epoch, false);
 	return found;
 }

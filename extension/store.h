@@ -71,12 +71,12 @@ bool store_read_known_head(const char *name, int64 known_epoch, StoreHead *head)
 /* The row, locked until the transaction ends, and made if there is none; an error if it is deleted. */
 void store_lock_head(const char *name, StoreHead *head);
 
-/* The epoch of a document that we tell, given the one in its row. */
-int64 store_epoch(int64 epoch);
+/* The epoch of a document that we tell, given the one in its row, and the table that has the row. */
+int64 store_epoch(Oid store, int64 epoch);
 
 /* Does somebody who was told this epoch (0: does not say) mean a document that has left its name for good,
  * the last of which was that of row epoch buried (0: there was none)? */
-bool store_epoch_is_buried(int64 known_epoch, int64 buried);
+bool store_epoch_is_buried(Oid store, int64 known_epoch, int64 buried);
 
 /* The latest row, locked until the transaction ends; false: there is none to be seen.  Deleted ones
  * too. */

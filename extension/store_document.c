@@ -486,7 +486,7 @@ rename_document(const char *name, const char *new_name)
 	epoch = move_row(name, new_name, buried);
 	leave_bare_row(name, new_name, head.row_epoch);
 	notify_changed(name, head.epoch, 0);
-	notify_changed(new_name, store_epoch(epoch), head.seq);
+	notify_changed(new_name, store_epoch(head.store, epoch), head.seq);
 	return head.seq;
 }
 

@@ -119,7 +119,7 @@ store_gone(const char *name, int64 known_epoch, bool for_writing, StoreGone *gon
 		*gone = describe_moved(name, when_and_who, store_moved_to(name, for_writing));
 	else if (when_and_who != NULL)
 		*gone = describe_deleted(name, when_and_who, is_purged);
-	else if (!never_buried && store_epoch_is_buried(known_epoch, buried))
+	else if (!never_buried && store_epoch_is_buried(store_oid(), known_epoch, buried))
 		*gone = (StoreGone){ERRCODE_DOCUMENT_DELETED, psprintf("document \"%s\" is gone", name),
 							"Another document has its name.", NULL};
 	else

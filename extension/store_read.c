@@ -111,9 +111,11 @@ ydoc_store_heads(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan = NULL;
 	Oid types[] = {TEXTARRAYOID};
 	Datum arguments[] = {PG_GETARG_DATUM(0)};
+	Oid store;
 
 	bridge_materialize(fcinfo);
 	store_open();
+	store = store_oid();
 	store_prepare(&plan,
 				  "SELECT d.name, d.epoch, d.seq, d.deleted_at FROM ydoc_data.document d"
 				  " WHERE d.name = ANY ($1)",
@@ -128,7 +130,7 @@ ydoc_store_heads(PG_FUNCTION_ARGS)
 		for (int column = 0; column < 4; column++)
 			values[column] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 										   column + 1, &nulls[column]);
-		values[1] = Int64GetDatum(store_epoch(DatumGetInt64(values[1])));
+		values[1] = Int64GetDatum(store_epoch(store, DatumGetInt64(values[1])));
 		put_row(fcinfo, values, nulls);
 	}
 	store_close();

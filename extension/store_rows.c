@@ -282,11 +282,12 @@ static void
 read_head(const StoreRows *rows, const char *name, StoreHead *head)
 {
 	int64 epoch = head_value(rows, HEAD_EPOCH);
+	Oid store = RelationGetRelid(rows->documents);
 
 	*head =
 		(StoreHead){.name = name,
-					.store = RelationGetRelid(rows->documents),
-					.epoch = store_epoch(epoch),
+					.store = store,
+					.epoch = store_epoch(store, epoch),
 					.row_epoch = epoch,
 					.seq = head_value(rows, HEAD_SEQ),
 					.state_seq = head_value(rows, HEAD_STATE_SEQ),

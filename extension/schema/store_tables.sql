@@ -34,7 +34,7 @@ BEGIN
     COMMENT ON TABLE ydoc_data.document IS
         'A narrow row for each document; its lock orders the document''s updates';
     COMMENT ON COLUMN ydoc_data.document.epoch IS
-        'When the document was made, in microseconds: one that is deleted and made anew has another epoch.  Functions answer it mixed with the server''s system identifier and timeline, for a seq means the same only in one line of history';
+        'When the document was made, in microseconds: one that is deleted and made anew has another epoch.  Functions answer it mixed with the server''s system identifier and timeline, the database and the table, for a seq means the same only in one line of history';
     COMMENT ON COLUMN ydoc_data.document.seq IS 'Number of the last update in the log';
     COMMENT ON COLUMN ydoc_data.document.state_seq IS
         'Number of the last update that the stored state holds';

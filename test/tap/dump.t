@@ -53,6 +53,14 @@ is($restored->ask($every), $dba->ask($every), 'every document is as it was');
 is($restored->ask("SELECT ydoc.text('notes/1', 't')"), 'text 1', 'one from its stored state too');
 is($restored->ask("SELECT string_agg(actor, ',') FROM ydoc_data.log WHERE document = 'notes/7'"),
 	'ann', 'with who wrote it');
+# who has read up to a seq of another line of history is told so, even in the same server: it is handed out again
+my $head = q{SELECT epoch, seq FROM ydoc.heads('{notes/7}')};
+my ($epoch, $seq) = split /\|/, $dba->ask($head);
+my ($epoch_restored, $seq_restored) = split /\|/, $restored->ask($head);
+is($seq_restored, $seq, 'a seq is what it was');
+isnt($epoch_restored, $epoch, 'but the epoch is another one');
+is($restored->ask(qq{SELECT epoch = $epoch_restored, seq FROM ydoc.changes('notes/7', 0, $epoch)}), "t|$seq",
+	'as is what follows a seq');
 my $books = "SELECT string_agg(concat_ws(' ', w.document, w.client, w.since, q.at), ',') FROM ydoc_data.waiting w"
   . ' LEFT JOIN ydoc_data.due q USING (document)';
 is($restored->ask($books), $dba->ask($books), 'what waits, and what is due, is known');
