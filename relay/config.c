@@ -120,6 +120,8 @@ static const Option options[] = {
 	COUNT("max-connections", max_connections, "10000", 1, 1000000, "open sockets"),
 	COUNT("max-connections-per-address", max_connections_per_address, "1000", 0, 1000000,
 		  "open sockets of one address (of an IPv6 network of 64 bits); 0: any"),
+	COUNT("max-connections-per-user", max_connections_per_user, "200", 0, 1000000,
+		  "connections of one user, whom his token names; 0: any"),
 	COUNT("max-handshake-rate", max_handshake_rate, "100", 0, 1000000,
 		  "new sockets a second of one address, ten times that at once; 0: any"),
 	COUNT("max-failure-rate", max_failure_rate, "60", 0, 1000000,

@@ -54,6 +54,7 @@ typedef struct Config
 	int64_t check_seconds; /* between two looks for what nobody announced */
 	int64_t max_connections; /* sockets, HTTP included */
 	int64_t max_connections_per_address; /* 0: any */
+	int64_t max_connections_per_user; /* of a checked relay; 0: any */
 	int64_t max_handshake_rate; /* new sockets a second of an address; 0: any */
 	int64_t max_failure_rate; /* refused tokens a minute of an address; 0: any */
 	char *unlimited_networks; /* whose addresses have none of these limits */

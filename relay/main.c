@@ -34,6 +34,7 @@
 #include "sync.h"
 #include "throttle.h"
 #include "tls.h"
+#include "user.h"
 
 static int run(char **argv);
 static bool become_user(void);
@@ -156,6 +157,7 @@ serve(const int *sockets, int count)
 	room_stop();
 	bus_stop();
 	address_stop();
+	user_stop();
 	identity_stop();
 	log_event(LEVEL_INFO, "stopped", NULL);
 	return status;

@@ -49,6 +49,8 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_HANDSHAKES] = GAUGE("handshakes", "Sockets whose first request is not complete"),
 	[METRIC_ADDRESSES_LIMITED] =
 		COUNTER("addresses_limited", "Sockets turned away for what their address does"),
+	[METRIC_USERS_LIMITED] =
+		COUNTER("users_limited", "Connections turned away whose user has as many as he may"),
 	[METRIC_HTTP_REQUESTS] = COUNTER("http_requests", "Requests over plain HTTP, without files"),
 	[METRIC_HTTP_PROBLEMS] = COUNTER("http_problems", "Such requests that were refused or failed"),
 	[METRIC_HTTP_BODY_BYTES] = GAUGE("http_body_bytes", "Bytes of requests that are being read"),

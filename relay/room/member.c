@@ -15,6 +15,7 @@
 #include "metrics.h"
 #include "room.h"
 #include "sync.h"
+#include "user.h"
 #include "ywebsocket.h"
 
 #define WARN_SECONDS 30.0 /* before a token expires */
@@ -154,9 +155,23 @@ member_document(const Member *member)
 	return member->room != NULL ? room_name(member->room) : member->document;
 }
 
+/* It counts as the connection of who is the first in it to be somebody. */
+static bool
+has_room_for_user(const Member *member)
+{
+	Connection *connection = member->connection;
+
+	return connection->user != NULL || user_enter(member->identity, &connection->user);
+}
+
 void
 member_admit(Member *member)
 {
+	if (identity_is_checked() && !has_room_for_user(member))
+	{
+		member_close(member, CLOSE_OVERLOAD, "too many connections of this user");
+		return;
+	}
 	if (!room_join(member->document, member))
 	{
 		member_close(member, CLOSE_OVERLOAD, "out of memory");

@@ -29,6 +29,7 @@
 #include "name.h"
 #include "presence.h"
 #include "room.h"
+#include "user.h"
 #include "wire.h"
 #include "ywebsocket.h"
 
@@ -552,6 +553,8 @@ closed(HttpSlot *slot)
 	ev_timer_stop(loop_ev(), &connection->patience);
 	forget_message(connection);
 	member_forget_all(connection);
+	user_leave(connection->user);
+	connection->user = NULL;
 	table[connection->index] = table[--table_size];
 	table[connection->index]->index = connection->index;
 	metrics_set(METRIC_CONNECTIONS, table_size);

@@ -93,6 +93,7 @@ struct Connection
 	uint16_t close_code;
 	char *close_reason; /* NULL: none, or out of memory */
 	Throttle throttle;
+	char *user; /* whose it counts as (user.h); NULL: nobody's in particular, or not admitted yet */
 
 	/* hocuspocus.c's */
 	Identity *identity; /* of the request; NULL: its token was refused */

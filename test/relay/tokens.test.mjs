@@ -528,6 +528,37 @@ test('keys are exchanged while people work', async () => {
 
 // ---- when something is wrong ----
 
+test('one user has only so many connections, wherever they come from, and others are let in', async () => {
+  await grant('crowd/%', 'authenticated', 'write')
+  await grant('crowd/open', 'public', 'read')
+  const few = await start(['--max-connections-per-user', '3'])
+  const socket = (sub, document = 'crowd/1') => raw(few, `/${document}`, sub === undefined ? {} : bearer(sub))
+  const admitted = async client => { await until(() => client.received.length > 0); return client }
+  const tooMany = { code: 1013, reason: 'too many connections of this user' }
+  try {
+    const own = []
+    for (const document of ['crowd/1', 'crowd/1', 'crowd/2']) own.push(await admitted(await socket('ann', document)))
+    assert.deepEqual(await (await socket('ann', 'crowd/3')).closed, tooMany)
+    // a provider comes back until there is room; what one connection of Hocuspocus opens counts once
+    const late = open(few, 'crowd/1', { headers: bearer('ann') })
+    await until(async () => await metricOf(few, 'users_limited') > 1)
+    assert.equal(late.provider.synced, false)
+    const ben = openHocuspocus(few, 'crowd/1', { token: token('ben') })
+    const benToo = openHocuspocus(few, 'crowd/2', { token: token('ben'), socket: ben.socket })
+    await Promise.all([ben.synced(), benToo.synced(), socket('ben').then(admitted), socket('ben').then(admitted)])
+    assert.deepEqual(await (await socket('ben')).closed, tooMany)
+    // strangers are nobody in particular
+    for (let i = 0; i < 5; i++) await admitted(await socket(undefined, 'crowd/open'))
+    own[0].close()
+    await late.synced()
+    late.text.insert(0, 'in')
+    await until(() => ben.text.toString() === 'in')
+  } finally {
+    closeAll()
+    assert.deepEqual(await few.stop(), { code: 0, signal: null })
+  }
+})
+
 test('a rule that fails for one user turns him away for now, and nobody else', async () => {
   await sql(`CREATE OR REPLACE FUNCTION ydoc_data.access_level(document text, claims jsonb) RETURNS ydoc.level LANGUAGE plpgsql STABLE AS $$
     BEGIN
