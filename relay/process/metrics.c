@@ -22,6 +22,7 @@ typedef struct MetricInfo
 	bool is_counter;
 	const char *help;
 	double scale; /* of a gauge that is no whole number; 0: it is one */
+	bool is_shared; /* a gauge: two processes say it of the same thing, so that a sum is nothing */
 } MetricInfo;
 
 #define COUNTER(metric_name, help_text)                            \
@@ -32,9 +33,9 @@ typedef struct MetricInfo
 	{                                                               \
 		.name = metric_name, .is_counter = false, .help = help_text \
 	}
-#define SCALED(metric_name, unit, help_text)                                       \
-	{                                                                              \
-		.name = metric_name, .is_counter = false, .help = help_text, .scale = unit \
+#define SHARED(metric_name, unit, help_text)                                     \
+	{                                                                            \
+		.name = metric_name, .help = help_text, .scale = unit, .is_shared = true \
 	}
 
 static const MetricInfo infos[METRIC_COUNT] = {
@@ -89,8 +90,8 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_UPDATES_TURNED_AWAY] =
 		COUNTER("updates_turned_away", "Updates not taken because too much waits, or for too long"),
 	[METRIC_PENDING_BYTES] = GAUGE("pending_bytes", "Bytes of updates not yet committed"),
-	[METRIC_OLDEST_PENDING_MS] =
-		GAUGE("oldest_pending_milliseconds", "How long the oldest update not yet committed waits"),
+	[METRIC_OLDEST_PENDING_MS] = SHARED("oldest_pending_milliseconds", 0,
+										"How long the oldest update not yet committed waits"),
 	[METRIC_BREAKERS_OPEN] = GAUGE("breakers_open", "Writers for which no updates are taken"),
 	[METRIC_REASSEMBLY_BYTES] = GAUGE("reassembly_bytes", "Bytes of messages not yet complete"),
 	[METRIC_FRAMES_PUBLISHED] = COUNTER("frames_published", "Frames appended to room logs"),
@@ -106,10 +107,10 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_NOTIFICATIONS_FOREIGN] =
 		COUNTER("notifications_foreign", "Messages between relays that no relay has sealed"),
 	[METRIC_NOTIFY_QUEUE_USAGE] =
-		SCALED("notify_queue_usage_ratio", 1e-6, "Share of the server's notification queue in use"),
-	[METRIC_NOTIFIES] =
-		GAUGE("notifies", "1 while commits of this relay raise notifications, 0 while it polls"),
-	[METRIC_RELAYS] = GAUGE("other_relays", "Other relays on the database that live"),
+		SHARED("notify_queue_usage_ratio", 1e-6, "Share of the server's notification queue in use"),
+	[METRIC_NOTIFIES] = SHARED(
+		"notifies", 0, "1 while commits of this relay raise notifications, 0 while it polls"),
+	[METRIC_RELAYS] = SHARED("other_relays", 0, "Other relays on the database that live"),
 	[METRIC_PRESENCE_CLIENTS] = GAUGE("presence_clients", "Awareness states of clients here"),
 	[METRIC_PRESENCE_BYTES] = GAUGE("presence_bytes", "Memory that awareness states take"),
 	[METRIC_PRESENCE_ACCEPTED] = COUNTER("presence_accepted", "Awareness entries accepted"),
@@ -207,7 +208,9 @@ void
 metrics_cell_add(MetricsCell *sum, const MetricsCell *more, int with_gauges)
 {
 	for (int i = 0; i < METRIC_COUNT; i++)
-		if (infos[i].is_counter || with_gauges)
+		if (infos[i].is_shared && with_gauges && sum->values[i] < more->values[i])
+			sum->values[i] = more->values[i];
+		else if (infos[i].is_counter || (with_gauges && !infos[i].is_shared))
 			sum->values[i] += more->values[i];
 	for (int i = 0; i < HISTOGRAM_COUNT; i++)
 	{

@@ -112,7 +112,7 @@ double metrics_clock(void);
 void metrics_use_cell(MetricsCell *cell);
 const MetricsCell *metrics_cell(void);
 
-/* Adds what never goes back, and what stands now if so wished. */
+/* Adds what never goes back, and what stands now if so wished: of what both say of one thing, the larger. */
 void metrics_cell_add(MetricsCell *sum, const MetricsCell *cell, int with_gauges);
 
 /*

@@ -165,6 +165,7 @@ for (const signal of ['SIGHUP', 'SIGUSR2']) {
       people.forEach((one, i) => one.provider.awareness.setLocalStateField('user', { name: `p${i}` }))
       let typed = 0
       const refusals = []
+      const odd = [] // of what two processes of a worker say of the same thing, a sum means nothing
       let blind = 0 // how long at most somebody was not seen by somebody
       let blindSince
       const codes = new Set()
@@ -184,6 +185,9 @@ for (const signal of ['SIGHUP', 'SIGUSR2']) {
         while (isTyping) {
           await fetch(`${relay.http}/readyz`).then(answer => answer.status === 200 || refusals.push(answer.status),
             error => refusals.push(`${error} ${error.cause}`))
+          for (const [worker, value] of await shares(relay, 'notifies')) {
+            if (value > 1) odd.push(`notifies of worker ${worker}: ${value}`)
+          }
           await sleep(20)
         }
       })()
@@ -200,6 +204,7 @@ for (const signal of ['SIGHUP', 'SIGUSR2']) {
       assert.equal(new Set(people.map(one => one.text.toString())).size, 1)
       assert.deepEqual([...codes], [1001])
       assert.deepEqual(refusals, [])
+      assert.deepEqual(odd, [])
       assert.ok(blind < 3000, `somebody was not seen for ${blind} ms`)
       const now = workers(relay)
       assert.equal(now.length, 2)
