@@ -4,6 +4,24 @@
 -- Every step makes what is missing and leaves what is there, so a store that an older release made is
 -- brought up by the same statements that make a new one.
 
+CREATE FUNCTION ydoc.become_store_owner()
+    RETURNS text
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+DECLARE
+    owner text := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = to_regclass('ydoc_data.document'));
+    before text := current_setting('role');
+BEGIN
+    IF owner <> current_user THEN
+        PERFORM set_config('role', owner, true);
+    END IF;
+    RETURN before;
+END
+$$;
+COMMENT ON FUNCTION ydoc.become_store_owner() IS
+    'For functions that make tables of the store: from here on, in this transaction, they are made by who owns it, and not by a superuser who calls; returns what setting role was';
+
 CREATE FUNCTION ydoc.upgrade_store()
     RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 10000
@@ -12,11 +30,13 @@ CREATE FUNCTION ydoc.upgrade_store()
 AS $upgrade$
 DECLARE
     gate record;
+    role_before text;
 BEGIN
     IF to_regnamespace('ydoc_data') IS NULL THEN
         RAISE EXCEPTION 'this database has no store for documents' USING
             ERRCODE = 'undefined_table', HINT = 'SELECT ydoc.create_store() creates its tables.';
     END IF;
+    role_before := ydoc.become_store_owner();
 
     -- a document's lock, seq and counters: narrow and without further index, so updates of it are HOT
     CREATE TABLE IF NOT EXISTS ydoc_data.document (
@@ -543,10 +563,11 @@ BEGIN
         ALTER TABLE ydoc_data.version ALTER COLUMN state SET COMPRESSION lz4;
         ALTER TABLE ydoc_data.segment ALTER COLUMN update SET COMPRESSION lz4;
     END IF;
+    PERFORM set_config('role', role_before, true);
 END
 $upgrade$;
 COMMENT ON FUNCTION ydoc.upgrade_store() IS
-    'Makes what a store lacks that an older release created; changes nothing that is there';
+    'Makes what a store lacks that an older release created, as its owner; changes nothing that is there';
 
 CREATE FUNCTION ydoc.partition_log(partitions integer)
     RETURNS void
@@ -556,8 +577,10 @@ AS $$
 DECLARE
     obstacle text;
     grantee record;
+    role_before text;
 BEGIN
     PERFORM ydoc.require_store();
+    role_before := ydoc.become_store_owner();
     IF partitions NOT BETWEEN 1 AND 1024 THEN
         RAISE EXCEPTION 'a log has 1 to 1024 partitions, not %', partitions USING ERRCODE = 'invalid_parameter_value';
     ELSIF (SELECT c.relkind FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass) = 'p' THEN
@@ -570,7 +593,30 @@ BEGIN
         UNION ALL
         SELECT format('trigger %I', t.tgname) FROM pg_trigger t WHERE t.tgrelid = 'ydoc_data.log'::regclass AND NOT t.tgisinternal
         UNION ALL
-        SELECT 'row security' FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass AND c.relrowsecurity) AS found;
+        SELECT 'row security' FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass AND c.relrowsecurity
+        UNION ALL
+        SELECT format('index %I', c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = 'ydoc_data.log'::regclass AND NOT i.indisprimary
+        UNION ALL
+        SELECT format('foreign key %I', k.conname) FROM pg_constraint k
+        WHERE k.conrelid = 'ydoc_data.log'::regclass AND k.contype = 'f' AND k.confrelid <> 'ydoc_data.document'::regclass
+        UNION ALL
+        SELECT format('foreign key %I of %s', k.conname, k.conrelid::regclass) FROM pg_constraint k
+        WHERE k.confrelid = 'ydoc_data.log'::regclass
+        UNION ALL
+        SELECT format('publication %I', p.pubname) FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+        WHERE r.prrelid = 'ydoc_data.log'::regclass
+        UNION ALL
+        SELECT format('statistics %I', s.stxname) FROM pg_statistic_ext s WHERE s.stxrelid = 'ydoc_data.log'::regclass
+        UNION ALL
+        SELECT format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = 'ydoc_data.log'::regclass
+        UNION ALL
+        SELECT format('rights to column %I', a.attname) FROM pg_attribute a
+        WHERE a.attrelid = 'ydoc_data.log'::regclass AND a.attacl IS NOT NULL AND NOT a.attisdropped
+        UNION ALL
+        SELECT 'storage parameters' FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass AND c.reloptions IS NOT NULL
+        UNION ALL
+        SELECT 'a replica identity' FROM pg_class c WHERE c.oid = 'ydoc_data.log'::regclass AND c.relreplident <> 'd') AS found;
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'table ydoc_data.log has %', obstacle USING
             ERRCODE = 'object_not_in_prerequisite_state',
@@ -600,10 +646,11 @@ BEGIN
     END LOOP;
     INSERT INTO ydoc_data.log SELECT * FROM ydoc_data.log_unpartitioned;
     DROP TABLE ydoc_data.log_unpartitioned;
+    PERFORM set_config('role', role_before, true);
 END
 $$;
 COMMENT ON FUNCTION ydoc.partition_log(integer) IS
-    'Makes ydoc_data.log a table of hash partitions by document, copying what is there while nobody may write; 55000 if it has policies or triggers of yours';
+    'Makes ydoc_data.log a table of hash partitions by document, copying what is there while nobody may write; 55000 if it has policies, triggers, indexes, publications or the like of yours';
 
 CREATE FUNCTION ydoc.create_store(log_partitions integer DEFAULT 0)
     RETURNS void

@@ -23,6 +23,22 @@ is($session->ask('SELECT ydoc.partition_log(0)'), 'ERROR:  22023', 'no partition
 $session->ask('CREATE POLICY p ON ydoc_data.log USING (true)');
 is($session->ask('SELECT ydoc.partition_log(4)'), 'ERROR:  55000', 'a policy is not lost silently');
 $session->ask('DROP POLICY p ON ydoc_data.log');
+for my $own (
+	['CREATE INDEX by_at ON ydoc_data.log (at)', 'DROP INDEX ydoc_data.by_at', 'index by_at'],
+	['CREATE PUBLICATION changes FOR TABLE ydoc_data.log', 'DROP PUBLICATION changes', 'publication changes'],
+	['GRANT SELECT (actor) ON ydoc_data.log TO a_relay', 'REVOKE SELECT (actor) ON ydoc_data.log FROM a_relay', 'rights to column actor'],
+	['ALTER TABLE ydoc_data.log SET (autovacuum_enabled = false)', 'ALTER TABLE ydoc_data.log RESET (autovacuum_enabled)', 'storage parameters'],
+	['CREATE TABLE note (document text, seq bigint, CONSTRAINT of_row FOREIGN KEY (document, seq) REFERENCES ydoc_data.log)', 'DROP TABLE note',
+		'foreign key of_row of public.note'])
+{
+	my ($make, $drop, $name) = @$own;
+
+	# wal_level is too low for the publication to publish anything: that is a warning
+	$session->ask("SET client_min_messages = error; $make");
+	$session->ask("DO \$\$ BEGIN PERFORM ydoc.partition_log(4); EXCEPTION WHEN object_not_in_prerequisite_state THEN PERFORM set_config('test.told', SQLERRM, false); END \$\$");
+	is($session->ask(q{SELECT current_setting('test.told')}), "table ydoc_data.log has $name", "nor is $name");
+	$session->ask($drop);
+}
 $session->ask('SELECT ydoc.partition_log(4)');
 is(sums(), $before, 'all rows are there');
 is($session->ask(q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'ydoc_data.log'::regclass}), 4, 'in four partitions');
@@ -63,6 +79,24 @@ my $more = $cluster->session('more');
 $more->ask('CREATE EXTENSION pg_ydoc');
 $more->ask('SELECT ydoc.create_store(log_partitions => 8)');
 $more->ask(q{SELECT ydoc.text_append('a', 't', 'b')});
+# by a superuser, whose store it is not
+my $foreign = 'SELECT count(*) FROM pg_class c WHERE c.relnamespace = $$ydoc_data$$::regnamespace AND c.relowner <> $$owner$$::regrole';
+is($cluster->value("CREATE DATABASE owned", 'postgres'), '', 'another database');
+my $dba = $cluster->session('owned');
+$dba->ask('CREATE EXTENSION pg_ydoc; CREATE ROLE owner; GRANT CREATE ON DATABASE owned TO owner; SET ROLE owner');
+$dba->ask($_) for 'SELECT ydoc.create_store()', q{SELECT ydoc.text_append('a', 't', 'b')}, 'DROP TABLE ydoc_data.due', 'RESET ROLE';
+$dba->ask($_) for 'SELECT ydoc.upgrade_store()', 'SELECT ydoc.partition_log(3)';
+is($dba->ask('SELECT current_user, current_setting($$role$$)'), 'postgres|none', 'who helps stays who he is');
+is($dba->ask($foreign), 0, 'and what he makes is its owner\'s');
+is($dba->ask($foreign =~ s/pg_class c/pg_proc c/r =~ s/relnamespace/pronamespace/r =~ s/relowner/proowner/r), 0, 'functions too');
+$dba->ask('SET ROLE owner');
+is($dba->ask(q{SELECT ydoc.text_append('a', 't', 'c')}), 2, 'who goes on writing');
+$dba->ask('RESET ROLE');
+$dba->ask('CREATE ROLE nobody; SET ROLE nobody');
+is($dba->ask('SELECT ydoc.upgrade_store()'), 'ERROR:  42501', 'nobody else makes anything');
+$dba->ask('RESET ROLE');
+$dba->close;
+
 is($more->ask(q{SELECT ydoc.text('a', 't'), (SELECT count(*) FROM pg_inherits WHERE inhparent = 'ydoc_data.log'::regclass)}), 'b|8', 'or from the start');
 $more->close;
 done_testing;
