@@ -68,5 +68,12 @@ UPDATE articles SET doc = doc WHERE id = 2;
 DELETE FROM articles WHERE id = 3;
 CREATE TRIGGER articles_wrong AFTER UPDATE ON articles FOR EACH ROW EXECUTE FUNCTION ydoc.notify_trigger();
 UPDATE articles SET doc = doc WHERE id = 2;
+DROP TRIGGER articles_wrong ON articles;
+-- one that fires before the row is there would make it none, and one of statements has no row
+CREATE TRIGGER articles_early BEFORE INSERT ON articles FOR EACH ROW EXECUTE FUNCTION ydoc.notify_trigger('id');
+INSERT INTO articles (id, doc) VALUES (0, ydoc());
+DROP TRIGGER articles_early ON articles;
+CREATE TRIGGER articles_all AFTER INSERT ON articles FOR EACH STATEMENT EXECUTE FUNCTION ydoc.notify_trigger('id');
+INSERT INTO articles (id, doc) VALUES (0, ydoc());
 DROP TABLE articles;
 DROP TABLE ydoc_data.search, ydoc_data.search_config;

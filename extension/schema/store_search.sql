@@ -117,6 +117,12 @@ DECLARE
     changed record := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
     key text;
 BEGIN
+    -- NULL, which such a trigger returns, would make a row that is still to be written none
+    IF TG_WHEN <> 'AFTER' OR TG_LEVEL <> 'ROW' THEN
+        RAISE EXCEPTION 'trigger % must be one AFTER ... FOR EACH ROW', TG_NAME
+            USING ERRCODE = 'trigger_protocol_violated',
+                  DETAIL = format('It is one %s ... FOR EACH %s.', TG_WHEN, TG_LEVEL);
+    END IF;
     IF TG_NARGS <> 1 THEN
         RAISE EXCEPTION 'trigger % needs the name of the key column', TG_NAME
             USING ERRCODE = 'invalid_parameter_value',
@@ -129,4 +135,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION ydoc.notify_trigger() IS
-    'Row trigger for tables with documents: tells channel ydoc_table which row changed, never what is in it; its argument is the key column';
+    'Trigger AFTER ... FOR EACH ROW for tables with documents: tells channel ydoc_table which row changed, never what is in it; its argument is the key column';
