@@ -89,7 +89,7 @@ static void link_timeout(struct ev_loop *, ev_timer *, int);
 static void link_read(Link *link);
 static bool link_take_result(Link *link, PGresult *result);
 static void link_hold(Link *link, PGresult *result);
-static void hint_at_store(const char *sqlstate);
+static void hint_at_store(const Link *link, const char *sqlstate);
 static bool link_answer(Link *link);
 static void link_pump(Link *link);
 static void link_flush(Link *link);
@@ -378,6 +378,8 @@ link_take_probe(Link *link, PGresult *result)
 static void
 link_set_up(Link *link)
 {
+	static const char may_read_sql[] = "SELECT FROM ydoc_data.document, ydoc_data.log,"
+									   " ydoc_data.segment, ydoc_data.state LIMIT 0";
 	bool ok = true;
 
 	link->state = LINK_SETTING_UP;
@@ -388,6 +390,9 @@ link_set_up(Link *link)
 			 /* functions alone are no store: without tables we are not ready */
 			 PQsendQueryParams(link->pg, "SELECT 'ydoc_data.document'::pg_catalog.regclass", 0,
 							   NULL, NULL, NULL, NULL, 0);
+	else if (link->role == ROLE_READER && !identity_is_checked())
+		/* a relay without keys reads tables by itself: who may not is not ready either */
+		ok = PQsendQueryParams(link->pg, may_read_sql, 0, NULL, NULL, NULL, NULL, 0);
 	for (DatabaseStatement i = 0; i < STATEMENT_COUNT && !link->is_pooled; i++)
 	{
 		const StatementInfo *statement = statement_info(i);
@@ -598,8 +603,7 @@ link_take_result(Link *link, PGresult *result)
 		const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 		link->is_failing |= severity != NULL && strcmp(severity, "ERROR") == 0;
-		if (link->state == LINK_SETTING_UP)
-			hint_at_store(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+		hint_at_store(link, PQresultErrorField(result, PG_DIAG_SQLSTATE));
 		link_down(link, message[0] != '\0' ? message : "connection lost");
 		is_up = false;
 	}
@@ -616,11 +620,13 @@ link_take_result(Link *link, PGresult *result)
 
 /* Once: what whoever starts a relay for the first time has forgotten. */
 static void
-hint_at_store(const char *sqlstate)
+hint_at_store(const Link *link, const char *sqlstate)
 {
 	static bool is_told = false;
+	bool is_denied = sqlstate != NULL && strcmp(sqlstate, "42501") == 0;
 
-	if (is_told || sqlstate == NULL)
+	/* that somebody may read and not write turns out when somebody writes */
+	if (is_told || sqlstate == NULL || (link->state != LINK_SETTING_UP && !is_denied))
 		return;
 	is_told = true;
 	if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 ||
@@ -628,9 +634,15 @@ hint_at_store(const char *sqlstate)
 		log_event(LEVEL_ERROR, "store_missing", "{s:s}", "hint",
 				  "--init creates the extension pg_ydoc and its store in this database; after an "
 				  "upgrade of the extension, SELECT ydoc.upgrade_store() makes what is new");
-	else if (strcmp(sqlstate, "42501") == 0)
-		log_event(LEVEL_ERROR, "rights_missing", "{s:s}", "hint",
-				  "SELECT ydoc.grant_relay('ROLE') gives the role what a relay needs");
+	else if (is_denied)
+		log_event(
+			LEVEL_ERROR, "rights_missing", "{s:s}", "hint",
+			identity_is_checked()
+				? "SELECT ydoc.grant_relay('ROLE') gives the role what a relay needs"
+				: "SELECT ydoc.grant_relay('ROLE') gives the role what a relay with keys needs; "
+				  "without keys it needs as well USAGE on schema ydoc_data, SELECT on its tables "
+				  "document, log, segment, state and version, INSERT on document and log, UPDATE "
+				  "on document");
 	else
 		is_told = false;
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { logged, relayProgram, startDatabase, startRelay, until } from './servers.mjs'
+import { closeAll, logged, open, relayProgram, startDatabase, startRelay, until } from './harness.mjs'
 
 let directory
 
@@ -93,6 +93,7 @@ async function withRelay (conninfo, flags, body) {
     await body(relay)
     assert.deepEqual(await relay.terminate(), { code: 0, signal: null })
   } finally {
+    closeAll()
     await relay.stop()
   }
 }
@@ -152,5 +153,29 @@ test('a role without rights is told what a relay needs', { timeout: 60000 }, () 
     await logged(relay, /"event": "rights_missing", "hint": "SELECT ydoc.grant_relay/)
     await database.psql("SELECT ydoc.grant_relay('door')")
     await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+  })
+}))
+
+test('a relay without keys is ready when its role may read tables, and is told what else it needs', { timeout: 60000 }, () => withDatabase(async database => {
+  await database.psql('CREATE ROLE door LOGIN')
+  await database.psql("SELECT ydoc.grant_relay('door')")
+  await withRelay(database.conninfo.replace('user=postgres', 'user=door'), [], async relay => {
+    await logged(relay, /"event": "rights_missing", .*without keys it needs as well .*SELECT on its tables/)
+    assert.equal((await fetch(`${relay.http}/readyz`)).status, 503)
+    await database.psql('GRANT SELECT ON ydoc_data.document, ydoc_data.log, ydoc_data.segment, ydoc_data.state TO door')
+    await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+  })
+}))
+
+test('a relay whose role may read and not write is told when somebody writes', { timeout: 60000 }, () => withDatabase(async database => {
+  await database.psql('CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA ydoc_data TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA ydoc_data TO reader')
+  await withRelay(database.conninfo.replace('user=postgres', 'user=reader'), [], async relay => {
+    await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+    assert.doesNotMatch(relay.log, /rights_missing/)
+    const ann = open(relay, 'notes/1')
+    ann.text.insert(0, 'hello')
+    await logged(relay, /"event": "rights_missing", .*INSERT on document and log/)
+    await database.psql('GRANT INSERT ON ydoc_data.document, ydoc_data.log TO reader; GRANT UPDATE ON ydoc_data.document TO reader')
+    await until(async () => await database.psql("SELECT ydoc.text('notes/1', 'content')") === 'hello')
   })
 }))
