@@ -57,6 +57,7 @@ static ev_timer reload_timer;
 static int outer_wanted, inner_wanted; /* events, of the pipe whose turn it is */
 
 static SSL_CTX *load(char *problem, size_t size);
+static int no_pass_phrase(char *buffer, int size, int is_writing, void *is_asked);
 static int choose_protocol(SSL *, const unsigned char **, unsigned char *, const unsigned char *,
 						   unsigned, void *);
 static void on_io(struct ev_loop *, ev_io *, int);
@@ -189,8 +190,14 @@ load(char *problem, size_t size)
 {
 	SSL_CTX *loaded = SSL_CTX_new(TLS_server_method());
 	const char *what = config.tls_certificate;
+	bool is_asked = false;
 
 	ERR_clear_error();
+	if (loaded != NULL)
+	{
+		SSL_CTX_set_default_passwd_cb(loaded, no_pass_phrase);
+		SSL_CTX_set_default_passwd_cb_userdata(loaded, &is_asked);
+	}
 	if (loaded != NULL && SSL_CTX_set_min_proto_version(loaded, TLS1_2_VERSION) == 1 &&
 		SSL_CTX_use_certificate_chain_file(loaded, config.tls_certificate) == 1)
 	{
@@ -206,13 +213,25 @@ load(char *problem, size_t size)
 			return loaded;
 		}
 	}
-	const char *reason = ERR_reason_error_string(ERR_get_error());
+	unsigned long error = ERR_get_error();
+	const char *reason = is_asked ? "it has a pass phrase, and nobody to ask for it"
+						 : ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error))
+												   : ERR_reason_error_string(error);
 
 	snprintf(problem, size, "\"%s\" cannot be used: %s", what,
 			 reason != NULL ? reason : "not a PEM file that can be read");
 	ERR_clear_error();
 	SSL_CTX_free(loaded);
 	return NULL;
+}
+
+/* OpenSSL would ask the terminal, and the relay with all its connections would wait for an answer. */
+static int
+no_pass_phrase(char *buffer, int size, int is_writing, void *is_asked)
+{
+	(void) buffer, (void) size, (void) is_writing;
+	*(bool *) is_asked = true;
+	return -1;
 }
 
 static int

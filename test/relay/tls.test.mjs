@@ -282,7 +282,7 @@ test('a relay that stops sends people away with a reason', { timeout: 30000 }, a
   assert.equal(await database.text('tls/stopping'), 'last words')
 })
 
-test('files that cannot be used are refused at the start', async () => {
+test('files that cannot be used are refused at the start', { timeout: 30000 }, async () => {
   const check = (...more) => new Promise(resolve => execFile(relayProgram, ['--check', ...more], (error, stdout, stderr) => resolve([error?.code ?? 0, stderr])))
   assert.deepEqual(await check('--tls-certificate', file('first.pem'), '--tls-key', file('first.key')), [0, ''])
   for (const [certificate, key] of [[file('first.pem'), file('second.key')], [file('none'), file('first.key')], [file('first.pem'), file('none')], [file('first.key'), file('first.key')], [file('first.pem'), file('first.pem')], ['/dev/null', '/dev/null']]) {
@@ -290,5 +290,11 @@ test('files that cannot be used are refused at the start', async () => {
     assert.equal(code, 78)
     assert.match(message, /^ydoc-relay: TLS: ".*" cannot be used: ./)
   }
+  assert.match((await check('--tls-certificate', file('none'), '--tls-key', file('first.key')))[1], /none" cannot be used: No such file/)
+  // nobody is asked for a pass phrase: all who are connected would wait for the answer
+  execFileSync('openssl', ['pkey', '-in', file('first.key'), '-aes128', '-passout', 'pass:secret', '-out', file('locked.key')])
+  const [code, message] = await check('--tls-certificate', file('first.pem'), '--tls-key', file('locked.key'))
+  assert.equal(code, 78)
+  assert.match(message, /^ydoc-relay: TLS: ".*locked.key" cannot be used: it has a pass phrase/)
   for (const alone of [['--tls-key', file('first.key')], ['--tls-certificate', file('first.pem')]]) assert.match((await check(...alone))[1], /go together/)
 })
