@@ -17,9 +17,12 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "wire.h"
 
 #define BODY_SECONDS 10.0 /* and a second more for each so many bytes: */
 #define BODY_BYTES_PER_SECOND 32768.0
+#define PAUSE_SECONDS \
+	9.5 /* without a byte of it: after ten the library closes the socket, and says nothing */
 #define ANSWER_SECONDS 30.0
 
 static int64_t body_bytes; /* of all bodies */
@@ -28,6 +31,7 @@ static bool check_body(HttpRequest *request);
 static void refuse_type(HttpRequest *request);
 static bool read_length(const char *text, uint64_t *length);
 static bool is_taken_type(const char *types, const char *type);
+static void wait_for_body(HttpRequest *request);
 static void hand_over(HttpRequest *request);
 static void out_of_time(struct ev_loop *, ev_timer *, int);
 static void forget_body(HttpRequest *request);
@@ -74,7 +78,10 @@ http_request_announce(HttpRequest *request)
 	const char *length = http_field(&request->head, "content-length");
 
 	if (length == NULL || read_length(length, &request->body_size))
+	{
+		wire_expect_body(request->wsi, request->body_size);
 		return true;
+	}
 	http_problem(request, 400, "malformed", "Content-Length is no number");
 	return false;
 }
@@ -92,8 +99,9 @@ http_request_begin(HttpRequest *request)
 		hand_over(request);
 		return;
 	}
-	http_request_set_limit(request,
-						   BODY_SECONDS + (double) request->body_size / BODY_BYTES_PER_SECOND);
+	request->body_deadline =
+		loop_now() + BODY_SECONDS + (double) request->body_size / BODY_BYTES_PER_SECOND;
+	wait_for_body(request);
 	/* RAW: as it stands */
 	if (expected != NULL && strcasecmp(expected, "100-continue") == 0 &&
 		lws_write(request->wsi, (unsigned char *) proceed, sizeof proceed - 1, LWS_WRITE_RAW) < 0)
@@ -117,7 +125,10 @@ http_request_take_body(HttpRequest *request, Bytes part)
 	if (request->body.failed)
 		http_problem(request, 503, "overloaded", "out of memory");
 	else
+	{
 		count_bytes((int64_t) part.size);
+		wait_for_body(request);
+	}
 	return true;
 }
 
@@ -224,6 +235,14 @@ is_taken_type(const char *types, const char *type)
 		at += strspn(at, ", ");
 	}
 	return types == NULL;
+}
+
+static void
+wait_for_body(HttpRequest *request)
+{
+	double left = request->body_deadline - loop_now();
+
+	http_request_set_limit(request, left < PAUSE_SECONDS ? left : PAUSE_SECONDS);
 }
 
 static void

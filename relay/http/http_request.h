@@ -65,6 +65,7 @@ typedef struct HttpRequest
 	const char *allowed_origin; /* listed, and so the page there may read the answer; else NULL */
 	Buffer body;
 	uint64_t body_size; /* as announced */
+	double body_deadline; /* loop_now() until which it may take */
 	bool is_body_complete;
 	ev_timer timer;
 

@@ -44,6 +44,7 @@ typedef struct Wire /* of one socket */
 {
 	size_t head_read, head_left; /* bytes of its first request's head */
 	Handshake handshake;
+	uint64_t body_left; /* bytes of its body */
 	bool is_open; /* a WebSocket */
 	bool is_inside_message; /* a fragment came that was not the last */
 	bool has_ended; /* what comes now is dropped */
@@ -67,6 +68,7 @@ static size_t wire_count;
 
 static Wire *wire_of(int fd);
 static ssize_t read_request(Wire *wire, int fd, void *buffer, size_t size, int flags);
+static ssize_t read_body(Wire *wire, int fd, void *buffer, size_t size, int flags);
 static ssize_t read_frames(Wire *wire, int fd, uint8_t *buffer, size_t size, int flags);
 static void take_header(Wire *wire, Reading *reading);
 static const char *header_problem(const Wire *wire);
@@ -97,8 +99,8 @@ wire_recv(int fd, void *buffer, size_t size, int flags)
 		return recvfrom(fd, buffer, size, flags, NULL, NULL);
 	if (wire->head_left > 0)
 		return read_request(wire, fd, buffer, size, flags);
-	if (!wire->is_open) /* the body of a plain request */
-		return recvfrom(fd, buffer, size, flags, NULL, NULL);
+	if (!wire->is_open)
+		return read_body(wire, fd, buffer, size, flags);
 	return read_frames(wire, fd, buffer, size, flags);
 }
 
@@ -122,6 +124,15 @@ wire_expect_request(int fd, size_t head_bytes, const Handshake *handshake)
 		return false;
 	*wires[fd] = (Wire){.head_left = head_bytes, .handshake = *handshake};
 	return true;
+}
+
+void
+wire_expect_body(struct lws *wsi, uint64_t size)
+{
+	Wire *wire = wire_of(lws_get_socket_fd(wsi));
+
+	if (wire != NULL)
+		wire->body_left = size;
 }
 
 bool
@@ -222,6 +233,26 @@ read_request(Wire *wire, int fd, void *buffer, size_t size, int flags)
 	wire->head_read += (size_t) got;
 	wire->head_left -= (size_t) got;
 	return got;
+}
+
+/* Of a plain request.  What follows it is read, and dropped. */
+static ssize_t
+read_body(Wire *wire, int fd, void *buffer, size_t size, int flags)
+{
+	bool is_expected = wire->body_left > 0;
+	ssize_t got =
+		recvfrom(fd, buffer, is_expected && wire->body_left < size ? wire->body_left : size, flags,
+				 NULL, NULL);
+
+	if (got <= 0)
+		return got;
+	if (is_expected)
+	{
+		wire->body_left -= (uint64_t) got;
+		return got;
+	}
+	errno = EAGAIN; /* nothing that concerns the library */
+	return -1;
 }
 
 /*

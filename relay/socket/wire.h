@@ -15,7 +15,8 @@
  *
  * Of a request it lets through the head alone.  What comes with it in one packet stays in the
  * kernel until the upgrade is done, so that nothing is read from a connection before anybody knows
- * whose it is.
+ * whose it is.  Of a plain request it then lets through the body.  What a client sends behind that is
+ * dropped: a socket serves one request, and version 4.3 would close it before the answer is written.
  *
  * Frames go out by send(): where nothing waits in the library, it has nothing to say about them, and looking it
  * up costs as much again as all else that we do for one of many readers.
@@ -45,6 +46,9 @@ enum
 /* The library is about to get this socket; the head of its first request has so many bytes, and
  * some headers in it are hidden (handshake.h).  False: out of memory. */
 bool wire_expect_request(int fd, size_t head_bytes, const Handshake *handshake);
+
+/* It is a plain request, and its body has so many bytes. */
+void wire_expect_body(struct lws *wsi, uint64_t size);
 
 /* It became a WebSocket: its frames are judged from now on.  heard is called for every ping and
  * pong.  False, after logging why, if the library reads past us. */

@@ -406,11 +406,12 @@ test('a body that does not come is not waited for, and one in pieces is', { time
   const update = typed('slowly')
   const head = `POST ${at('slow', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${update.length}\r\n\r\n`
   const stuck = raw([head, update.subarray(0, 5)])
+  const stuckLarge = raw([head.replace(/Length: .*/, 'Length: 200000'), update.subarray(0, 5)])
   const trickle = raw([head, ...Array.from(update.subarray(0, 12), byte => Uint8Array.of(byte))], { pause: 1000 })
   const inPieces = await raw([head.slice(0, 10), head.slice(10), ...Array.from(update, byte => Uint8Array.of(byte))], { pause: 5 })
   assert.equal(inPieces.status, 204)
   assert.equal(await database.text('slow'), 'slowly')
-  for (const each of [await stuck, await trickle]) {
+  for (const each of [await stuck, await stuckLarge, await trickle]) {
     assert.equal(each.status, 408)
     assert.ok(each.ms > 9000 && each.ms < 15000, `${each.ms} ms`)
   }
