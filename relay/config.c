@@ -725,7 +725,7 @@ print_help(void)
 		 "connections\n"
 		 "are each worker's own, and SIGHUP or SIGUSR2 replaces one worker after the other: with "
 		 "the\n"
-		 "program and the options as they are then.  Without, SIGHUP reads the files with keys "
-		 "and the\n"
+		 "program and the options as they are then.  Without, both read the files with keys and "
+		 "the\n"
 		 "certificate again.");
 }

@@ -58,7 +58,7 @@ static struct ev_loop *ev;
 static struct lws_context *context;
 static struct lws_vhost *vhost;
 static ev_prepare round_end;
-static ev_signal on_term, on_int, on_quit, on_hup;
+static ev_signal on_term, on_int, on_quit, on_hup, on_usr2;
 static ev_timer drain_tick, beat_timer;
 static DrainPhase drain_phase;
 static double phase_since, away_seconds, watchdog_seconds;
@@ -129,9 +129,14 @@ loop_start(void)
 	/* a worker is told by its supervisor; a terminal or a service manager tells all processes */
 	ev_signal_init(&on_quit, begin_drain, SIGQUIT);
 	ev_signal_start(ev, board_is_joined() ? &on_quit : &on_int);
+	/* a worker is replaced instead; to whoever sends either to a relay with workers, one without does what it can */
 	ev_signal_init(&on_hup, reload, SIGHUP);
-	if (!board_is_joined()) /* a worker is replaced instead */
+	ev_signal_init(&on_usr2, reload, SIGUSR2);
+	if (!board_is_joined())
+	{
 		ev_signal_start(ev, &on_hup);
+		ev_signal_start(ev, &on_usr2);
+	}
 	set_mask_of_signals(SIG_UNBLOCK);
 	watchdog_seconds = service_watchdog_seconds();
 	bool is_watched = watchdog_seconds > 0.0 && watchdog_seconds < BEAT_SECONDS;
@@ -174,6 +179,7 @@ loop_stop(void)
 		ev_signal_stop(ev, &on_int);
 		ev_signal_stop(ev, &on_quit);
 		ev_signal_stop(ev, &on_hup);
+		ev_signal_stop(ev, &on_usr2);
 		ev_timer_stop(ev, &drain_tick);
 		ev_timer_stop(ev, &beat_timer);
 		ev_loop_destroy(ev);
@@ -227,6 +233,7 @@ set_mask_of_signals(int how)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR2);
 	sigprocmask(how, &signals, NULL);
 }
 

@@ -323,6 +323,19 @@ test('a lone client keeps its connection, whether it does nothing or types', { t
   assert.equal(closes, 0)
 })
 
+test('what replaces workers ends no relay that has none', { timeout: 30000 }, async () => {
+  const ann = open(relay, 'signals')
+  await ann.synced()
+  let closes = 0
+  ann.provider.on('connection-close', () => closes++)
+  for (const signal of ['SIGHUP', 'SIGUSR2']) {
+    relay.child.kill(signal)
+    ann.text.insert(0, 'x')
+    await until(async () => await database.text('signals') === ann.text.toString())
+  }
+  assert.equal(closes, 0)
+})
+
 test('health and metrics are answered over HTTP', async () => {
   assert.equal((await fetch(`${relay.http}/healthz`)).status, 200)
   assert.equal((await fetch(`${relay.http}/readyz`)).status, 200)
