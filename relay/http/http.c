@@ -67,6 +67,8 @@ http_is_hocuspocus(struct lws *wsi)
 	const char *path = listener_request_path(wsi);
 	size_t size = strlen(config.hocuspocus_path);
 
+	if (size > 1 && config.hocuspocus_path[size - 1] == '/')
+		size--; /* providers leave it away */
 	if (path == NULL || size == 0 || strncmp(path, config.hocuspocus_path, size) != 0)
 		return false;
 	return path[size] == '\0' || (size > 1 && strcmp(path + size, "/") == 0);
@@ -301,7 +303,11 @@ find_endpoint(HttpRequest *request)
 		http_problem(request, 400, "malformed",
 					 "the path is not UTF-8 without control characters, percent-encoded");
 	else if (methods == 0)
-		http_problem(request, 404, "no-endpoint", "there is nothing at this path");
+		http_problem(
+			request, 404, "no-endpoint",
+			strncmp(request->head.path, "/api/documents/", 15) == 0
+				? "there is nothing at this path; a slash in a document's name is written %2F"
+				: "there is nothing at this path");
 	else if (request->method == HTTP_OPTIONS)
 	{
 		if (is_public || may_ask(request))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "log.h"
 #include "metrics.h"
 #include "presence.h"
 #include "room.h"
@@ -28,6 +29,7 @@ enum
 	AUTH_DENIED = 0
 };
 
+static void ignore_unknown(void);
 static int handle_sync(Member *member, Frame *frame);
 static int handle_awareness(Member *member, Frame *frame);
 static void write_denial(Buffer *out, const char *reason);
@@ -46,7 +48,7 @@ ywebsocket_handle(Member *member, Bytes message)
 		case MESSAGE_SYNC: return handle_sync(member, &frame);
 		case MESSAGE_AWARENESS: return handle_awareness(member, &frame);
 		case MESSAGE_QUERY_AWARENESS: member_want(member, WANT_PRESENCE); return 0;
-		default: metrics_add(METRIC_MESSAGES_UNKNOWN, 1); return 0; /* the protocol says: ignore */
+		default: ignore_unknown(); return 0; /* the protocol says so */
 	}
 }
 
@@ -135,6 +137,22 @@ ywebsocket_write_stateless(Buffer *out, Bytes payload)
 	buffer_write_varuint(out, MESSAGE_STATELESS);
 	buffer_write_varbytes(out, payload);
 	buffer_end_message(out, start);
+}
+
+/* Who speaks another protocol hears nothing: so whoever runs the relay is told, once. */
+static void
+ignore_unknown(void)
+{
+	static bool is_told = false;
+
+	metrics_add(METRIC_MESSAGES_UNKNOWN, 1);
+	if (is_told)
+		return;
+	is_told = true;
+	log_event(
+		LEVEL_WARNING, "unknown_message", "{s:s}", "hint",
+		"it is none of y-websocket's protocol, and ignored; providers of Hocuspocus connect to"
+		" the path --hocuspocus-path, and nowhere else");
 }
 
 static int

@@ -382,6 +382,8 @@ test('bodies are bounded, announced, and refused with an answer that arrives', a
     // while the client is still sending
     await refused(await post('large', new Uint8Array(8 << 20), { on: limited }), 413, 'too-large')
     await refused(await ask('/nothing', { on: limited, method: 'POST', body: new Uint8Array(8 << 20) }), 404, 'no-endpoint')
+    // whoever writes a name with its slashes is told
+    assert.match(await refused(await ask('/api/documents/notes/7', { on: limited }), 404, 'no-endpoint'), /%2F/)
     assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000000000\r\n\r\n`, { on: limited })).status, 413)
     assert.equal((await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\n\r\n`, { on: limited })).status, 411)
     const chunked = await raw(`POST ${at('large', '/update')} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\0\0\r\n0\r\n\r\n`, { on: limited })

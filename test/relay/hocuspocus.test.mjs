@@ -7,7 +7,7 @@ import * as encoding from 'lib0/encoding'
 import * as decoding from 'lib0/decoding'
 import * as Y from 'yjs'
 
-import { closeAll, hocuspocusSocket, metric as metricOf, open, openHocuspocus, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
+import { closeAll, hocuspocusSocket, logged, metric as metricOf, open, openHocuspocus, raw, sleep, startDatabase, startRelay, until } from './harness.mjs'
 import { keyring } from './keyring.mjs'
 
 const keys = keyring('notes')
@@ -518,7 +518,7 @@ test('Hocuspocus 4: updates of a while are one, answered once', async () => {
   assert.equal(await database.text('flushed'), 'cba')
 })
 
-test('the path says which protocol is spoken', async () => {
+test('the path says which protocol is spoken', { timeout: 60000 }, async () => {
   const moved = await startRelay(database, { arguments: ['--hocuspocus-path', '/collaboration'] })
   const ann = openHocuspocus({ url: `${moved.url}/collaboration` }, 'at a path')
   await ann.saved()
@@ -530,7 +530,17 @@ test('the path says which protocol is spoken', async () => {
   await until(() => ann.text.length === 1)
   ann.close()
   ben.close()
+  // a provider at another path gets no answer, so whoever runs the relay is told
+  const lost = openHocuspocus({ url: `${moved.url}/elsewhere` }, 'at a path')
+  await logged(moved, /"event": "unknown_message", "hint": ".*--hocuspocus-path/)
+  lost.close()
   await moved.stop()
+  // providers leave a slash at the end away, whoever writes options does not
+  const slashed = await startRelay(database, { arguments: ['--hocuspocus-path', '/collaboration/'] })
+  const eve = openHocuspocus({ url: `${slashed.url}/collaboration/` }, 'at a path')
+  await eve.saved()
+  eve.close()
+  await slashed.stop()
   const without = await startRelay(database, { arguments: ['--hocuspocus-path', ''] })
   await assert.rejects(raw(without, '/'), /400/)
   await without.stop()
