@@ -319,10 +319,18 @@ PG_FUNCTION_INFO_V1(ydoc_store_create);
 Datum
 ydoc_store_create(PG_FUNCTION_ARGS)
 {
-	const char *name = name_argument(fcinfo, 0);
-	bytea *update = bridge_bytea(ydoc_value_update_of_arg(fcinfo, 1));
+	const char *name;
+	bytea *update;
 	int64 seq;
 
+	/* a document that is not made without a word would be missed too late */
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("a document's name and content must not be null"),
+						errdetail("Nothing was stored."),
+						errhint("Without a second argument the document is empty.")));
+	name = name_argument(fcinfo, 0);
+	update = bridge_bytea(ydoc_value_update_of_arg(fcinfo, 1));
 	open_for_change();
 	claim_name(name);
 	seq = apply_content(name, PointerGetDatum(update));

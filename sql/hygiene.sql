@@ -49,12 +49,12 @@ WHERE prokind = 'f' AND procost < CASE WHEN pronamespace = 'ydoc'::regnamespace 
 SELECT p.oid::regprocedure AS wrong_strictness FROM members p
 WHERE prokind = 'f' AND pronargs > 0 AND proisstrict =
     (coalesce(pg_get_expr(proargdefaults, 0) ~ '^NULL|, NULL', false)
-     OR (provolatile = 'v' AND prosrc ~ '^ydoc_(store_)?(edit|patch|set|unset|apply|apply_batch|apply_batch_as|(text|array|map|xml)_.*)$')
+     OR (provolatile = 'v' AND prosrc ~ '^ydoc_(store_)?(edit|patch|set|unset|create|apply|apply_batch|apply_batch_as|(text|array|map|xml)_.*)$')
      OR prosrc ~ '^ydoc_merge_(bytea_transition|transition|combine|final)$'
      -- no claims are nobody's; no link comes of nothing
      OR proname IN ('access_level', 'require_level', 'create_link', 'set_comment_roots', 'judge_token', 'claims_of', 'set_token_keys')
-     -- actor NULL is everybody; a row of the log may lack actor and source; a document may lack a name before
-     OR proname IN ('undo', 'replace_log_rows', 'projection_changed'));
+     -- actor NULL is everybody; ydoc.apply refuses an update that is NULL; a row of the log may lack actor and source; a document may lack a name before
+     OR proname IN ('undo', 'import', 'replace_log_rows', 'projection_changed'));
 SELECT castsource::regtype, casttarget::regtype FROM pg_cast
 WHERE (castsource = 'ydoc'::regtype OR casttarget = 'ydoc'::regtype) AND castcontext <> 'e';
 SELECT extrelocatable AS relocatable, extconfig IS NULL AS owns_no_data FROM pg_extension WHERE extname = 'pg_ydoc';

@@ -5,6 +5,9 @@
 -- ---- making, copying, taking in and out ----
 SELECT ydoc.create('made/1') AS empty, ydoc.create('made/2', ydoc_from_text('content', 't')) AS full;
 SELECT ydoc.create('made/2');
+SELECT ydoc.create('made/none', NULL);
+SELECT ydoc.create(NULL);
+SELECT ydoc.import('made/none', NULL);
 SELECT ydoc.create(E'made\t');
 SELECT ydoc.copy('made/2', 'made/3');
 SELECT ydoc.text_append('made/2', 't', ' two'), ydoc.text_append('made/3', 't', ' three');

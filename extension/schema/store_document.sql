@@ -3,7 +3,7 @@
 
 CREATE FUNCTION ydoc."create"(document text, state @extschema@.ydoc DEFAULT @extschema@.ydoc())
     RETURNS bigint
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ydoc_store_create';
 COMMENT ON FUNCTION ydoc."create"(text, @extschema@.ydoc) IS
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION ydoc.export(text, integer) IS
 
 CREATE FUNCTION ydoc.import(document text, update bytea, format integer DEFAULT 1)
     RETURNS bigint
-    LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE COST 1000
     SET search_path TO pg_catalog, pg_temp
     AS $$ SELECT ydoc.apply(document, ARRAY[@extschema@.yupdate_convert(update, format, 1)],
                             ydoc.current_actor()) $$;
