@@ -22,6 +22,8 @@ edit_check(CrdtStatus status, const CrdtError *error)
 		bridge_report(error, "edit");
 }
 
+#define INDEX_HINT "Indices begin at 0 and count UTF-16 units in texts, elements elsewhere."
+
 /* ---- texts ---- */
 
 static const CrdtAttributes *
@@ -30,12 +32,28 @@ attributes_or_null(const EditArguments *arguments)
 	return arguments->has_attributes ? &arguments->attributes : NULL;
 }
 
+/* Before the core does, which knows no path. */
+static void
+check_index(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments)
+{
+	uint64 length = crdt_doc_length(doc, type);
+
+	if (arguments->index > length)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("index " UINT64_FORMAT
+							   " is beyond the end of %s, which has length " UINT64_FORMAT,
+							   arguments->index, path_show(&arguments->path, arguments->path.count),
+							   length),
+						errhint(INDEX_HINT)));
+}
+
 static void
 run_text_insert(CrdtDoc *doc, const EditArguments *arguments)
 {
 	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_TEXT);
 	CrdtError error;
 
+	check_index(doc, type, arguments);
 	edit_check(crdt_text_insert(doc, type, arguments->index, arguments->text,
 								attributes_or_null(arguments), &error),
 			   &error);
@@ -60,6 +78,7 @@ run_text_insert_embed(CrdtDoc *doc, const EditArguments *arguments)
 	CrdtInput embed = input_value(&whole);
 	CrdtError error;
 
+	check_index(doc, type, arguments);
 	edit_check(crdt_text_insert_embed(doc, type, arguments->index, &embed,
 									  attributes_or_null(arguments), &error),
 			   &error);
@@ -72,14 +91,12 @@ check_range(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments)
 	uint64 length = crdt_doc_length(doc, type);
 
 	if (arguments->index > length || arguments->length > length - arguments->index)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the range from " UINT64_FORMAT " of length " UINT64_FORMAT
-					" goes beyond the end of %s, which has length " UINT64_FORMAT,
-					arguments->index, arguments->length,
-					path_show(&arguments->path, arguments->path.count), length),
-			 errhint("Indices begin at 0 and count UTF-16 units in texts, elements elsewhere.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the range from " UINT64_FORMAT " of length " UINT64_FORMAT
+							   " goes beyond the end of %s, which has length " UINT64_FORMAT,
+							   arguments->index, arguments->length,
+							   path_show(&arguments->path, arguments->path.count), length),
+						errhint(INDEX_HINT)));
 }
 
 static void
@@ -131,6 +148,7 @@ run_array_insert(CrdtDoc *doc, const EditArguments *arguments)
 	CrdtInput *inputs = input_elements(arguments->json, false, "elements", &count);
 	CrdtError error;
 
+	check_index(doc, type, arguments);
 	edit_check(crdt_list_insert(doc, type, arguments->index, inputs, count, &error), &error);
 }
 
@@ -195,6 +213,7 @@ run_xml_insert(CrdtDoc *doc, const EditArguments *arguments)
 	CrdtInput *nodes = prosemirror_nodes(&whole, &count);
 	CrdtError error;
 
+	check_index(doc, type, arguments);
 	edit_check(crdt_list_insert(doc, type, arguments->index, nodes, count, &error), &error);
 }
 

@@ -260,13 +260,14 @@ input_attributes(const JsonbValue *object, const char *what)
 }
 
 static uint64_t
-length_of(const JsonbValue *value, const char *what)
+length_of(const JsonbValue *value, const char *what, int number)
 {
 	double length = value->type == jbvNumeric ? number_of(value->val.numeric) : -1;
 
 	if (length < 0 || length != floor(length) || length >= EXACT_INTEGERS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s of a delta's operation must be a whole number", what)));
+						errmsg("%s of operation %d of the delta must be a whole number from 0",
+							   what, number)));
 	return (uint64_t) length;
 }
 
@@ -297,10 +298,10 @@ delta_op(const JsonbValue *object, int number)
 	}
 	else if ((value = input_member(object, "retain")) != NULL)
 		op = (CrdtDeltaOp){.kind = CRDT_DELTA_RETAIN,
-						   .length = length_of(value, "retain"),
+						   .length = length_of(value, "retain", number),
 						   .attributes = op.attributes};
 	else if ((value = input_member(object, "delete")) != NULL)
-		op = (CrdtDeltaOp){.kind = CRDT_DELTA_DELETE, .length = length_of(value, "delete")};
+		op = (CrdtDeltaOp){.kind = CRDT_DELTA_DELETE, .length = length_of(value, "delete", number)};
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

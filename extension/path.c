@@ -93,7 +93,8 @@ bool
 path_step_is_index(CrdtBytes step, uint64_t *index)
 {
 	*index = 0;
-	if (step.size == 0 || step.size > 15)
+	/* 01 is a key, as for RFC 6901 */
+	if (step.size == 0 || step.size > 15 || (step.size > 1 && step.data[0] == '0'))
 		return false;
 	for (size_t i = 0; i < step.size; i++)
 	{

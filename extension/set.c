@@ -411,11 +411,14 @@ path_of_pointer(CrdtBytes pointer)
 
 		for (at++; at < pointer.size && pointer.data[at] != '/'; at++)
 		{
-			bool is_escape = pointer.data[at] == '~' && at + 1 < pointer.size &&
-							 (pointer.data[at + 1] == '0' || pointer.data[at + 1] == '1');
+			bool is_escape = pointer.data[at] == '~';
 
-			if (is_escape)
-				at++;
+			if (is_escape &&
+				(++at == pointer.size || pointer.data[at] < '0' || pointer.data[at] > '1'))
+				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+								errmsg("\"%.*s\" is no JSON pointer", (int) pointer.size,
+									   (const char *) pointer.data),
+								errhint("In keys, ~0 stands for ~ and ~1 for /.")));
 			step[size++] = !is_escape ? pointer.data[at] : pointer.data[at] == '0' ? '~' : '/';
 		}
 		path.steps[path.count++] = (CrdtBytes){step, size};
