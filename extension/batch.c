@@ -432,7 +432,7 @@ ydoc_store_apply(PG_FUNCTION_ARGS)
 	batch.item_count = get_elements(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, &updates, &nulls, -1);
 	if (batch.item_count == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no update was given"),
-						errhint("ydoc.\"create\" makes an empty document.")));
+						errhint("ydoc.create makes an empty document.")));
 	batch.items = palloc0(sizeof(BatchItem) * batch.item_count);
 	for (int i = 0; i < batch.item_count; i++)
 	{

@@ -558,13 +558,27 @@ ydoc_value_update_of_arg(FunctionCallInfo fcinfo, int number)
 	return ydoc_flat_update(PG_DETOAST_DATUM_PACKED(datum));
 }
 
+/* Whoever writes what a document is to hold where its bytes belong. */
+static void
+hint_at_content(void *text)
+{
+	if (strncmp(text, "\\x", 2) != 0)
+		errhint("The text of a document is a Yjs update in hexadecimal digits, \\x and so on.  "
+				"ydoc_from_json, ydoc_from_text and others make a document of its content.");
+}
+
 PG_FUNCTION_INFO_V1(ydoc_in);
 Datum
 ydoc_in(PG_FUNCTION_ARGS)
 {
-	Datum bytes = DirectFunctionCall1(byteain, PG_GETARG_DATUM(0));
+	ErrorContextCallback callback = {error_context_stack, hint_at_content, PG_GETARG_CSTRING(0)};
+	Datum bytes, value;
 
-	PG_RETURN_DATUM(value_from_update(bridge_view(DatumGetByteaPP(bytes))));
+	error_context_stack = &callback;
+	bytes = DirectFunctionCall1(byteain, PG_GETARG_DATUM(0));
+	value = value_from_update(bridge_view(DatumGetByteaPP(bytes)));
+	error_context_stack = callback.previous;
+	PG_RETURN_DATUM(value);
 }
 
 bool

@@ -52,6 +52,7 @@ SELECT ydoc('\x01010100840100016100'::bytea);
 -- no hexadecimal digits
 SELECT '\xhello'::ydoc;
 \echo :LAST_ERROR_SQLSTATE
+SELECT '{"title": "content, not its bytes"}'::ydoc;
 
 -- a stored value of another version, or none
 CREATE FUNCTION pg_temp.stored_as(bytea) RETURNS ydoc LANGUAGE internal IMMUTABLE STRICT AS 'byteasend';
