@@ -517,11 +517,16 @@ store_get_or_report(const StoreHead *head)
 	CachedDocument *document = store_get(head, &error);
 
 	if (document == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("document \"%s\" cannot be decoded: %s", head->name, error.message),
-				 errdetail("The problem is at byte %zu of its stored state or of a row of its log.",
-						   error.offset)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("document \"%s\" cannot be decoded: %s", head->name, error.message),
+			 errdetail("The problem is at byte %zu of its stored state or of a row of its log.",
+					   error.offset),
+			 errhint("Its rows of ydoc_data.state and ydoc_data.segment may be deleted, the log "
+					 "has what they hold; which row of the log is bad says SELECT seq FROM "
+					 "ydoc_data.log WHERE document = %s AND NOT yupdate_valid(update).",
+					 quote_literal_cstr(head->name))));
 	return document;
 }
 

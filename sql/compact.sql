@@ -239,6 +239,20 @@ SELECT ydoc.unfence('compact/9'), ydoc.unfence('compact/8');
 SELECT ydoc.compact_due();
 SELECT (SELECT count(*) FROM ydoc.fenced()) AS fenced, (SELECT count(*) FROM ydoc_data.due) AS due;
 SELECT substr(ydoc.text('compact/9', 't'), 99, 3);
+-- or a row that nobody has any more is emptied, and an editor brings what was in it
+SELECT length(ydoc.text('compact/9', 't')) AS whole;
+UPDATE ydoc_data.log SET update = '\xff' WHERE document = 'compact/9' AND seq = 150;
+DELETE FROM ydoc_data.segment WHERE document = 'compact/9';
+DELETE FROM ydoc_data.state WHERE document = 'compact/9';
+SET ydoc.cache_size = 0;
+SELECT ydoc.text('compact/9', 't');
+\echo :LAST_ERROR_SQLSTATE
+SELECT seq FROM ydoc_data.log WHERE document = 'compact/9' AND NOT yupdate_valid(update);
+UPDATE ydoc_data.log SET update = '\x0000' WHERE document = 'compact/9' AND seq = 150;
+SELECT length(ydoc.text('compact/9', 't')) AS before_it;
+SELECT ydoc.apply('compact/9', ARRAY[pg_temp.typed(1, 149, 'x')]) AS seq;
+SELECT length(ydoc.text('compact/9', 't')) AS whole;
+RESET ydoc.cache_size;
 -- a gap in the log; whoever compacts by name tries again
 DELETE FROM ydoc_data.log WHERE document = 'compact/90' AND seq = 222 RETURNING seq;
 UPDATE ydoc_data.document SET state_seq = 0, segment_seq = 0 WHERE name = 'compact/90';
