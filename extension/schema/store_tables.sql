@@ -38,6 +38,24 @@ BEGIN
     END IF;
     role_before := ydoc.become_store_owner();
 
+    -- DROP EXTENSION ... CASCADE leaves the tables without the columns of its types
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('ydoc_data.state')
+               AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'state' AND NOT a.attisdropped)) THEN
+        TRUNCATE ydoc_data.state, ydoc_data.segment; -- the log has what is in them
+        UPDATE ydoc_data.document d SET state_seq = 0, segment_seq = 0, (tail_rows, tail_bytes) = (
+            SELECT count(*), coalesce(sum(octet_length(l.update)), 0) FROM ydoc_data.log l WHERE l.document = d.name);
+        ALTER TABLE ydoc_data.state ADD COLUMN state @extschema@.ydoc NOT NULL;
+        ALTER TABLE ydoc_data.version ADD COLUMN state @extschema@.ydoc;
+        ALTER TABLE ydoc_data.access_audit ADD COLUMN level_before ydoc.level, ADD COLUMN level_after ydoc.level;
+        DELETE FROM ydoc_data.access;
+        ALTER TABLE ydoc_data.access ADD COLUMN level ydoc.level NOT NULL;
+        DELETE FROM ydoc_data.link;
+        ALTER TABLE ydoc_data.link ADD COLUMN level ydoc.level NOT NULL;
+        RAISE WARNING 'the store had lost what is of the extension''s types' USING
+            DETAIL = 'Documents are whole, their log has them.  What rights and links there were is gone, and so are policies and projections.',
+            HINT = 'Without CASCADE, DROP EXTENSION would have refused.  Give rights anew, call ydoc.enable_row_security and ydoc.create_projection if they were in use.';
+    END IF;
+
     -- a document's lock, seq and counters: narrow and without further index, so updates of it are HOT
     CREATE TABLE IF NOT EXISTS ydoc_data.document (
         name text COLLATE "C" PRIMARY KEY

@@ -93,6 +93,30 @@ $dba->ask('CREATE TABLE copied (LIKE pages)');
 $dba->ask("COPY copied FROM '$cluster->{directory}/socket/pages' (FORMAT binary)");
 is($dba->ask('SELECT count(*) FROM pages JOIN copied USING (id, doc)'), 2, 'binary COPY keeps documents');
 
+# who does not heed that the extension cannot be dropped loses rights, and no document
+$cluster->value('CREATE DATABASE heedless', 'postgres');
+my $heedless = $cluster->session('heedless');
+$heedless->ask('CREATE EXTENSION pg_ydoc');
+$heedless->ask('SELECT ydoc.create_store()');
+$heedless->ask('SELECT ydoc.enable_row_security()');
+$heedless->ask("SELECT ydoc.apply('n', ARRAY[" . typed(1, 0, 'kept') . '])');
+$heedless->ask("SELECT ydoc.compact('n', force => true), ydoc.create_version('n', 'good')");
+$heedless->ask("SELECT ydoc.grant_access('n', 'public', 'read'), ydoc.create_link('n', 'write', now() + interval '1 day')");
+$heedless->ask('SET client_min_messages TO error');
+$heedless->ask('DROP EXTENSION pg_ydoc CASCADE');
+$heedless->close;
+$heedless = $cluster->session('heedless');
+$heedless->ask('CREATE EXTENSION pg_ydoc');
+is($heedless->ask("SELECT ydoc.text('n', 't')"), 'ERROR:  42703', 'a store without what is of the types is none');
+like($heedless->ask('SELECT ydoc.upgrade_store()'), qr/^WARNING:  01000\s*$/, 'until it is upgraded, which says what is lost');
+is($heedless->ask("SELECT ydoc.text('n', 't')"), 'kept', 'documents are whole then');
+is($heedless->ask("SELECT ydoc.access_level('n', '{}'), (SELECT count(*) FROM ydoc_data.link)"), 'none|0', 'rights are to be given anew');
+is($heedless->ask("SELECT string_agg(operation || ' ' || subject, ', ' ORDER BY at) FROM ydoc_data.access_audit WHERE level_after IS NULL AND operation = 'DELETE'"), 'DELETE public, DELETE link:', 'and the audit says that they went');
+$heedless->ask("SELECT ydoc.grant_access('n', 'public', 'read')");
+is($heedless->ask("SELECT ydoc.access_level('n', '{}')"), 'read', 'and can be');
+is($heedless->ask("SELECT did FROM ydoc.compact('n', force => true)"), 'stored', 'the stored state is made from the log');
+is($heedless->ask("SELECT ydoc_text(ydoc.version_state('n', 'good'), 't')"), 'kept', 'and so are versions');
+
 # another schema for the type
 $cluster->value('CREATE DATABASE elsewhere', 'postgres');
 my $elsewhere = $cluster->session('elsewhere');
