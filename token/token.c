@@ -113,6 +113,7 @@ token_reason(TokenVerdict verdict)
 		[TOKEN_KEY_UNKNOWN] = "no such key",
 		[TOKEN_KEY_AMBIGUOUS] = "names no key, and there are several",
 		[TOKEN_SIGNATURE_WRONG] = "wrong signature",
+		[TOKEN_TIME_WRONG] = "its times are not seconds since 1970",
 		[TOKEN_EXPIRED] = "expired",
 		[TOKEN_NOT_YET_VALID] = "not yet valid",
 		[TOKEN_EXPIRY_MISSING] = "never expires",
@@ -314,11 +315,12 @@ check_claims(const json_t *payload, const TokenPolicy *policy, int64_t now, int6
 	int64_t expiry, begin, issued;
 	bool expires, begins, is_dated;
 
+	if ((issuer != NULL && !json_is_string(issuer)) || !is_subject(json_object_get(payload, "sub")))
+		return TOKEN_MALFORMED;
 	if (!read_time(payload, "exp", &expiry, &expires) ||
 		!read_time(payload, "nbf", &begin, &begins) ||
-		!read_time(payload, "iat", &issued, &is_dated) ||
-		(issuer != NULL && !json_is_string(issuer)) || !is_subject(json_object_get(payload, "sub")))
-		return TOKEN_MALFORMED;
+		!read_time(payload, "iat", &issued, &is_dated))
+		return TOKEN_TIME_WRONG;
 	*expires_at = expires ? expiry + policy->leeway_seconds : INT64_MAX;
 	if (!expires && policy->requires_expiry)
 		return TOKEN_EXPIRY_MISSING;

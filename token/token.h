@@ -60,6 +60,7 @@ typedef enum TokenVerdict
 	TOKEN_KEY_UNKNOWN, /* no key has this kid and algorithm */
 	TOKEN_KEY_AMBIGUOUS, /* it names none, and several could be meant */
 	TOKEN_SIGNATURE_WRONG,
+	TOKEN_TIME_WRONG, /* exp, nbf or iat is no number of seconds: a text, milliseconds, beyond 9999 */
 	TOKEN_EXPIRED,
 	TOKEN_NOT_YET_VALID,
 	TOKEN_EXPIRY_MISSING,
