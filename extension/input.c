@@ -80,13 +80,20 @@ refuse_kind(const char *what, const char *wanted, const JsonbValue *value)
 
 /* ---- values ---- */
 
-/* Integers read back as they were written, or are refused. */
+/* Integers read back as they were written, or are refused, as is what is too large; what is too small to
+ * be told from 0 is 0, as in JavaScript. */
 static double
 number_of(Numeric numeric)
 {
 	Datum datum = NumericGetDatum(numeric);
-	double number = DatumGetFloat8(DirectFunctionCall1(numeric_float8, datum));
+	double number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, datum));
 
+	if (isinf(number))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("number %s is beyond what a document can hold",
+							   numeric_out_sci(numeric, 5)),
+						errdetail("Documents hold numbers as JavaScript does, up to 1.8e308."),
+						errhint("A string keeps all digits.")));
 	if (fabs(number) >= EXACT_INTEGERS)
 	{
 		Datum back =

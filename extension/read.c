@@ -96,6 +96,7 @@ typedef struct JsonbBuilder
 	bool has_key; /* kept back until there is a value: undefined has none */
 	JsonbValue key;
 	int depth;
+	bool is_member; /* what is built is a key's value: undefined is none there, too */
 } JsonbBuilder;
 
 static void
@@ -158,7 +159,7 @@ jsonb_undefined(void *context)
 {
 	JsonbBuilder *builder = context;
 
-	if (!builder->has_key)
+	if (!builder->has_key && !(builder->depth == 0 && builder->is_member))
 		return jsonb_null(builder);
 	builder->has_key = false;
 	return true;
@@ -348,6 +349,33 @@ read_type(const CrdtDoc *doc, const CrdtType *type)
 
 	build_type(&builder, doc, type);
 	return JsonbValueToJsonb(builder.result);
+}
+
+static CrdtStatus
+build_member(JsonbBuilder *builder, CrdtDoc *doc, const CrdtType *type, CrdtBytes step,
+			 CrdtError *error)
+{
+	CrdtVisitor visitor = JSONB_VISITOR(builder);
+	CrdtKind kind = crdt_doc_kind(doc, type);
+	uint64_t index;
+
+	builder->is_member = kind == CRDT_MAP || kind == CRDT_XML_HOOK;
+	if (builder->is_member)
+		return crdt_doc_visit_entry(doc, type, step, &visitor, error);
+	if (kind == CRDT_ARRAY && path_step_is_index(step, &index))
+		return crdt_doc_visit_element(doc, type, index, &visitor, error);
+	return CRDT_OK;
+}
+
+Jsonb *
+read_member(CrdtDoc *doc, const CrdtType *type, CrdtBytes step)
+{
+	JsonbBuilder builder = {0};
+	CrdtError error;
+
+	if (build_member(&builder, doc, type, step, &error) != CRDT_OK)
+		bridge_report(&error, "document");
+	return builder.result == NULL ? NULL : JsonbValueToJsonb(builder.result);
 }
 
 Jsonb *

@@ -52,6 +52,10 @@ pg_noreturn void read_refuse(const Path *path, CrdtKind kind, const char *wanted
 /* One shared type. */
 Jsonb *read_type(const CrdtDoc *doc, const CrdtType *type);
 
+/* What a map holds under a key, an array at an index; NULL: nothing, or it is neither.  It costs what it
+ * reads, however much there is beside it. */
+Jsonb *read_member(CrdtDoc *doc, const CrdtType *type, CrdtBytes step);
+
 /* What the type holds as a map (attributes of an element); its rich text as a Delta. */
 Jsonb *read_attributes(const CrdtDoc *doc, const CrdtType *type);
 Jsonb *read_type_delta(CrdtDoc *doc, const CrdtType *type);

@@ -80,12 +80,12 @@ can_become(CrdtKind kind, const JsonbValue *value)
 		   ((kind == CRDT_TEXT || kind == CRDT_XML_TEXT) && value->type == jbvString);
 }
 
+/* was: what the key has; NULL: nothing. */
 static void
-set_entry(CrdtDoc *doc, const CrdtType *map, const JsonbValue *now, CrdtBytes key,
+set_entry(CrdtDoc *doc, const CrdtType *map, CrdtBytes key, const JsonbValue *was,
 		  const JsonbValue *value)
 {
 	const CrdtType *child = crdt_doc_entry(doc, map, key);
-	JsonbValue *was = now == NULL ? NULL : member_of(now, key);
 	CrdtInput input;
 	CrdtError error;
 
@@ -113,7 +113,7 @@ make_map_equal(CrdtDoc *doc, const CrdtType *map, const JsonbValue *now, const J
 			edit_check(crdt_map_delete(doc, map, key, &error), &error);
 	iterator = JsonbIteratorInit(object->val.binary.data);
 	while (next_member(&iterator, &key, &value))
-		set_entry(doc, map, now, key, &value);
+		set_entry(doc, map, key, member_of(now, key), &value);
 }
 
 static void
@@ -302,30 +302,44 @@ insert_element(CrdtDoc *doc, const CrdtType *array, uint64 index, const JsonbVal
 }
 
 static void
+set_in_array(CrdtDoc *doc, const CrdtType *array, const Path *path, const JsonbValue *value)
+{
+	uint64 index = index_in(doc, array, path, true);
+	Jsonb *was = read_member(doc, array, path->steps[path->count - 1]);
+	JsonbValue was_value;
+
+	if (was == NULL)
+	{
+		insert_element(doc, array, index, value);
+		return;
+	}
+	was_value = input_whole(was);
+	set_element(doc, array, index, &was_value, value);
+}
+
+static void
+set_in_map(CrdtDoc *doc, const CrdtType *map, CrdtBytes key, const JsonbValue *value)
+{
+	Jsonb *was = read_member(doc, map, key);
+	JsonbValue was_value;
+
+	if (was != NULL)
+		was_value = input_whole(was);
+	set_entry(doc, map, key, was != NULL ? &was_value : NULL, value);
+}
+
+static void
 set_value(CrdtDoc *doc, const Path *path, const JsonbValue *value)
 {
-	const CrdtType *parent;
-	JsonbValue now;
-	uint64 index;
+	CrdtBytes step = path->steps[path->count - 1];
+	const CrdtType *parent = path->count > 1 ? open_parent(doc, path) : NULL;
 
-	if (path->count == 1)
-	{
-		set_root(doc, path->steps[0], value);
-		return;
-	}
-	parent = open_parent(doc, path);
-	now = input_whole(read_type(doc, parent));
-	if (crdt_doc_kind(doc, parent) != CRDT_ARRAY)
-	{
-		set_entry(doc, parent, input_is_object(&now) ? &now : NULL, path->steps[path->count - 1],
-				  value);
-		return;
-	}
-	index = index_in(doc, parent, path, true);
-	if (index == crdt_doc_length(doc, parent))
-		insert_element(doc, parent, index, value);
+	if (parent == NULL)
+		set_root(doc, step, value);
+	else if (crdt_doc_kind(doc, parent) == CRDT_ARRAY)
+		set_in_array(doc, parent, path, value);
 	else
-		set_element(doc, parent, index, element_of(&now, index), value);
+		set_in_map(doc, parent, step, value);
 }
 
 void
@@ -342,9 +356,14 @@ get_path(CrdtDoc *doc, const Path *path)
 {
 	int taken;
 	const CrdtType *type = path_follow(doc, path, &taken);
-	Jsonb *json = type == NULL ? NULL : read_type(doc, type);
+	Jsonb *json;
 	JsonbValue value;
 
+	if (type == NULL)
+		return NULL;
+	if (taken == path->count)
+		return read_type(doc, type);
+	json = read_member(doc, type, path->steps[taken++]);
 	if (json == NULL || taken == path->count)
 		return json;
 	value = input_whole(json);

@@ -39,6 +39,33 @@ SELECT octet_length(ydoc_diff(ydoc_set(:'board', 'board', '{"cards": [{"name": "
 -- what comes back is what went in
 SELECT j = ydoc_json(ydoc_from_json(j)) AS same FROM (VALUES ('{"a": [1, -2.5, 1e300, 0.1, true, null, "\u00e9\ud83d\ude00", [], {}, [[[]]], {"b": {"c": [{}]}}], "s": "text", "m": {"": {"k": "v"}}}'::jsonb)) v (j);
 
+-- one key or element is read and set without what lies beside it, which may be too deep or too large to be read
+DO $$
+DECLARE
+    doc ydoc := ydoc_from_json('{"m": {"near": 1, "list": [1, {"a": 2}]}}');
+    level jsonb := (repeat('{"d": ', 150) || '{}' || repeat('}', 150))::jsonb;
+    path text[] := '{m,d}';
+BEGIN
+    FOR i IN 1 .. 8 LOOP
+        doc := ydoc_set(doc, path, level);
+        path := path || array_fill('d'::text, ARRAY[151]);
+    END LOOP;
+    BEGIN
+        RAISE NOTICE '%', ydoc_json(doc, 'm');
+    EXCEPTION WHEN program_limit_exceeded THEN RAISE NOTICE '%', SQLERRM;
+    END;
+    doc := ydoc_patch(ydoc_set(doc, ARRAY['m', 'near'], '2'), '[{"op": "add", "path": "/m/other", "value": {"x": null}}, {"op": "test", "path": "/m/near", "value": 2},
+        {"op": "replace", "path": "/m/list/1/a", "value": 3}, {"op": "remove", "path": "/m/list/0"}]');
+    RAISE NOTICE '% % % %', doc['m']['near'], doc #> '{m,other,x}', doc['m']['list'], doc['m']['none'] IS NULL;
+END $$;
+SELECT ydoc_json(ydoc_set(doc, ARRAY['a', '1'], '"y"'), 'a'), doc #> '{a,1}' AS one_of_several, doc #> '{a,3}' AS past_the_end, doc #> '{a,-1}' AS negative
+FROM ydoc_array_push(ydoc(), 'a', '["x", {"k": [null]}, true]') doc;
+
+-- numbers: what is too small to be told from 0 is 0; what is too large is refused
+SELECT ydoc_json(ydoc_set(ydoc(), 'n', '[1e-400, -0.0, 5e-324, 1e308, 9007199254740992]')) = '{"n": [0, 0, 5e-324, 1e308, 9007199254740992]}' AS same;
+SELECT ydoc_set(ydoc(), 'n', '[1e400]');
+SELECT ydoc_set(ydoc(), 'n', '[9007199254740993]');
+
 -- ---- patches ----
 SELECT ydoc_json(ydoc_patch(:'board', '[
     {"op": "test", "path": "/board/n", "value": 1},
@@ -49,6 +76,10 @@ SELECT ydoc_json(ydoc_patch(:'board', '[
     {"op": "copy", "from": "/board/cards/0/name", "path": "/board/a~1b~0c"},
     {"op": "remove", "path": "/board/cards/0"}]'));
 SELECT ydoc_json(ydoc_patch(:'board', '{"title": "Merged", "board": {"n": null, "new": {"x": null, "y": 2}, "cards": [1]}}'));
+
+-- RFC 6901: an index has no leading zeros
+SELECT ydoc_patch(ydoc_from_json('{"a": [1, 2]}'), '[{"op": "remove", "path": "/a/01"}]');
+SELECT ydoc_json(ydoc_patch(ydoc_from_json('{"a": {"01": 1}}'), '[{"op": "replace", "path": "/a/01", "value": 2}]'));
 
 -- ---- several at once ----
 SELECT ydoc_json(ydoc_edit(ydoc(), '[

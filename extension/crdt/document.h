@@ -236,7 +236,16 @@ typedef struct CrdtVisitor
 CRDT_MUST_CHECK CrdtStatus crdt_doc_visit(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind,
 										  const CrdtVisitor *visitor, CrdtError *error);
 
-/* The same as JSON text, appended to out: undefined array elements and numbers that JSON lacks
+/* What crdt_doc_visit shows of one key of a map, or of the element at an index; nothing is shown of what is
+ * not there.  It costs what is shown, not what the type holds beside it. */
+CRDT_MUST_CHECK CrdtStatus crdt_doc_visit_entry(const CrdtDoc *doc, const CrdtType *type,
+												CrdtBytes key, const CrdtVisitor *visitor,
+												CrdtError *error);
+CRDT_MUST_CHECK CrdtStatus crdt_doc_visit_element(CrdtDoc *doc, const CrdtType *type,
+												  uint64_t index, const CrdtVisitor *visitor,
+												  CrdtError *error);
+
+/* crdt_doc_visit as JSON text, appended to out: undefined array elements and numbers that JSON lacks
  * are null, undefined members are left out, bytes are base64 strings, a bigint is its digits, a
  * subdocument is an object {"guid": ...}, a lone surrogate becomes U+FFFD. */
 CRDT_MUST_CHECK CrdtStatus crdt_doc_json(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind,

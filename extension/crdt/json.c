@@ -33,9 +33,9 @@ show(Showing *showing, bool goes_on)
 
 static void show_type(Showing *showing, const CrdtType *type, CrdtKind kind);
 
-/* Elements from unit start on of what an item holds. */
+/* So many elements from unit start on of what an item holds, fewer if it ends. */
 static void
-show_values(Showing *showing, const CrdtItem *item, uint64_t start)
+show_values(Showing *showing, const CrdtItem *item, uint64_t start, uint64_t count)
 {
 	bool begins_replaced;
 	CrdtBytes values = crdt_item_bytes(item, &begins_replaced);
@@ -43,7 +43,7 @@ show_values(Showing *showing, const CrdtItem *item, uint64_t start)
 
 	values.data += skipped;
 	values.size -= skipped;
-	while (values.size > 0 && showing->reading.status == CRDT_OK)
+	for (; count > 0 && values.size > 0 && showing->reading.status == CRDT_OK; count--)
 	{
 		size_t size = crdt_any_prefix_bytes(values, 1);
 
@@ -54,18 +54,19 @@ show_values(Showing *showing, const CrdtItem *item, uint64_t start)
 }
 
 static void
-show_units(Showing *showing, const CrdtItem *item, uint64_t start)
+show_units(Showing *showing, const CrdtItem *item, uint64_t start, uint64_t count)
 {
 	uint8_t unit[4];
 
-	for (uint64_t i = start; i < item->length && showing->reading.status == CRDT_OK; i++)
+	for (uint64_t i = start; count > 0 && i < item->length && showing->reading.status == CRDT_OK;
+		 i++, count--)
 		show(showing,
 			 showing->visitor->string(showing->visitor->context, crdt_text_unit(item, i, unit)));
 }
 
-/* What a visible item holds, from unit start on, as elements of an array. */
+/* What a visible item holds, so many units from start on, as elements of an array. */
 static void
-show_item(Showing *showing, const CrdtItem *item, uint64_t start)
+show_item(Showing *showing, const CrdtItem *item, uint64_t start, uint64_t count)
 {
 	const CrdtDoc *doc = showing->reading.doc;
 	const CrdtVisitor *visitor = showing->visitor;
@@ -73,10 +74,10 @@ show_item(Showing *showing, const CrdtItem *item, uint64_t start)
 
 	switch (item->kind)
 	{
-		case CRDT_STRING: show_units(showing, item, start); break;
+		case CRDT_STRING: show_units(showing, item, start, count); break;
 		case CRDT_JSON:
 		case CRDT_ANY:
-		case CRDT_EMBED: show_values(showing, item, start); break;
+		case CRDT_EMBED: show_values(showing, item, start, count); break;
 		case CRDT_BINARY:
 			show(showing,
 				 visitor->bytes(visitor->context, crdt_item_bytes(item, &begins_replaced)));
@@ -101,7 +102,7 @@ crdt_show_element(CrdtReading *reading, const CrdtItem *item, const CrdtVisitor 
 {
 	Showing showing = {.reading = *reading, .visitor = visitor};
 
-	show_item(&showing, item, 0);
+	show_item(&showing, item, 0, UINT64_MAX);
 	reading->status = showing.reading.status;
 }
 
@@ -116,9 +117,19 @@ show_array(Showing *showing, const CrdtType *type)
 	show(showing, showing->visitor->begin_array(showing->visitor->context));
 	for (; item != NULL && showing->reading.status == CRDT_OK;
 		 item = crdt_next_visible(doc, item->right))
-		show_item(showing, item, 0);
+		show_item(showing, item, 0, UINT64_MAX);
 	if (showing->reading.status == CRDT_OK)
 		show(showing, showing->visitor->end_array(showing->visitor->context));
+}
+
+/* The value is the last element, should there be several; of a format mark there is none. */
+static void
+show_value_of_key(Showing *showing, const CrdtItem *item)
+{
+	if (crdt_item_is_countable(item))
+		show_item(showing, item, crdt_item_length(item) - 1, 1);
+	else
+		show(showing, showing->visitor->undefined(showing->visitor->context));
 }
 
 /* A key that has a value, and where it goes: integer-like keys first. */
@@ -184,11 +195,7 @@ show_map(Showing *showing, const CrdtType *type)
 		show(showing, visitor->key(visitor->context, entries[i].key));
 		if (showing->reading.status != CRDT_OK)
 			break;
-		/* the value is the last element, should there be several; of a format mark there is none */
-		if (crdt_item_is_countable(entries[i].item))
-			show_item(showing, entries[i].item, crdt_item_length(entries[i].item) - 1);
-		else
-			show(showing, visitor->undefined(visitor->context));
+		show_value_of_key(showing, entries[i].item);
 	}
 	if (showing->reading.status == CRDT_OK)
 		show(showing, visitor->end_object(visitor->context));
@@ -235,6 +242,30 @@ crdt_doc_visit(const CrdtDoc *doc, const CrdtType *type, CrdtKind kind, const Cr
 	Showing showing = {.reading = {.doc = doc}, .visitor = visitor};
 
 	show_type(&showing, type, kind);
+	return crdt_reading_end(&showing.reading, NULL, 0, error);
+}
+
+CrdtStatus
+crdt_doc_visit_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key,
+					 const CrdtVisitor *visitor, CrdtError *error)
+{
+	Showing showing = {.reading = {.doc = doc}, .visitor = visitor};
+	const CrdtItem *item = crdt_entry_item(doc, type, key);
+
+	if (item != NULL)
+		show_value_of_key(&showing, item);
+	return crdt_reading_end(&showing.reading, NULL, 0, error);
+}
+
+CrdtStatus
+crdt_doc_visit_element(CrdtDoc *doc, const CrdtType *type, uint64_t index,
+					   const CrdtVisitor *visitor, CrdtError *error)
+{
+	Showing showing = {.reading = {.doc = doc}, .visitor = visitor};
+	const CrdtItem *item = crdt_element_item(doc, type, &index);
+
+	if (item != NULL)
+		show_item(&showing, item, index, 1);
 	return crdt_reading_end(&showing.reading, NULL, 0, error);
 }
 

@@ -33,6 +33,12 @@ const CrdtItem *crdt_next_visible(const CrdtDoc *doc, CrdtRef ref);
 /* The value of a key, or NULL if it has none now. */
 const CrdtItem *crdt_list_value(const CrdtDoc *doc, uint32_t list);
 
+/* The visible item that has the element at index, which becomes its number in there; NULL: there is none. */
+const CrdtItem *crdt_element_item(CrdtDoc *doc, const CrdtType *type, uint64_t *index);
+
+/* The item of a key's value; NULL: it has none now. */
+const CrdtItem *crdt_entry_item(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key);
+
 /* The item's text, internal until crdt_reading_end: a character may have its halves in two items. */
 void crdt_write_item_text(CrdtBuffer *out, const CrdtItem *item);
 

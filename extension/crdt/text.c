@@ -164,6 +164,35 @@ crdt_doc_length(const CrdtDoc *doc, const CrdtType *type)
 	return doc->lists[type->sequence].length;
 }
 
+const CrdtItem *
+crdt_element_item(CrdtDoc *doc, const CrdtType *type, uint64_t *index)
+{
+	/* the place behind the element has more units before it than the one in front */
+	CrdtIndexPlace start = crdt_index_seek(doc, type->sequence, *index + 1, NULL, NULL);
+
+	*index -= start.units;
+	for (CrdtRef ref = start.item; ref != 0; ref = crdt_item(doc, ref)->right)
+	{
+		const CrdtItem *item = crdt_item(doc, ref);
+
+		if (item->deleted || !crdt_item_is_countable(item))
+			continue;
+		if (*index < item->length)
+			return item;
+		*index -= item->length;
+	}
+	return NULL;
+}
+
+const CrdtItem *
+crdt_entry_item(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key)
+{
+	uint32_t name = crdt_name_find(doc, key.data == NULL ? CRDT_LITERAL("") : key);
+	uint32_t list = name == 0 ? 0 : crdt_list_find(doc, type->number, name);
+
+	return list == 0 ? NULL : crdt_list_value(doc, list);
+}
+
 /* The type that an item holds; NULL: none. */
 static const CrdtType *
 held_type(const CrdtDoc *doc, const CrdtItem *item)
@@ -181,29 +210,11 @@ crdt_doc_element_name(const CrdtDoc *doc, const CrdtType *type)
 const CrdtType *
 crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index)
 {
-	/* the place behind the element has more units before it than the one in front */
-	CrdtIndexPlace start = crdt_index_seek(doc, type->sequence, index + 1, NULL, NULL);
-	CrdtRef ref = start.item;
-
-	index -= start.units;
-	for (; ref != 0; ref = crdt_item(doc, ref)->right)
-	{
-		const CrdtItem *item = crdt_item(doc, ref);
-
-		if (item->deleted || !crdt_item_is_countable(item))
-			continue;
-		if (index < item->length)
-			return held_type(doc, item);
-		index -= item->length;
-	}
-	return NULL;
+	return held_type(doc, crdt_element_item(doc, type, &index));
 }
 
 const CrdtType *
 crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key)
 {
-	uint32_t name = crdt_name_find(doc, key.data == NULL ? CRDT_LITERAL("") : key);
-	uint32_t list = name == 0 ? 0 : crdt_list_find(doc, type->number, name);
-
-	return list == 0 ? NULL : held_type(doc, crdt_list_value(doc, list));
+	return held_type(doc, crdt_entry_item(doc, type, key));
 }

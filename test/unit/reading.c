@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "../../extension/crdt/bytes.h"
 #include "examples.h"
 
 static void
@@ -150,6 +151,42 @@ a_visitor_can_stop(void **state)
 	replica_close(&ann);
 }
 
+static bool
+keep_string(void *context, CrdtBytes value)
+{
+	CrdtBuffer *kept = context;
+
+	crdt_write_bytes(kept, value);
+	return true;
+}
+
+/* One key or element, without what the type holds beside it. */
+static void
+one_key_and_one_element_can_be_read(void **state)
+{
+	Replica ann = replica_new();
+	CrdtBuffer kept;
+	CrdtVisitor visitor = {.context = &kept, .string = keep_string};
+	CrdtError error = {0};
+	const CrdtType *map;
+	const CrdtType *array;
+
+	(void) state;
+	receive(&ann, BYTES(everything));
+	map = crdt_doc_find_root(ann.doc, NAME("map"));
+	array = crdt_doc_find_root(ann.doc, NAME("array"));
+	crdt_buffer_open(&kept, &ann.world->host);
+	assert_int_equal(crdt_doc_visit_entry(ann.doc, map, NAME("note"), &visitor, &error), CRDT_OK);
+	assert_int_equal(crdt_doc_visit_entry(ann.doc, map, NAME("nowhere"), &visitor, &error),
+					 CRDT_OK);
+	assert_int_equal(crdt_doc_visit_element(ann.doc, array, 1, &visitor, &error), CRDT_OK);
+	assert_int_equal(crdt_doc_visit_element(ann.doc, array, 99, &visitor, &error), CRDT_OK);
+	assert_int_equal(crdt_doc_visit_element(ann.doc, array, UINT64_MAX, &visitor, &error), CRDT_OK);
+	assert_bytes_equal(crdt_buffer_view(&kept), NAME("nestedtwo"));
+	crdt_buffer_close(&kept);
+	replica_close(&ann);
+}
+
 static void
 a_document_knows_what_memory_it_holds(void **state)
 {
@@ -172,6 +209,7 @@ run_reading_tests(void)
 		cmocka_unit_test(a_declared_root_exists_before_anyone_writes_in_it),
 		cmocka_unit_test(a_root_is_declared_as_one_kind_only),
 		cmocka_unit_test(a_visitor_can_stop),
+		cmocka_unit_test(one_key_and_one_element_can_be_read),
 		cmocka_unit_test(a_document_knows_what_memory_it_holds),
 	};
 
