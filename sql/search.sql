@@ -4,6 +4,24 @@ SELECT ydoc_search_text(ydoc('\x01060200070101780301702800020005636c617373017701
 SELECT ydoc_tsvector('english', ydoc_from_text('Running dogs', 't'));
 -- more text than a tsvector takes is cut, never an error
 SELECT length(ydoc_search_text(ydoc_from_text(repeat('word ', 200000), 't'))), length(ydoc_tsvector('simple', ydoc_from_text((SELECT string_agg(i::text, ' ') FROM generate_series(1, 300000) i), 't'))) > 10000 AS many;
+SET client_min_messages = warning; -- too long a word is a notice
+-- of one word a parser may make several, and a document may be nested as deep as somebody likes
+SELECT length(ydoc_tsvector('simple', ydoc_from_text((SELECT string_agg('https://example.com/a/' || to_hex(i), ' ') FROM generate_series(4000, 40000) i), 't'))) > 10000 AS many;
+SELECT length(ydoc_tsvector('simple', ydoc_from_text((SELECT string_agg(to_hex(i), '-') FROM generate_series(4096, 99999) i), 't'))) > 10000 AS many;
+SELECT length(ydoc_tsvector('simple', ydoc_from_text(repeat('x', 500000), 't'))) AS none;
+CREATE FUNCTION pg_temp.deep(levels integer) RETURNS ydoc LANGUAGE plpgsql AS $$
+DECLARE
+    doc ydoc := ydoc_from_json('{"first": "shallow", "m": {"k": "surface"}}');
+    path text[] := '{m}';
+BEGIN
+    FOR i IN 1 .. levels / 100 LOOP
+        doc := ydoc_set(doc, path || '{d}'::text[], (repeat('{"d": ', 99) || '{"d": "deep"}' || repeat('}', 99))::jsonb);
+        path := path || array_fill('d'::text, ARRAY[100]);
+    END LOOP;
+    RETURN doc;
+END $$;
+SELECT ydoc_search_text(pg_temp.deep(300)), ydoc_search_text(pg_temp.deep(1500));
+RESET client_min_messages;
 
 -- ---- a generated column and its index ----
 CREATE TABLE articles (id integer PRIMARY KEY, doc ydoc NOT NULL,
@@ -33,6 +51,7 @@ SELECT ydoc.create_search('english');
 SELECT ydoc.create_search('simple');
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(ydoc.text_append('search/' || i, 't', 'the ' || CASE WHEN i = 3 THEN 'walrus' ELSE 'carpenters' END)) FROM generate_series(1, 5) i;
+SELECT ydoc.create('deep', pg_temp.deep(1500)) AS deep_ones_stop_nobody;
 SELECT ydoc.update_search(3) AS some, ydoc.update_search() > 0 AS "the rest", ydoc.update_search() AS none;
 SELECT document FROM ydoc.search('walruses OR nobody');
 SELECT ydoc.text_replace('search/3', 't', 'the oyster');
