@@ -9,9 +9,9 @@
  *
  * Rights.  What a trigger says is done with the rights of its function's owner, which is what SECURITY
  * DEFINER means; here too, at the end, and only while he owns the table that is written.  So the
- * table's triggers run with the rights of who owns it, nobody else's, and who cannot act as the owner
- * of a table cannot have it written.  All that is known of a projection stands in the catalog, in its
- * triggers: nothing is trusted that somebody could write into a table.
+ * table's triggers run with the rights of who owns it, nobody else's, now or later, and who cannot act
+ * as the owner of a table cannot have it written.  All that is known of a projection stands in the
+ * catalog, in its triggers: nothing is trusted that somebody could write into a table.
  *
  * Order.  The document's row is locked until the transaction ends, so nobody else brings up the same
  * row with another state of it.
@@ -231,6 +231,7 @@ write_at_end(const Projection *projection)
 		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(projection->target)) ||
 		projection->count == 0)
 		return; /* dropped in the meantime, or all of it rolled back */
+	projection_put_nothing_off();
 	deputy_begin(&former, owner);
 	take_settings(projection->function);
 	CommandCounterIncrement();
@@ -239,7 +240,7 @@ write_at_end(const Projection *projection)
 	names = palloc(sizeof(char *) * projection->count);
 	for (int i = 0; i < projection->count; i++)
 		names[i] = projection->names[i].name;
-	projection_write_rows(projection, names, projection_sort_names(names, projection->count), true);
+	projection_write_rows(projection, names, projection_sort_names(names, projection->count));
 	store_close();
 	PopActiveSnapshot();
 	deputy_end(&former);
@@ -265,8 +266,6 @@ projection_write(void)
 		projections = projection->next;
 		write_at_end(projection);
 	}
-	/* deferred triggers have had their turn: those on the rows just written have theirs now */
-	AfterTriggerFireDeferred();
 }
 
 static void
@@ -400,6 +399,7 @@ ydoc_refresh_projection(PG_FUNCTION_ARGS)
 						errmsg("must be owner of table %s", get_rel_name(projection->target))));
 	if (VARSIZE_ANY_EXHDR(DatumGetPointer(pattern)) > 0) /* which no document matches */
 		names = lock_documents(projection, pattern, &count);
+	projection_put_nothing_off();
 	deputy_begin(&former, owner);
 	take_settings(projection->function);
 	projection_check(projection);
@@ -409,7 +409,7 @@ ydoc_refresh_projection(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 		document_count += store_read_head(names[i], &head);
 	names = add_orphans(names, &count, keys, key_count);
-	projection_write_rows(projection, names, count, false);
+	projection_write_rows(projection, names, count);
 	PopActiveSnapshot();
 	deputy_end(&former);
 	store_close();

@@ -47,12 +47,15 @@
 
 /* ---- acting as somebody else ---- */
 
+/* Whoever he is for, his triggers are his own: they leave nothing behind that would run later, as somebody
+ * else, such as a deferred trigger or a search_path. */
 void
 deputy_begin(Deputy *former, Oid user)
 {
 	GetUserIdAndSecContext(&former->user, &former->security_context);
 	former->settings = NewGUCNestLevel();
-	SetUserIdAndSecContext(user, former->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(user, former->security_context | SECURITY_LOCAL_USERID_CHANGE |
+									 SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
@@ -60,7 +63,7 @@ deputy_begin(Deputy *former, Oid user)
 void
 deputy_end(const Deputy *former)
 {
-	AtEOXact_GUC(true, former->settings);
+	AtEOXact_GUC(false, former->settings); /* what was set is set back */
 	SetUserIdAndSecContext(former->user, former->security_context);
 }
 
@@ -365,21 +368,6 @@ rename_rows(const Projection *projection)
 	}
 }
 
-/* Constraints that are checked at the end are checked now, while an error can still be told from
- * others'. */
-static void
-check_deferred(const Projection *projection)
-{
-	Relation target = table_open(projection->target, RowExclusiveLock);
-	bool some_are_deferrable = false;
-
-	for (int i = 0; target->trigdesc != NULL && i < target->trigdesc->numtriggers; i++)
-		some_are_deferrable = some_are_deferrable || target->trigdesc->triggers[i].tgdeferrable;
-	table_close(target, NoLock);
-	if (some_are_deferrable && SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0) < 0)
-		elog(ERROR, "could not check deferred constraints");
-}
-
 /* ---- errors ---- */
 
 /* A step that may fail without harm: NULL, or the error, and then nothing of it was done. */
@@ -388,7 +376,6 @@ typedef struct Attempt
 	const Projection *projection;
 	char **names; /* NULL: rows are renamed */
 	int count;
-	bool at_end; /* of the transaction */
 } Attempt;
 
 /* Errors that were not on record before. */
@@ -424,8 +411,6 @@ try_step(const Attempt *attempt)
 			rename_rows(attempt->projection);
 		else
 			write_names(attempt->projection, attempt->names, attempt->count);
-		if (attempt->at_end)
-			check_deferred(attempt->projection);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -545,7 +530,7 @@ forget_error(const Projection *projection, char *name)
 static void
 write_one(const Attempt *chunk, char *name, bool is_recorded, News *news)
 {
-	Attempt attempt = {chunk->projection, &name, 1, chunk->at_end};
+	Attempt attempt = {chunk->projection, &name, 1};
 	ErrorData *error = try_step(&attempt);
 
 	if (error != NULL)
@@ -567,8 +552,7 @@ write_many(const Attempt *all, News *news)
 {
 	for (int i = 0; i < all->count; i += CHUNK_DOCUMENTS)
 	{
-		Attempt chunk = {all->projection, all->names + i, Min(CHUNK_DOCUMENTS, all->count - i),
-						 all->at_end};
+		Attempt chunk = {all->projection, all->names + i, Min(CHUNK_DOCUMENTS, all->count - i)};
 
 		if (chunk.count > 1 && try_step(&chunk) == NULL)
 			continue;
@@ -604,8 +588,7 @@ write_and_record(const Attempt *all)
 {
 	int recorded_count;
 	char **recorded = find_recorded(all->projection, all->names, all->count, &recorded_count);
-	Attempt fitting = {all->projection, palloc(sizeof(char *) * Max(all->count, 1)), 0,
-					   all->at_end};
+	Attempt fitting = {all->projection, palloc(sizeof(char *) * Max(all->count, 1)), 0};
 	News news = {0};
 	int at = 0;
 
@@ -624,9 +607,17 @@ write_and_record(const Attempt *all)
 }
 
 void
-projection_write_rows(const Projection *projection, char **names, int count, bool at_end)
+projection_put_nothing_off(void)
 {
-	Attempt attempt = {projection, names, count, at_end};
+	ConstraintsSetStmt all_immediate = {.type = T_ConstraintsSetStmt};
+
+	AfterTriggerSetState(&all_immediate);
+}
+
+void
+projection_write_rows(const Projection *projection, char **names, int count)
+{
+	Attempt attempt = {projection, names, count};
 
 	if (strcmp(projection->arguments[PROJECTION_ON_ERROR], "raise") == 0)
 	{
@@ -637,7 +628,7 @@ projection_write_rows(const Projection *projection, char **names, int count, boo
 	for (int i = 0; i < projection->count; i++)
 		if (projection->names[i].new_name != NULL)
 		{
-			Attempt renaming = {projection, NULL, 0, at_end};
+			Attempt renaming = {projection, NULL, 0};
 
 			/* failing that, the old row goes and a new one comes */
 			(void) try_step(&renaming);

@@ -1,9 +1,10 @@
 /*
  * projection_write.h: writing the rows of a table that follows documents (projection.c).
  *
+ *     projection_put_nothing_off();
  *     deputy_begin(&former, owner of the table);
  *     store_open();                                         -- SPI
- *     projection_write_rows(projection, names, count, true);
+ *     projection_write_rows(projection, names, count);
  *     store_close();
  *     deputy_end(&former);
  */
@@ -43,7 +44,8 @@ typedef struct Projection
 	int capacity;
 } Projection;
 
-/* Acting as somebody else, with search_path pg_catalog. */
+/* Acting as somebody else, with search_path pg_catalog.  What he defers is an error: nobody knows who would
+ * do it in the end. */
 typedef struct Deputy
 {
 	Oid user;
@@ -54,8 +56,12 @@ typedef struct Deputy
 void deputy_begin(Deputy *former, Oid user);
 void deputy_end(const Deputy *former);
 
-/* Brings up the rows of documents of these names, sorted, which are locked.  at_end: of the transaction. */
-void projection_write_rows(const Projection *projection, char **names, int count, bool at_end);
+/* Constraints that are checked at the end of the transaction are checked now, and from now on at once: while
+ * whoever writes the rows is at it, and an error can still be told from others'. */
+void projection_put_nothing_off(void);
+
+/* Brings up the rows of documents of these names, sorted, which are locked. */
+void projection_write_rows(const Projection *projection, char **names, int count);
 
 /* Reports what is wrong with the projection as a whole: a column that is missing, say. */
 void projection_check(const Projection *projection);
