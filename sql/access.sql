@@ -98,6 +98,8 @@ SELECT seq FROM ydoc_data.relay_sync_slices('{"groups": ["team"]}', 'team/draft'
 SELECT seq FROM ydoc_data.relay_sync_slices('{}', 'team/draft', '\x00', 1024, 1024, 0);
 SELECT * FROM ydoc_data.relay_levels(ARRAY['home', 'team/plan', 'team/plan'], ARRAY['{}', '{}', '{"groups": ["team"]}']);
 SELECT document, seq FROM ydoc_data.relay_heads(ARRAY['home', 'team/plan', 'team/draft'], ARRAY['{}', '{}', '{"groups": ["team"]}']) ORDER BY document;
+-- an array may begin anywhere: what is asked about is what is told
+SELECT document FROM ydoc_data.relay_heads('[0:1]={home,team/plan}', '{"{}","{}"}');
 SELECT seq, convert_from(content, 'UTF8') AS content FROM ydoc_data.relay_content('{"groups": ["team"]}', 'team/plan', 'text', NULL, NULL, NULL, 0, 0);
 SELECT seq FROM ydoc_data.relay_content('{}', 'team/plan', 'text', NULL, NULL, NULL, 0, 0);
 \echo :LAST_ERROR_SQLSTATE

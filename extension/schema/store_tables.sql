@@ -484,8 +484,11 @@ BEGIN
         LANGUAGE sql STABLE SECURITY DEFINER COST 1000 ROWS 10
         SET search_path TO pg_catalog, pg_temp
         AS $gate$
+            -- by position and not by subscript: an array may begin at another one than 1
             SELECT head.* FROM ydoc.heads((
-                SELECT coalesce(array_agg(documents[may.ordinal]), '{}') FROM ydoc_data.relay_levels(documents, claims) AS may
+                SELECT coalesce(array_agg(asked.document ORDER BY asked.ordinal), '{}')
+                FROM unnest(documents) WITH ORDINALITY AS asked (document, ordinal)
+                JOIN ydoc_data.relay_levels(documents, claims) AS may ON may.ordinal = asked.ordinal
                 WHERE may.level::ydoc.level >= 'read')) AS head;
         $gate$;
     COMMENT ON FUNCTION ydoc_data.relay_heads(text[], text[]) IS
