@@ -442,7 +442,8 @@ lock_document(StoreHead *head)
 
 	if (store_read_head(head->name, head))
 		document = find_edited(head->name, head->store, head->epoch, head->seq);
-	if (document == NULL || !goes_on(document))
+	/* under row security locking it again asks again whether he may: claims change within a transaction */
+	if (document == NULL || !goes_on(document) || comment_may_confine())
 	{
 		store_lock_head(head->name, head);
 		document = find_edited(head->name, head->store, head->epoch, head->seq);

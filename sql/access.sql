@@ -187,6 +187,14 @@ SELECT by, subject, level_after FROM ydoc_data.access_audit ORDER BY at DESC LIM
 RESET SESSION AUTHORIZATION;
 SELECT ydoc.revoke_access('team/draft', 'user:ann'), ydoc.revoke_access('team/draft', 'user:zoe');
 SET SESSION AUTHORIZATION regress_ydoc_web;
+-- nor does one transaction make one of several people, though they have one name in the log
+BEGIN;
+SET LOCAL ydoc.actor = 'robot';
+SELECT ydoc.text_append('team/plan', 't', '?') > 0 AS edited;
+SET LOCAL request.jwt.claims = '{"roles": ["regress_ydoc_auditor"]}';
+SELECT ydoc.my_level('team/plan'), ydoc.text('team/plan', 't');
+SELECT ydoc.text_append('team/plan', 't', '!!');
+ROLLBACK;
 -- reading is not writing
 SELECT ydoc.text_append('home', 't', '!');
 \echo :LAST_ERROR_SQLSTATE
