@@ -295,6 +295,15 @@ SELECT ydoc.grant_access('team/draft', 'public', 'read'), ydoc.grant_access('my\
 SELECT operation, documents, subject, level_after FROM ydoc_data.access_audit WHERE by = 'regress_ydoc_auditor' ORDER BY at;
 SELECT count(*) FROM ydoc_data.access_audit WHERE documents NOT IN ('team/draft', 'my\_home');
 RESET SESSION AUTHORIZATION;
+-- all rules at once are taken back with a note of each
+CREATE TEMP TABLE kept AS TABLE ydoc_data.access;
+CREATE TEMP TABLE noted AS SELECT clock_timestamp() AS at;
+TRUNCATE ydoc_data.access;
+SELECT count(*) = (SELECT count(*) FROM kept) AS each, count(*) > 5 AS several, min(a.by) = session_user AS by_whom,
+       count(*) FILTER (WHERE a.operation = 'TRUNCATE' AND a.level_before IS NOT NULL AND a.level_after IS NULL) = count(*) AS how
+FROM ydoc_data.access_audit a, noted n WHERE a.at > n.at;
+INSERT INTO ydoc_data.access SELECT * FROM kept;
+DROP TABLE kept, noted;
 -- nor does he see what is in tables that are made later
 SELECT ydoc.create_search();
 SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'none');

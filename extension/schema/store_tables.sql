@@ -383,6 +383,33 @@ BEGIN
     CREATE OR REPLACE TRIGGER access_changed AFTER INSERT OR UPDATE OR DELETE ON ydoc_data.comment_root
         FOR EACH ROW EXECUTE FUNCTION ydoc_data.access_changed();
 
+    -- which fires no trigger for rows
+    CREATE OR REPLACE FUNCTION ydoc_data.access_emptied()
+        RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path TO pg_catalog, pg_temp
+    AS $emptied$
+    BEGIN
+        INSERT INTO ydoc_data.access_audit (by, operation, documents, subject, level_before, expires_at, roots_before)
+        SELECT concat_ws(' for ', session_user, ydoc.claims() ->> 'sub'), TG_OP, gone.*
+        FROM (SELECT a.documents, a.subject, a.level, a.expires_at, NULL::text[] FROM ydoc_data.access a WHERE TG_TABLE_NAME = 'access'
+              UNION ALL
+              SELECT l.document, 'link:', l.level, l.expires_at, NULL FROM ydoc_data.link l WHERE TG_TABLE_NAME = 'link'
+              UNION ALL
+              SELECT c.documents, 'comments:', NULL, NULL, c.roots FROM ydoc_data.comment_root c WHERE TG_TABLE_NAME = 'comment_root') AS gone;
+        PERFORM pg_notify('ydoc_access', '');
+        RETURN NULL;
+    END
+    $emptied$;
+    COMMENT ON FUNCTION ydoc_data.access_emptied() IS 'Likewise, when one of these tables is truncated';
+    REVOKE ALL ON FUNCTION ydoc_data.access_emptied() FROM PUBLIC;
+    CREATE OR REPLACE TRIGGER access_emptied BEFORE TRUNCATE ON ydoc_data.access
+        FOR EACH STATEMENT EXECUTE FUNCTION ydoc_data.access_emptied();
+    CREATE OR REPLACE TRIGGER access_emptied BEFORE TRUNCATE ON ydoc_data.link
+        FOR EACH STATEMENT EXECUTE FUNCTION ydoc_data.access_emptied();
+    CREATE OR REPLACE TRIGGER access_emptied BEFORE TRUNCATE ON ydoc_data.comment_root
+        FOR EACH STATEMENT EXECUTE FUNCTION ydoc_data.access_emptied();
+
     PERFORM ydoc.upgrade_session_store();
 
     -- what a relay may call, who is nobody himself: each checks the claims of a user
