@@ -70,6 +70,20 @@ $$;
 COMMENT ON FUNCTION ydoc.finish_session(uuid, text) IS
     'Ends a session for a reason (logout, logout everywhere, replayed, expired, too many); its tokens are good for nothing more, and relays close its connections; false if it had ended';
 
+-- Rows, and no advisory lock: that could be held by anybody who may log in to the database, and nobody else could.
+CREATE FUNCTION ydoc.lock_sessions(subject text)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 1000
+    SET search_path TO pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM ydoc_data.session s
+    WHERE s.subject = lock_sessions.subject AND s.ended_at IS NULL ORDER BY s.id FOR NO KEY UPDATE;
+END
+$$;
+COMMENT ON FUNCTION ydoc.lock_sessions(text) IS
+    'For ydoc.start_session and ydoc.end_sessions: waits for others that are at the sessions of the same user, if he has any';
+
 CREATE FUNCTION ydoc.start_session(
     claims jsonb, device text DEFAULT NULL,
     OUT session uuid, OUT status text, OUT access_token text, OUT refresh_token text,
@@ -92,7 +106,7 @@ BEGIN
         RAISE EXCEPTION 'claims have at most 8192 bytes, a device 500' USING ERRCODE = 'program_limit_exceeded';
     END IF;
     SELECT * INTO policy FROM ydoc_data.session_policy;
-    PERFORM pg_advisory_xact_lock(hashtextextended('ydoc session ' || whose, 0)); -- one at a time, for each user
+    PERFORM ydoc.lock_sessions(whose); -- one at a time, for each user
     -- a login assertion that has a name is good once
     IF claims ->> 'jti' IS NOT NULL THEN
         INSERT INTO ydoc_data.session_assertion (assertion_hash, expires_at)
@@ -238,7 +252,7 @@ CREATE FUNCTION ydoc.end_sessions(subject text)
 AS $$
 BEGIN
     PERFORM ydoc.require_store();
-    PERFORM pg_advisory_xact_lock(hashtextextended('ydoc session ' || subject, 0));
+    PERFORM ydoc.lock_sessions(subject); -- one that is being started meanwhile is seen then
     RETURN (
         SELECT count(*) FILTER (WHERE ydoc.finish_session(live.id, 'logout everywhere'))
         FROM (SELECT s.id FROM ydoc_data.session s
