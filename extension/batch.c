@@ -31,6 +31,7 @@
 #include "comment.h"
 #include "due.h"
 #include "notify.h"
+#include "pg_ydoc.h"
 #include "stat.h"
 #include "store_edit.h"
 #include "store_gone.h"
@@ -271,6 +272,21 @@ get_known_epochs(ArrayType *array, Batch *batch)
 			batch->items[i].known_epoch = DatumGetInt64(epochs[i]);
 }
 
+/* From where each came: for each item, or none at all; who does not say, by the session's setting. */
+static void
+get_sources(ArrayType *array, Batch *batch)
+{
+	text *own = ydoc_source[0] != '\0' ? cstring_to_text(ydoc_source) : NULL;
+	bool are_given = array != NULL && ARR_NDIM(array) > 0;
+	Datum *sources = NULL;
+	bool *nulls = NULL;
+
+	if (are_given)
+		get_elements(array, TEXTOID, &sources, &nulls, batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+		batch->items[i].source = are_given && !nulls[i] ? DatumGetTextPP(sources[i]) : own;
+}
+
 static CrdtBytes
 update_of_element(Datum value, bool null, int ordinal)
 {
@@ -305,7 +321,7 @@ put_item(FunctionCallInfo fcinfo, const BatchItem *item)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* The items of documents, updates, third (actors or claims), known epochs. */
+/* The items of documents, updates, third (actors or claims), known epochs, sources. */
 static void
 get_items(FunctionCallInfo fcinfo, Batch *batch, Datum **third, bool **no_third)
 {
@@ -330,6 +346,7 @@ get_items(FunctionCallInfo fcinfo, Batch *batch, Datum **third, bool **no_third)
 	}
 	if (!PG_ARGISNULL(3))
 		get_known_epochs(PG_GETARG_ARRAYTYPE_P(3), batch);
+	get_sources(PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4), batch);
 }
 
 static Datum
@@ -441,6 +458,7 @@ ydoc_store_apply(PG_FUNCTION_ARGS)
 		batch.items[i].update = update_of_element(updates[i], nulls[i], i);
 		batch.items[i].actor = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	}
+	get_sources(NULL, &batch);
 	run_batch(&batch);
 	for (int i = 0; i < batch.item_count; i++)
 	{

@@ -26,6 +26,7 @@ typedef struct BatchItem
 	const char *document;
 	CrdtBytes update;
 	text *actor; /* NULL: nobody named */
+	text *source; /* from where it came; NULL: that is not said */
 	const CrdtConfines *confines; /* of who sent it; NULL: none */
 	int64 known_epoch; /* at which the sender knows the document; 0: he does not say */
 	int64 epoch;

@@ -52,15 +52,22 @@ refuse(BatchItem *item, const CrdtError *error)
 }
 
 static bool
-same_actor(const text *a, const text *b)
+same_text(const text *a, const text *b)
 {
-	if (a == NULL || b == NULL)
+	if (a == b || a == NULL || b == NULL)
 		return a == b;
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* Turns a run of accepted items of one actor into a log row. */
+/* Do they belong into one log row? */
+static bool
+same_origin(const BatchItem *a, const BatchItem *b)
+{
+	return same_text(a->actor, b->actor) && same_text(a->source, b->source);
+}
+
+/* Turns a run of accepted items of one actor, and from one place, into a log row. */
 static void
 close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int64 seq_from)
 {
@@ -81,7 +88,8 @@ close_row(Batch *batch, BatchDocument *document, BatchItem **run, int count, int
 															.seq_from = seq_from,
 															.seq = last->seq,
 															.update = last->logged,
-															.actor = last->actor};
+															.actor = last->actor,
+															.source = last->source};
 	document->log_rows++;
 	document->log_bytes += merged.size;
 	stat_count(STAT_LOG_ROWS, 1);
@@ -259,7 +267,7 @@ batch_apply_document(Batch *batch, BatchDocument *document)
 			continue;
 		}
 		news[news_count++] = item;
-		if (count > 0 && !same_actor(run[0]->actor, item->actor))
+		if (count > 0 && !same_origin(run[0], item))
 		{
 			close_row(batch, document, run, count, seq_from);
 			count = 0;

@@ -10,7 +10,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "pg_ydoc.h"
 #include "store_triggers.h"
 
 /* ---- arrays for SPI ---- */
@@ -236,13 +235,16 @@ static void
 append_by_statement(const Batch *batch)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, TEXTARRAYOID, TEXTOID};
-	Oid element_types[] = {TEXTOID, INT8OID, INT8OID, BYTEAOID, TEXTOID};
-	Datum *columns[5];
+	Oid types[] = {TEXTARRAYOID,  INT8ARRAYOID, INT8ARRAYOID,
+				   BYTEAARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Oid element_types[] = {TEXTOID, INT8OID, INT8OID, BYTEAOID, TEXTOID, TEXTOID};
+	Datum *columns[6];
 	bool *no_actor = palloc(sizeof(bool) * batch->log_row_count);
+	bool *no_source = palloc(sizeof(bool) * batch->log_row_count);
+	bool *nulls[] = {NULL, NULL, NULL, NULL, no_actor, no_source};
 	Datum values[6];
 
-	for (int column = 0; column < 5; column++)
+	for (int column = 0; column < 6; column++)
 		columns[column] = palloc(sizeof(Datum) * batch->log_row_count);
 	for (int i = 0; i < batch->log_row_count; i++)
 	{
@@ -254,17 +256,18 @@ append_by_statement(const Batch *batch)
 		columns[3][i] = PointerGetDatum(row->update);
 		columns[4][i] = PointerGetDatum(row->actor);
 		no_actor[i] = row->actor == NULL;
+		columns[5][i] = PointerGetDatum(row->source);
+		no_source[i] = row->source == NULL;
 	}
 	store_prepare(&plan,
 				  "INSERT INTO ydoc_data.log (document, seq_from, seq, update, actor, source)"
-				  " SELECT n.*, NULLIF($6, '') FROM ROWS FROM (pg_catalog.unnest($1),"
-				  " pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-				  " pg_catalog.unnest($5)) AS n",
+				  " SELECT n.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+				  " pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
+				  " pg_catalog.unnest($6)) AS n",
 				  6, types);
-	for (int column = 0; column < 5; column++)
-		values[column] = PointerGetDatum(array_of(columns[column], column == 4 ? no_actor : NULL,
-												  batch->log_row_count, element_types[column]));
-	values[5] = CStringGetTextDatum(ydoc_source);
+	for (int column = 0; column < 6; column++)
+		values[column] = PointerGetDatum(
+			array_of(columns[column], nulls[column], batch->log_row_count, element_types[column]));
 	if (store_triggers_execute(plan, values) != SPI_OK_INSERT ||
 		SPI_processed != (uint64) batch->log_row_count)
 		elog(ERROR, "the log took " UINT64_FORMAT " of %d rows", SPI_processed,

@@ -27,7 +27,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "pg_ydoc.h"
 #include "store_triggers.h"
 
 #define LOG_COLUMNS 7 /* and no others, but for one that stays NULL and some that were dropped */
@@ -463,8 +462,7 @@ fill_slot(TupleTableSlot *slot, const StoreLogRow *row)
 								 PointerGetDatum(row->update),
 								 TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
 								 PointerGetDatum(row->actor),
-								 ydoc_source[0] != '\0' ? CStringGetTextDatum(ydoc_source)
-														: (Datum) 0};
+								 PointerGetDatum(row->source)};
 
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, values, sizeof(values));
@@ -472,7 +470,7 @@ fill_slot(TupleTableSlot *slot, const StoreLogRow *row)
 	for (int i = LOG_COLUMNS; i < slot->tts_tupleDescriptor->natts; i++)
 		slot->tts_isnull[i] = true;
 	slot->tts_isnull[5] = row->actor == NULL;
-	slot->tts_isnull[6] = ydoc_source[0] == '\0';
+	slot->tts_isnull[6] = row->source == NULL;
 	ExecStoreVirtualTuple(slot);
 }
 

@@ -43,6 +43,7 @@ typedef struct StoreLogRow
 	int64 seq;
 	bytea *update;
 	text *actor; /* NULL: nobody named */
+	text *source; /* NULL: from where is not said */
 } StoreLogRow;
 
 /* Between store_open and store_close.  NULL: statements are to be used. */

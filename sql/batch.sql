@@ -183,3 +183,19 @@ SELECT seq FROM ydoc.apply_batch(ARRAY['rows/500'], ARRAY[:hello], NULL);
 ROLLBACK;
 SELECT seq FROM ydoc.apply_batch(ARRAY['rows/500'], ARRAY[:excl], NULL);
 SELECT ydoc.text('rows/500', 't');
+
+-- ---- from where ----
+SET ydoc.source = 'a shell';
+SELECT ordinal, seq, logged_from FROM ydoc.apply_batch(array_fill('source/1'::text, ARRAY[4]),
+    ARRAY['\x0101010004010174016100'::bytea, '\x0101020004010174016200', '\x0101030004010174016300', '\x0101040004010174016400'],
+    array_fill('ann'::text, ARRAY[4]), sources => ARRAY['192.0.2.1', '192.0.2.1', '192.0.2.2', NULL]);
+RESET ydoc.source;
+SELECT seq FROM ydoc.apply_batch(ARRAY['source/1'], ARRAY['\x0101050004010174016500'::bytea], ARRAY['ann'], sources => '{}');
+ALTER TABLE ydoc_data.log ADD COLUMN own text; -- by statements, now
+SELECT seq FROM ydoc.apply_batch(ARRAY['source/1', 'source/1'], ARRAY['\x0101060004010174016600'::bytea, '\x0101070004010174016700'], ARRAY['ann', 'ann'],
+    sources => ARRAY['2001:db8::/64', NULL]);
+ALTER TABLE ydoc_data.log DROP COLUMN own;
+SELECT seq_from, seq, actor, source FROM ydoc.audit('source/1');
+SELECT seq_from, seq, actor, source, log_rows FROM ydoc.history('source/1');
+SELECT ydoc.apply_batch(ARRAY['source/1'], ARRAY['\x0101080004010174016800'::bytea], NULL, sources => '{a, b}');
+\echo :LAST_ERROR_SQLSTATE

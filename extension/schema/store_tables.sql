@@ -117,7 +117,7 @@ BEGIN
         'Every update that was accepted; a row holds the updates seq_from to seq, merged';
     COMMENT ON COLUMN ydoc_data.log.update IS 'A Yjs update, format V1';
     COMMENT ON COLUMN ydoc_data.log.actor IS 'Who is answerable for the update';
-    COMMENT ON COLUMN ydoc_data.log.source IS 'From where it came: setting ydoc.source of the session that wrote it';
+    COMMENT ON COLUMN ydoc_data.log.source IS 'From where it came: what apply_batch was told, or setting ydoc.source of the session that wrote it';
     COMMENT ON COLUMN ydoc_data.log.began_at IS
         'When the first of the updates came that ydoc.thin has merged into this row; NULL: it has merged none';
 
@@ -414,14 +414,14 @@ BEGIN
 
     -- what a relay may call, who is nobody himself: each checks the claims of a user
     CREATE OR REPLACE FUNCTION ydoc_data.relay_apply(
-        documents text[], updates bytea[], claims text[], known_epochs bigint[],
+        documents text[], updates bytea[], claims text[], known_epochs bigint[], sources text[] DEFAULT '{}',
         OUT ordinal integer, OUT epoch bigint, OUT seq bigint,
         OUT logged_from bigint, OUT logged bytea, OUT sqlstate text, OUT message text)
         RETURNS SETOF record
         LANGUAGE sql VOLATILE SECURITY DEFINER COST 10000 ROWS 100
         SET search_path TO pg_catalog, pg_temp
-        AS 'SELECT * FROM ydoc.apply_batch_as(documents, updates, claims, known_epochs)';
-    COMMENT ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[]) IS
+        AS 'SELECT * FROM ydoc.apply_batch_as(documents, updates, claims, known_epochs, sources)';
+    COMMENT ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[], text[]) IS
         'ydoc.apply_batch for users with these claims, as the owner of the store';
     CREATE OR REPLACE FUNCTION ydoc_data.relay_sync(
         claims text, document text, client_state_vector bytea, known_epoch bigint,
