@@ -13,6 +13,19 @@ else
 fi
 listen=${YDOC_LISTEN:-127.0.0.1:8080}
 
+# somebody else's port, or documents that are being edited, are left alone
+port=${listen##*:} host=${listen%:*}
+host=${host#[} host=${host%]}
+if [ "$port" != 0 ] && (exec 3<> "/dev/tcp/${host:-127.0.0.1}/$port") 2> /dev/null; then
+	echo "Something listens at $listen already; YDOC_LISTEN=HOST:PORT names another place." >&2
+	exit 1
+fi
+if cluster_as_owner "$cluster_bin/pg_ctl" -D "$data/data" status > /dev/null 2>&1; then
+	echo "PostgreSQL runs in $data already: for another \`make run\`, or for one that was killed." >&2
+	echo "YDOC_DATA names another directory; $cluster_bin/pg_ctl -D $data/data stop ends it." >&2
+	exit 1
+fi
+
 make/install.sh
 make --no-print-directory -s demo
 mkdir -p "$data"
