@@ -105,6 +105,7 @@ static int64_t sockets;
 static bool is_paused, is_stopped = true;
 
 static int listen_at(struct addrinfo *address, int port, bool is_shared);
+static bool is_listened_at(const struct addrinfo *address);
 static void set_port(struct sockaddr *address, int port);
 static int bound_port(int fd);
 static void accept_some(struct ev_loop *, ev_io *, int);
@@ -316,6 +317,7 @@ listen_at(struct addrinfo *address, int port, bool is_shared)
 	if (port != 0)
 		set_port(address->ai_addr, port);
 	bool is_given = port != 0 || strcmp(strrchr(config.listen, ':'), ":0") != 0;
+	bool is_taken = is_given && !is_shared && is_listened_at(address);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	/* several relays on one port share its connections; but not on one that was given by chance */
@@ -330,7 +332,28 @@ listen_at(struct addrinfo *address, int port, bool is_shared)
 		close(fd);
 		return -1;
 	}
+	if (is_taken)
+		log_event(
+			LEVEL_WARNING, "port_is_shared", "{s:s, s:s}", "listen", config.listen, "hint",
+			"another process of this user listens there, and gets its share of the connections");
 	return fd;
+}
+
+static bool
+is_listened_at(const struct addrinfo *address)
+{
+	static const int on = 1;
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	bool is_taken = bind(fd, address->ai_addr, address->ai_addrlen) != 0 && errno == EADDRINUSE;
+
+	close(fd);
+	return is_taken;
 }
 
 static void

@@ -179,3 +179,15 @@ test('a relay whose role may read and not write is told when somebody writes', {
     await until(async () => await database.psql("SELECT ydoc.text('notes/1', 'content')") === 'hello')
   })
 }))
+
+test('a relay that shares its port with another says so', { timeout: 60000 }, () => withDatabase(database => withRelay(database.conninfo, [], async first => {
+  await first.terminate()
+  await first.launch() // at the same port, which was given by chance before: that is shared with nobody
+  assert.doesNotMatch(first.log, /port_is_shared/)
+  const second = await startRelay(database, { arguments: ['--listen', new URL(first.http).host] })
+  try {
+    await logged(second, /"event": "port_is_shared"/)
+  } finally {
+    await second.stop()
+  }
+})))
