@@ -339,6 +339,12 @@ refuse_null(const EditVerb *verb, EditArgumentKind kind)
 					errmsg("%s of %s must not be null", argument_name(verb, kind), verb->name)));
 }
 
+static bool
+is_in_braces(CrdtBytes name)
+{
+	return name.size >= 2 && name.data[0] == '{' && name.data[name.size - 1] == '}';
+}
+
 EditArguments
 edit_arguments(FunctionCallInfo fcinfo, const EditVerb *verb)
 {
@@ -357,7 +363,11 @@ edit_arguments(FunctionCallInfo fcinfo, const EditVerb *verb)
 		}
 		switch (*kind)
 		{
-			case EDIT_PATH: arguments.path = path_of_argument(fcinfo, number); break;
+			case EDIT_PATH:
+				arguments.path = path_of_argument(fcinfo, number);
+				arguments.may_be_array = get_fn_expr_argtype(fcinfo->flinfo, number) == TEXTOID &&
+										 is_in_braces(arguments.path.steps[0]);
+				break;
 			case EDIT_INDEX:
 				arguments.index = not_negative(PG_GETARG_INT32(number), "index");
 				break;
@@ -374,6 +384,24 @@ edit_arguments(FunctionCallInfo fcinfo, const EditVerb *verb)
 		}
 	}
 	return arguments;
+}
+
+/*
+ * Drivers send an array as text, {board,cards}, of a type that is left to the server, which takes the text: it
+ * would be a new root of that name, for ever.
+ */
+void
+edit_run(CrdtDoc *doc, const EditVerb *verb, const EditArguments *arguments)
+{
+	if (arguments->may_be_array && crdt_doc_find_root(doc, arguments->path.steps[0]) == NULL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no root \"%s\", and as text that is no path",
+					path_show(&arguments->path, 1)),
+			 errhint("A path is an array: $1::text[] of a driver's parameter, or ARRAY['board', "
+					 "'cards'].  A new root of such a name is the only step of one.")));
+	verb->run(doc, arguments);
 }
 
 /* ---- lists of operations ---- */
@@ -547,7 +575,7 @@ edit_value(FunctionCallInfo fcinfo, const char *name)
 	arguments = edit_arguments(fcinfo, verb);
 	value = ydoc_value_writable(fcinfo, 0);
 	ydoc_value_edit_begin(value);
-	verb->run(value->doc, &arguments);
+	edit_run(value->doc, verb, &arguments);
 	ydoc_value_edit_end(value);
 	PG_RETURN_DATUM(ydoc_value_datum(value));
 }

@@ -48,6 +48,7 @@ typedef struct EditArguments
 	const Jsonb *json;
 	CrdtAttributes attributes;
 	bool has_attributes;
+	bool may_be_array; /* path is a root's name in SQL that reads like the text of an array */
 } EditArguments;
 
 #define EDIT_ARGUMENTS_MAX 5
@@ -65,6 +66,9 @@ const EditVerb *edit_verb(const char *name, size_t length);
 
 /* Arguments 1 and following of a call.  NULL is an error (22004) except for attributes. */
 EditArguments edit_arguments(FunctionCallInfo fcinfo, const EditVerb *verb);
+
+/* The edit that SQL called. */
+void edit_run(CrdtDoc *doc, const EditVerb *verb, const EditArguments *arguments);
 
 /* Does a list of operations, each {"op": name, "path": ..., ...} with the names of the verb's
  * arguments; an error names the operation. */

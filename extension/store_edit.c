@@ -564,7 +564,7 @@ edit_by_call(CachedDocument *cached, const StoreHead *head, void *context)
 
 	crdt_doc_begin(cached->doc, NULL);
 	if (call->verb != NULL)
-		call->verb->run(cached->doc, &call->arguments);
+		edit_run(cached->doc, call->verb, &call->arguments);
 	else
 		edit_run_list(cached->doc, call->operations);
 	crdt_doc_commit(cached->doc);

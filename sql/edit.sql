@@ -97,6 +97,13 @@ SELECT ydoc_text_insert(NULL, 't', 0, 'x') IS NULL AS of_no_document;
 SELECT ydoc_text_delete(ydoc_from_text('abc', 't'), 't', 2, 2);
 SELECT ydoc_array_push(ydoc_from_text('abc', 't'), 't', '[1]');
 SELECT ydoc_array_push(ydoc(), 'a', '1');
+-- a path that comes as text, as drivers send it, makes no root of that name
+PREPARE from_driver (unknown, unknown) AS SELECT ydoc_set(ydoc_from_json('{"m": {"a": 1}}'), $1, $2);
+EXECUTE from_driver ('{"m","a"}', '"new"');
+DEALLOCATE from_driver;
+PREPARE from_driver (text[], unknown) AS SELECT ydoc_json(ydoc_set(ydoc_from_json('{"m": {"a": 1}}'), $1, $2));
+EXECUTE from_driver ('{"m","a"}', '"new"');
+SELECT ydoc_json(ydoc_text_append(ydoc_text_append(ydoc(), ARRAY['{braces}'], 'meant'), '{braces}', ' so'));
 SELECT ydoc_text_apply_delta(ydoc(), 't', '[{"insert": "x"}, {"retain": -1}]');
 SELECT ydoc_array_insert(ydoc(), ARRAY['a'], 7, '[1]');
 SELECT ydoc_map_set(ydoc(), ARRAY['m', 'x'], 'k', '1');

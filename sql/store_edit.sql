@@ -1,6 +1,8 @@
 -- Editing stored documents: twins of the functions on values, transactions, savepoints, client ids.
 SELECT ydoc.text_insert('edit/1', 't', 0, 'hello') AS seq;
 SELECT ydoc.text_append('edit/1', 't', ' world', '{"bold": true}') AS seq;
+-- a path that comes as text makes no root
+SELECT ydoc.set('edit/1', '{m,a}', '{}');
 SELECT ydoc.text('edit/1', 't'), (SELECT count(*) FROM ydoc_data.log WHERE document = 'edit/1') AS rows;
 -- one client, and no update that says more than the edit
 SELECT count(DISTINCT client) AS clients, max(octet_length(l.update)) < 100 AS small
