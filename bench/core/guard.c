@@ -24,6 +24,7 @@
 #define MERGED 5000
 #define SETS 1000
 #define FORMATS 300
+#define PUSHED 3000
 
 typedef struct Pool
 {
@@ -43,6 +44,7 @@ static void measure_updates(void);
 static void measure_state(const char *trace_name, const char *root);
 static void measure_typing(void);
 static void measure_values(void);
+static void measure_growth(void);
 static void keep_update(void *context, CrdtDoc *doc, const CrdtChange *change);
 
 /* Ends what is counted under that name. */
@@ -66,6 +68,7 @@ main(int argc, char **argv)
 	measure_state("node_nodecc", "text");
 	measure_typing();
 	measure_values();
+	measure_growth();
 	free(pool.data);
 	return 0;
 }
@@ -322,6 +325,34 @@ measure_values(void)
 		must(crdt_text_format(doc, text, i * 7919 % 10000, 5, &attributes, &error), &error);
 	END("format");
 	input_free(&words);
+	crdt_doc_free(doc);
+}
+
+/* What grows at its end: each element, and each character, must cost the same. */
+static void
+measure_growth(void)
+{
+	CrdtBuffer update;
+	CrdtDocOptions options = {.after_transaction = keep_update, .context = &update};
+	CrdtDoc *doc = new_doc(&host, &options);
+	CrdtError error = {0};
+	const uint8_t is_true = 120; /* lib0's true */
+	CrdtInput value = {.kind = CRDT_INPUT_VALUE, .bytes = {&is_true, 1}};
+	const CrdtType *array = crdt_doc_open_root(doc, CRDT_LITERAL("array"), CRDT_ARRAY, &error);
+	const CrdtType *text = crdt_doc_open_root(doc, CRDT_LITERAL("text"), CRDT_TEXT, &error);
+
+	crdt_buffer_open(&update, &host);
+	if (array == NULL || text == NULL)
+		must(error.status, &error);
+	crdt_doc_set_client(doc, 1);
+	begin();
+	for (size_t i = 0; i < PUSHED; i++)
+		must(crdt_list_push(doc, array, &value, 1, &error), &error);
+	END("push");
+	begin();
+	for (size_t i = 0; i < PUSHED; i++)
+		must(crdt_text_insert(doc, text, i, CRDT_LITERAL("\xc3\xa9"), NULL, &error), &error);
+	END("append");
 	crdt_doc_free(doc);
 }
 

@@ -197,6 +197,8 @@ crdt_content_split(CrdtDoc *doc, CrdtItem *item, CrdtItem *right, uint64_t at)
 	right_piece = take_piece(doc);
 	right_piece->name = left_piece->name;
 	right->content.piece = right_piece;
+	if (left_piece->joint > at)
+		left_piece->joint = 0;
 	if (item->kind == CRDT_STRING)
 	{
 		split_text(left_piece, right_piece, at);
@@ -261,6 +263,17 @@ meeting_character(const uint8_t *left, size_t left_size, const uint8_t *right, s
 		return 0;
 	return 0x10000 + ((uint32_t) (high[1] & 0xf) << 16 | (uint32_t) (high[2] & 0x3f) << 10) +
 		   ((uint32_t) (right[1] & 0xf) << 6 | (right[2] & 0x3f));
+}
+
+/* left_size: what is in front of it; SIZE_MAX: there is none, a character lies across. */
+static void
+note_joint(CrdtItem *left, size_t left_size)
+{
+	CrdtPiece *piece = left->content.piece;
+
+	piece->joint = left_size <= UINT32_MAX ? left->length : 0;
+	if (piece->joint > 0)
+		piece->joint_bytes = (uint32_t) left_size;
 }
 
 bool
@@ -328,6 +341,8 @@ crdt_content_merge(CrdtDoc *doc, CrdtItem *left, CrdtItem *right)
 		left->content.piece->bytes = bytes;
 		left->content.piece->size = left_size + right_size;
 	}
+	if (crdt_content_has_piece(left))
+		note_joint(left, character == 0 ? left_size : SIZE_MAX);
 	left->length += right->length;
 	return true;
 }
@@ -421,4 +436,31 @@ crdt_item_to_struct(const CrdtDoc *doc, const CrdtItem *item, CrdtStruct *out)
 	if (list->key != 0)
 		out->parent_sub = crdt_name(doc, list->key);
 	content_for_wire(doc, item, out);
+}
+
+static bool
+is_joined(const CrdtItem *item)
+{
+	return item->kind == CRDT_ANY || item->kind == CRDT_JSON ||
+		   (item->kind == CRDT_STRING && !item->ascii);
+}
+
+void
+crdt_item_to_struct_from(const CrdtDoc *doc, const CrdtItem *item, uint64_t *offset,
+						 CrdtStruct *out)
+{
+	const CrdtPiece *piece = item->content.piece;
+
+	crdt_item_to_struct(doc, item, out);
+	if (!is_joined(item) || piece->joint == 0 || piece->joint > *offset)
+		return;
+	*offset -= piece->joint;
+	out->clock += piece->joint;
+	out->length -= piece->joint;
+	out->content.data += piece->joint_bytes;
+	out->content.size -= piece->joint_bytes;
+	out->begins_replaced = false;
+	out->flags =
+		(uint8_t) ((out->flags & ~(CRDT_PARENT_IS_ROOT | CRDT_PARENT_IS_ID)) | CRDT_HAS_ORIGIN);
+	out->origin = (CrdtId){out->client, out->clock - 1};
 }

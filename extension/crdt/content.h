@@ -26,4 +26,9 @@ void crdt_content_drop(CrdtDoc *doc, CrdtItem *item);
 /* The item as a struct for the wire; views live as long as the document does not change. */
 void crdt_item_to_struct(const CrdtDoc *doc, const CrdtItem *item, CrdtStruct *out);
 
+/* The same for who needs it from unit *offset on: maybe a struct that begins later, and then *offset counts
+ * from there.  What a list was given last is found without reading all that it holds. */
+void crdt_item_to_struct_from(const CrdtDoc *doc, const CrdtItem *item, uint64_t *offset,
+							  CrdtStruct *out);
+
 #endif

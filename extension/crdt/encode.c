@@ -65,7 +65,8 @@ write_client(CrdtDoc *doc, const EncodedClient *encoded, CrdtUpdateWriter *write
 	{
 		CrdtStruct item;
 
-		crdt_item_to_struct(doc, crdt_item(doc, crdt_structs_at(client, cursor)), &item);
+		crdt_item_to_struct_from(doc, crdt_item(doc, crdt_structs_at(client, cursor)), &offset,
+								 &item);
 		crdt_update_writer_add(writer, &item, offset);
 		offset = 0;
 	} while (crdt_structs_next(client, &cursor));

@@ -48,13 +48,21 @@ typedef uint32_t CrdtRef; /* an item of the document; 0: none */
 /*
  * Bytes of a content that are not plain ASCII text.  begins_replaced: a U+FFFD, left by a
  * surrogate pair cut in two, goes before the bytes.
+ *
+ * Values (ANY, JSON) and units of text can only be counted from the first on.  The joint is a place that
+ * is known: where the last ones were joined to those before, which is where what grows is read next.
  */
 typedef struct CrdtPiece
 {
 	uint32_t number; /* its place in doc->pieces */
-	uint32_t name; /* FORMAT_MARK: key; SUBDOCUMENT: guid */
+	union
+	{
+		uint32_t name; /* FORMAT_MARK: key; SUBDOCUMENT: guid */
+		uint32_t joint_bytes; /* ANY, JSON, STRING: in front of the joint */
+	};
 	uint8_t *bytes;
 	size_t size;
+	uint32_t joint; /* values or units in front of it; 0: none is known */
 	bool begins_replaced;
 } CrdtPiece;
 

@@ -166,7 +166,7 @@ copy_content(CrdtEditing *edit, const CrdtItem *item, CrdtPrepared *out)
 
 	memset(out, 0, sizeof(*out));
 	crdt_item_to_struct(edit->doc, item, &out->wire);
-	if (crdt_content_has_piece(item))
+	if (item->kind == CRDT_FORMAT_MARK || item->kind == CRDT_SUBDOCUMENT)
 		out->name = item->content.piece->name;
 	else if (item->kind == CRDT_TYPE)
 		out->name = crdt_item_type(edit->doc, item)->name;
