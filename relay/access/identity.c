@@ -22,6 +22,7 @@
 #include "key_files.h"
 #include "log.h"
 #include "metrics.h"
+#include "tls.h"
 
 #define ORIGIN_MAX 300
 #define HEADER_MOST 16384 /* the listener lets no more through */
@@ -229,6 +230,19 @@ identity_is_current(const Identity *identity)
 	return identity->is_stranger || identity->is_session || identity->is_link ||
 		   (identity->token.expires_at > (int64_t) time(NULL) &&
 			keys_have(&keys, identity->token.key));
+}
+
+bool
+identity_is_own_origin(const char *origin, const char *host)
+{
+	bool is_https = strncasecmp(origin, "https://", 8) == 0;
+	bool is_http = strncasecmp(origin, "http://", 7) == 0;
+	/* what came without TLS may be anybody's who stands in the network */
+	bool needs_tls =
+		tls_is_on() || (config.sessions && config.secure_cookies && !is_loopback(host));
+
+	return (is_https || (is_http && !needs_tls)) &&
+		   strcasecmp(origin + (is_https ? 8 : 7), host) == 0;
 }
 
 bool
@@ -447,14 +461,13 @@ may_use_cookie(struct lws *wsi)
 {
 	char origin[ORIGIN_MAX] = "", host[ORIGIN_MAX] = "";
 	int size = lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN);
-	const char *authority = strstr(origin, "://");
 
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) == 0)
 		return true;
-	if (size < 0 || authority == NULL)
-		return false; /* "null", or absurd */
+	if (size < 0)
+		return false; /* absurd */
 	bool is_ours = lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0 &&
-				   strcasecmp(authority + 3, host) == 0;
+				   identity_is_own_origin(origin, host);
 
 	if (is_ours || identity_is_listed_origin(origin))
 		return true;

@@ -78,6 +78,9 @@ bool identity_find_cookie(const char *field, const char *name, Bytes *value);
 /* It has not expired, and its token's key is one of the present ones. */
 bool identity_is_current(const Identity *identity);
 
+/* A page from there is of the host that it asks, and came by TLS if our cookies do (or it is this machine's). */
+bool identity_is_own_origin(const char *origin, const char *host);
+
 /* A page from there is trusted like one of our own (config.origins). */
 bool identity_is_listed_origin(const char *origin);
 

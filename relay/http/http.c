@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api.h"
 #include "board.h"
@@ -257,8 +256,7 @@ may_ask(HttpRequest *request)
 	const char *origin = http_field(&request->head, "origin");
 	const char *host = http_field(&request->head, "host");
 	const char *site = http_field(&request->head, "sec-fetch-site");
-	const char *authority = origin != NULL ? strstr(origin, "://") : NULL;
-	bool is_ours = authority != NULL && host != NULL && strcasecmp(authority + 3, host) == 0;
+	bool is_ours = origin != NULL && host != NULL && identity_is_own_origin(origin, host);
 
 	if (origin != NULL && identity_is_listed_origin(origin))
 		request->allowed_origin = origin;

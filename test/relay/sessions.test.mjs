@@ -212,6 +212,11 @@ test('attack: pages from elsewhere get nothing, whatever they send', async () =>
       assert.equal(answer.headers['access-control-allow-origin'], undefined)
     }
   }
+  // cookies for TLS alone are of pages that came by TLS, wherever that ends
+  const prefixed = await login('ann', { on: secure })
+  const page = scheme => ask('POST', '/api/session/refresh', { on: secure, jar: prefixed, headers: { host: 'notes.example', origin: `${scheme}://notes.example` } })
+  assert.deepEqual(problem(await page('http')), [403, 'cross-site'])
+  assert.equal((await page('https')).status, 200)
   // the WebSocket of such a page comes without the cookie: it is a stranger's
   const evil = open(relay, 'shared/secret', { headers: { cookie: cookieHeader(jar), origin: 'https://evil.example' } })
   assert.deepEqual(await closeOf(evil), { code: 4401, reason: 'log in to read this document' })

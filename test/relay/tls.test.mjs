@@ -11,6 +11,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { WebSocket } from 'ws'
 
 import { closeAll, logged, open as openAt, relayProgram, sleep, startDatabase, startRelay, until, Y } from './harness.mjs'
+import { keyring } from './keyring.mjs'
 
 const directory = mkdtempSync(join(tmpdir(), 'pg_ydoc-tls-'))
 const file = name => join(directory, name)
@@ -244,6 +245,34 @@ test('handshakes that are left, and sockets that vanish, leave nothing behind', 
     await new Promise(resolve => stuck.on('close', resolve)) // ten seconds are enough for a handshake
   } finally {
     await own.stop()
+  }
+})
+
+test('a page of the same name that came without TLS is one from elsewhere', { timeout: 60000 }, async () => {
+  // whoever stands in the network may put what he likes into such a page; browsers add the cookie of the host to what it asks
+  const keys = keyring('notes')
+  await database.psql("SELECT ydoc.text_append('tls/own', 'content', 'secret'), ydoc.grant_access('tls/own', 'user:ann', 'write')")
+  const own = await startRelay(database, { arguments: [...flags, ...keys.flags] })
+  try {
+    const cookie = `ydoc_access=${keys.token('ann')}`
+    const answered = origin => new Promise((resolve, reject) => {
+      const socket = new WebSocket(`wss://127.0.0.1:${port(own)}/tls/own`, { ca: ca(), headers: { host: 'notes.example', origin, cookie } })
+      socket.on('open', () => socket.send(Uint8Array.of(0, 0, 1, 0)))
+      socket.on('message', () => { resolve('read'); socket.close() })
+      socket.on('close', code => resolve(code))
+      socket.on('error', reject)
+    })
+    assert.equal(await answered('https://notes.example'), 'read')
+    assert.equal(await answered('HTTPS://Notes.Example'), 'read')
+    for (const origin of ['http://notes.example', 'ftp://notes.example', 'app://notes.example', 'x-https://notes.example']) {
+      assert.equal(await answered(origin), 4401, origin)
+      const posted = await ask('/api/documents/tls%2Fown/update', { of: own, servername: 'localhost', body: update('evil'), headers: { host: 'notes.example', origin, cookie } })
+      assert.equal(posted.status, 403, origin)
+    }
+    assert.equal((await ask('/api/documents/tls%2Fown/text', { of: own, servername: 'localhost', headers: { host: 'notes.example', origin: 'https://notes.example', cookie } })).body.toString(), 'secret')
+  } finally {
+    assert.deepEqual(await own.stop(), { code: 0, signal: null })
+    keys.remove()
   }
 })
 
