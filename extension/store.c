@@ -122,6 +122,13 @@ store_execute_as_owner(const char *table, SPIPlanPtr plan, Datum *values)
 
 /* ---- names ---- */
 
+/* In UTF-8: U+0001 to 1F, 7F, and 80 to 9F, with which terminals begin commands as well. */
+static bool
+is_control(const unsigned char *at)
+{
+	return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
+}
+
 char *
 store_check_name(const text *name)
 {
@@ -133,10 +140,11 @@ store_check_name(const text *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a document's name has 1 to %d bytes, not %zu", NAME_BYTES_MAX, size)));
 	for (size_t i = 0; i < size; i++)
-		if ((unsigned char) string[i] < 0x20 || string[i] == 0x7f)
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("a document's name holds no control characters"),
-							errdetail("Byte %zu of the name is %d.", i, string[i])));
+		if (is_control((unsigned char *) string + i))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a document's name holds no control characters"),
+					 errdetail("Byte %zu of the name is %d.", i, (unsigned char) string[i])));
 	return string;
 }
 

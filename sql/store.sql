@@ -126,6 +126,9 @@ SELECT ydoc.apply(repeat('x', 1025), ARRAY[:hello]);
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.apply(E'a\nb', ARRAY[:hello]);
 \echo :LAST_ERROR_SQLSTATE
+-- nor those that terminals take for the beginning of a command
+SELECT ydoc.apply(U&'a\009b31m', ARRAY[:hello]);
+\echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.apply(repeat('é', 512), ARRAY[:hello]) AS long_enough;
 
 -- row security decides what is seen

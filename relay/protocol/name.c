@@ -5,6 +5,7 @@
  */
 #include "name.h"
 
+static bool is_control(Bytes text);
 static size_t character_size(Bytes text);
 
 bool
@@ -13,7 +14,7 @@ name_is_document(Bytes name)
 	if (name.size < 1 || name.size > NAME_MAX_BYTES)
 		return false;
 	for (size_t i = 0; i < name.size; i++)
-		if (name.data[i] < 0x20 || name.data[i] == 0x7f)
+		if (is_control((Bytes){name.data + i, name.size - i}))
 			return false;
 	return name_is_text(name);
 }
@@ -25,6 +26,14 @@ name_is_text(Bytes text)
 		if ((size = character_size(text)) == 0)
 			return false;
 	return true;
+}
+
+/* U+0000 to 1F, 7F, and 80 to 9F, with which terminals begin commands as well. */
+static bool
+is_control(Bytes text)
+{
+	return text.data[0] < 0x20 || text.data[0] == 0x7f ||
+		   (text.data[0] == 0xc2 && text.size > 1 && text.data[1] < 0xa0);
 }
 
 /* Bytes of the character there; 0 if it is malformed. */
