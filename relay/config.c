@@ -179,6 +179,10 @@ static const Option options[] = {
 	COUNT("max-loads", max_loads, "4", 1, 1000, "documents asked of a reader at once"),
 	TEXT("user", user, NULL, "go on as this user once the ports are open, if started as root"),
 	SWITCH("sandbox", sandbox, "true", "allow the process no system calls but those of a relay"),
+	SWITCH(
+		"log-addresses", log_addresses, NULL,
+		"store with each update the address that it came from (of IPv6, the network of 64 bits), "
+		"for ydoc.audit"),
 	SWITCH("core-dumps", core_dumps, NULL,
 		   "let it be dumped and looked into: its memory holds keys"),
 	SWITCH("check", check, NULL, "judge the configuration and end"),
@@ -191,12 +195,13 @@ static const Option options[] = {
 
 #define OPTIONS ((int) (sizeof options / sizeof options[0]))
 
-/* getopt's values of the flags that are no options of the table */
+/* getopt's values of flags, beyond its own, which are characters: '?' is one that it does not know */
 enum
 {
 	FLAG_HELP = 1000,
 	FLAG_VERSION,
-	FLAG_CONFIG
+	FLAG_CONFIG,
+	FLAG_OPTIONS /* those of the table, in their order */
 };
 
 static int read_flags(int argc, char **argv, const char **values);
@@ -273,7 +278,7 @@ read_flags(int argc, char **argv, const char **values)
 		flags[count] = (struct option){options[count].name,
 									   options[count].kind == OPTION_SWITCH ? optional_argument
 																			: required_argument,
-									   NULL, count};
+									   NULL, FLAG_OPTIONS + count};
 	flags[count++] = (struct option){"config", required_argument, NULL, FLAG_CONFIG};
 	flags[count++] = (struct option){"help", no_argument, NULL, FLAG_HELP};
 	flags[count++] = (struct option){"version", no_argument, NULL, FLAG_VERSION};
@@ -293,8 +298,8 @@ read_flags(int argc, char **argv, const char **values)
 		}
 		if (flag == FLAG_CONFIG)
 			config_file = optarg;
-		else if (flag >= 0 && flag < OPTIONS)
-			values[flag] = optarg != NULL ? optarg : "true";
+		else if (flag >= FLAG_OPTIONS)
+			values[flag - FLAG_OPTIONS] = optarg != NULL ? optarg : "true";
 		else
 		{
 			fputs("ydoc-relay: see --help\n", stderr); /* getopt has said why */

@@ -46,6 +46,7 @@ typedef struct Config
 	bool check; /* only judge the configuration */
 	char *user; /* to go on as, once we listen; NULL: whoever started us */
 	bool sandbox; /* system calls are filtered */
+	bool log_addresses; /* stored with updates: from where they came */
 	bool core_dumps; /* may be written, with all secrets in them */
 	int64_t workers; /* processes that serve; 0: this one does, without a supervisor */
 	int64_t writers; /* database connections that commit batches */

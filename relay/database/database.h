@@ -33,7 +33,7 @@ enum
 typedef enum DatabaseStatement
 {
 	STATEMENT_APPLY, /* on a writer: documents, updates, actors or in a checked relay their claims,
-					  * known epochs (arrays) */
+					  * known epochs, sources (arrays) */
 	STATEMENT_APPLY_SILENTLY, /* the same, but nobody is notified */
 	/* on a reader, like all below: document, state vector, bytes of a slice and of all, known epoch */
 	STATEMENT_SYNC,

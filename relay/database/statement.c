@@ -32,29 +32,31 @@ enum
 static const StatementInfo statements[STATEMENT_COUNT] = {
 	[STATEMENT_APPLY] = {"apply",
 						 ROLE_WRITER,
-						 4,
-						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
+						 5,
+						 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY,
+						  OID_TEXT_ARRAY},
 						 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4)",
+						 " FROM ydoc.apply_batch($1, $2, $3, known_epochs => $4, sources => $5)",
 						 .checked_sql =
 							 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
-							 " FROM ydoc_data.relay_apply($1, $2, $3, $4)"},
+							 " FROM ydoc_data.relay_apply($1, $2, $3, $4, $5)"},
 	/* the setting lasts as long as the transaction: it must be made first, and a pooler may stand
 	 * between */
 	[STATEMENT_APPLY_SILENTLY] =
 		{"apply_silently",
 		 ROLE_WRITER,
-		 4,
-		 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY},
+		 5,
+		 {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY},
 		 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
 		 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s (setting),"
 		 " LATERAL ydoc.apply_batch($1, $2, $3, known_epochs => CASE s.setting WHEN 'off' THEN $4 "
-		 "END)",
+		 "END, sources => $5)",
 		 .checked_sql =
 			 "SELECT ordinal, epoch, seq, logged_from, logged, sqlstate, message"
 			 " FROM (SELECT pg_catalog.set_config('ydoc.notify', 'off', true) OFFSET 0) AS s "
 			 "(setting),"
-			 " LATERAL ydoc_data.relay_apply($1, $2, $3, CASE s.setting WHEN 'off' THEN $4 END)"},
+			 " LATERAL ydoc_data.relay_apply($1, $2, $3, CASE s.setting WHEN 'off' THEN $4 END, "
+			 "$5)"},
 	[STATEMENT_SYNC] = {"sync",
 						ROLE_READER,
 						5,

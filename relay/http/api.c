@@ -22,6 +22,7 @@
 #include "config.h"
 #include "database.h"
 #include "http_answer.h"
+#include "listener.h"
 #include "loop.h"
 #include "name.h"
 #include "room.h"
@@ -383,6 +384,8 @@ post_update(HttpRequest *request)
 	{
 		post->ticket = (BatchTicket){
 			.identity = request->identity, .known_epoch = known_epoch, .done = posted};
+		if (request->wsi != NULL)
+			post->ticket.address = listener_address(request->wsi);
 		post->request = http_retain(request);
 		code = batch_add_for(room, &post->ticket, buffer_view(&request->body));
 		room_release(room);

@@ -59,7 +59,7 @@ static void close_by_client(Connection *connection, Member *member, Bytes addres
 static int handle_stateless(Member *member, Frame *frame);
 static bool is_sync_step1(Frame frame);
 static Member *find(const Connection *connection, Bytes address);
-static Bytes address_of(const Member *member);
+static Bytes address_bytes(const Member *member);
 static bool is_plain(const Member *member);
 static Bytes share_frames(Member *member, Bytes frames);
 static void write_first(Member *member, Buffer *out);
@@ -296,7 +296,7 @@ find(const Connection *connection, Bytes address)
 }
 
 static Bytes
-address_of(const Member *member)
+address_bytes(const Member *member)
 {
 	return (Bytes){(const uint8_t *) member->document, member->address_size};
 }
@@ -320,7 +320,7 @@ hocuspocus_write(Member *member, Bytes frames)
 	}
 	write_first(member, &scratch);
 	member->wants &= ~(unsigned) (WANT_TOKEN | WANT_LEVEL);
-	write_frames(address_of(member), frames, &scratch);
+	write_frames(address_bytes(member), frames, &scratch);
 	if (!waits_for_load(member))
 		write_statuses(member, &scratch);
 	write_stateless(member, &scratch);
@@ -340,9 +340,9 @@ hocuspocus_write_farewell(Member *member)
 	bool knows_close = member->connection->is_later_provider;
 
 	if (is_denial || !knows_close)
-		write_auth(address_of(member), AUTH_DENIED, reason, &scratch);
+		write_auth(address_bytes(member), AUTH_DENIED, reason, &scratch);
 	if (knows_close && (member->was_admitted || !is_denial))
-		write_close(address_of(member), reason, &scratch);
+		write_close(address_bytes(member), reason, &scratch);
 	send_scratch(member->connection);
 }
 
@@ -381,7 +381,7 @@ share_frames(Member *member, Bytes frames)
 	if (shared_source.data != frames.data || shared_source.size != frames.size)
 	{
 		buffer_reset(&shared);
-		write_frames(address_of(member), frames, &shared);
+		write_frames(address_bytes(member), frames, &shared);
 		shared_source = frames;
 	}
 	if (!shared.failed)
@@ -398,10 +398,10 @@ write_first(Member *member, Buffer *out)
 	if ((member->wants & WANT_TOKEN) != 0)
 	{
 		member->was_asked = true;
-		write_auth(address_of(member), AUTH_TOKEN, NULL, out);
+		write_auth(address_bytes(member), AUTH_TOKEN, NULL, out);
 	}
 	if ((member->wants & WANT_LEVEL) != 0)
-		write_auth(address_of(member), AUTH_GRANTED,
+		write_auth(address_bytes(member), AUTH_GRANTED,
 				   access_may_send(member->level) ? "read-write" : "readonly", out);
 }
 
@@ -414,9 +414,9 @@ write_statuses(Member *member, Buffer *out)
 	size_t most = out->size + MAX_NEWS_BYTES;
 
 	for (; member->accepted > 0 && out->size < most; member->accepted--)
-		write_frames(address_of(member), (Bytes){accepted, sizeof accepted}, out);
+		write_frames(address_bytes(member), (Bytes){accepted, sizeof accepted}, out);
 	for (; member->refused > 0 && out->size < most; member->refused--)
-		write_frames(address_of(member), (Bytes){refused, sizeof refused}, out);
+		write_frames(address_bytes(member), (Bytes){refused, sizeof refused}, out);
 	if (member->accepted == 0 && member->refused == 0)
 		member->wants &= ~(unsigned) WANT_STATUS;
 }
@@ -438,7 +438,7 @@ write_stateless(Member *member, Buffer *out)
 	{
 		Bytes frames = room_take_stateless(member);
 
-		write_frames(address_of(member), frames, out);
+		write_frames(address_bytes(member), frames, out);
 		if (frames.size == 0)
 			member->wants &= ~(unsigned) WANT_STATELESS;
 	}

@@ -50,6 +50,7 @@ typedef struct Batch
 	/* the parameters, growing in PostgreSQL's own format */
 	Buffer documents, updates, known_epochs;
 	Buffer actors; /* in a checked relay: their claims */
+	Buffer sources; /* none, unless config.log_addresses */
 	BatchItem *items;
 	uint32_t count, capacity;
 	double sent_at;
@@ -83,6 +84,7 @@ static int add(BatchItem *item, Bytes update);
 static Batch *open_batch(uint32_t writer);
 static Batch *batch_new(uint32_t writer);
 static bool batch_append(Batch *batch, const BatchItem *item, Bytes update);
+static void write_source(const BatchItem *item, Buffer *sources);
 static void batch_send(Batch *batch);
 static void batch_done(DatabaseQuery *query, const DatabaseAnswer *answer);
 static bool may_work_silently(const Batch *batch, const DatabaseAnswer *answer);
@@ -288,6 +290,7 @@ batch_new(uint32_t writer)
 	if (buffer_reserve(&batch->documents, DATABASE_ARRAY_HEADER) == NULL ||
 		buffer_reserve(&batch->updates, DATABASE_ARRAY_HEADER) == NULL ||
 		buffer_reserve(&batch->actors, DATABASE_ARRAY_HEADER) == NULL ||
+		buffer_reserve(&batch->sources, DATABASE_ARRAY_HEADER) == NULL ||
 		buffer_reserve(&batch->known_epochs, DATABASE_ARRAY_HEADER) == NULL)
 	{
 		batch_free(batch);
@@ -304,6 +307,7 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	size_t name_size = strlen(name);
 	size_t documents = batch->documents.size, updates = batch->updates.size;
 	size_t actors = batch->actors.size, known_epochs = batch->known_epochs.size;
+	size_t sources = batch->sources.size;
 	uint8_t known_epoch[8];
 
 	if (batch->count == batch->capacity)
@@ -333,15 +337,18 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	database_write_number(known_epoch, item->known_epoch);
 	buffer_write_u32(&batch->known_epochs, sizeof known_epoch);
 	buffer_write(&batch->known_epochs, (Bytes){known_epoch, sizeof known_epoch});
+	if (config.log_addresses)
+		write_source(item, &batch->sources);
 	if (batch->documents.failed || batch->updates.failed || batch->actors.failed ||
-		batch->known_epochs.failed)
+		batch->known_epochs.failed || batch->sources.failed)
 	{
 		batch->documents.size = documents;
 		batch->updates.size = updates;
 		batch->actors.size = actors;
 		batch->known_epochs.size = known_epochs;
+		batch->sources.size = sources;
 		batch->documents.failed = batch->updates.failed = batch->actors.failed =
-			batch->known_epochs.failed = false;
+			batch->known_epochs.failed = batch->sources.failed = false;
 		return false;
 	}
 	batch->items[batch->count] = *item;
@@ -354,6 +361,18 @@ batch_append(Batch *batch, const BatchItem *item, Bytes update)
 	return true;
 }
 
+/* NULL: it has none, as of a socket of this machine's file system. */
+static void
+write_source(const BatchItem *item, Buffer *sources)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_write(item->member != NULL ? item->member->connection->address : item->ticket->address,
+				  text);
+	buffer_write_u32(sources, text[0] != '\0' ? (uint32_t) strlen(text) : UINT32_MAX);
+	buffer_write(sources, (Bytes){(const uint8_t *) text, strlen(text)});
+}
+
 static void
 batch_send(Batch *batch)
 {
@@ -361,13 +380,15 @@ batch_send(Batch *batch)
 	database_write_array_header(batch->updates.data, DATABASE_BYTEA, false, batch->count);
 	database_write_array_header(batch->actors.data, DATABASE_TEXT, true, batch->count);
 	database_write_array_header(batch->known_epochs.data, DATABASE_INT8, false, batch->count);
-	batch->query =
-		(DatabaseQuery){notify_queue_is_avoided() ? STATEMENT_APPLY_SILENTLY : STATEMENT_APPLY,
-						batch_done,
-						{buffer_view(&batch->documents), buffer_view(&batch->updates),
-						 buffer_view(&batch->actors), buffer_view(&batch->known_epochs)},
-						NULL,
-						{0}};
+	database_write_array_header(batch->sources.data, DATABASE_TEXT, true,
+								config.log_addresses ? batch->count : 0);
+	batch->query = (DatabaseQuery){
+		notify_queue_is_avoided() ? STATEMENT_APPLY_SILENTLY : STATEMENT_APPLY,
+		batch_done,
+		{buffer_view(&batch->documents), buffer_view(&batch->updates), buffer_view(&batch->actors),
+		 buffer_view(&batch->known_epochs), buffer_view(&batch->sources)},
+		NULL,
+		{0}};
 	database_submit(batch->writer, &batch->query);
 	batch->sent_at = metrics_clock();
 	for (uint32_t i = 0; i < batch->count; i++)
@@ -587,6 +608,7 @@ batch_free(Batch *batch)
 	buffer_free(&batch->updates);
 	buffer_free(&batch->actors);
 	buffer_free(&batch->known_epochs);
+	buffer_free(&batch->sources);
 	free(batch);
 }
 
@@ -594,7 +616,8 @@ batch_free(Batch *batch)
 static size_t
 item_cost(const Room *room, Bytes update)
 {
-	return update.size + strlen(room_name(room)) + ITEM_BYTES;
+	return update.size + strlen(room_name(room)) + ITEM_BYTES +
+		   (config.log_addresses ? ADDRESS_TEXT_SIZE : 0);
 }
 
 static void

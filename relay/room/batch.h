@@ -34,6 +34,7 @@ typedef struct BatchTicket BatchTicket;
 struct BatchTicket
 {
 	Identity *identity; /* held by the ticket's owner until done */
+	Address address; /* from where it came */
 	int64_t known_epoch; /* at which he knows the document; 0: he does not say */
 	void (*done)(BatchTicket *ticket, const char *sqlstate, const char *message);
 };

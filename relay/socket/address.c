@@ -5,6 +5,7 @@
  */
 #include "address.h"
 
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 #define FIRST_SLOTS 64
 #define SLOTS_MOST (1 << 17) /* more than that are for open sockets only */
 #define ARRIVAL_BURST_SECONDS 10.0 /* a relay restarts, and a whole office comes back */
+#define IS_FOUR (UINT64_C(1) << 32) /* in Address.low */
+#define IS_SIX (UINT64_C(2) << 32)
 #define COMPLAINT_SECONDS 10.0 /* between two lines of the log */
 
 typedef struct AddressSlot
@@ -60,17 +63,37 @@ address_of(const struct sockaddr *peer)
 					   .may_watch = networks_have(&watchers, peer)};
 
 	if (peer->sa_family == AF_INET)
-		address.low = UINT64_C(1) << 32 | four->sin_addr.s_addr;
+		address.low = IS_FOUR | four->sin_addr.s_addr;
 	else if (peer->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
 	{
 		uint32_t mapped;
 
 		memcpy(&mapped, six->sin6_addr.s6_addr + 12, sizeof mapped);
-		address.low = UINT64_C(1) << 32 | mapped;
+		address.low = IS_FOUR | mapped;
 	}
 	else if (peer->sa_family == AF_INET6)
+	{
+		address.low = IS_SIX;
 		memcpy(&address.high, six->sin6_addr.s6_addr, sizeof address.high);
+	}
 	return address;
+}
+
+void
+address_write(Address address, char text[ADDRESS_TEXT_SIZE])
+{
+	struct in_addr four = {(uint32_t) address.low};
+	struct in6_addr six = {0};
+
+	text[0] = '\0';
+	if (address.low == IS_SIX)
+	{
+		memcpy(six.s6_addr, &address.high, sizeof address.high);
+		inet_ntop(AF_INET6, &six, text, ADDRESS_TEXT_SIZE - sizeof "/64");
+		strcat(text, "/64");
+	}
+	else if (address.low != 0)
+		inet_ntop(AF_INET, &four, text, ADDRESS_TEXT_SIZE);
 }
 
 AddressVerdict

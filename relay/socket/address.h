@@ -19,6 +19,11 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+enum
+{
+	ADDRESS_TEXT_SIZE = 48 /* with the NUL */
+};
+
 typedef struct Address
 {
 	uint64_t high, low;
@@ -36,6 +41,9 @@ typedef enum AddressVerdict
 } AddressVerdict;
 
 Address address_of(const struct sockaddr *peer);
+
+/* As people write it, of IPv6 its network; empty: there is none. */
+void address_write(Address address, char text[ADDRESS_TEXT_SIZE]);
 
 AddressVerdict address_arrive(Address address);
 void address_leave(Address address);

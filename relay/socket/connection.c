@@ -324,6 +324,7 @@ open_connection(struct lws *wsi, HttpSlot *slot)
 	}
 	connection->wsi = wsi;
 	connection->fd = lws_get_socket_fd(wsi);
+	connection->address = listener_address(wsi);
 	connection->may_be_choked = true; /* by the answer to its request */
 	connection->references = 1;
 	connection->received_at = connection->sent_at = connection->proving_since = loop_now();

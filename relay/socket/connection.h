@@ -17,6 +17,7 @@
 
 #include <ev.h>
 
+#include "address.h"
 #include "frame.h"
 #include "throttle.h"
 #include "../../token/token.h"
@@ -93,6 +94,7 @@ struct Connection
 	uint16_t close_code;
 	char *close_reason; /* NULL: none, or out of memory */
 	Throttle throttle;
+	Address address; /* from where its updates come (config.log_addresses) */
 	char *user; /* whose it counts as (user.h); NULL: nobody's in particular, or not admitted yet */
 
 	/* hocuspocus.c's */

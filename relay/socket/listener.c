@@ -278,6 +278,14 @@ listener_request_done(struct lws *wsi)
 	arrival->path = NULL;
 }
 
+Address
+listener_address(struct lws *wsi)
+{
+	const Arrival *arrival = lws_get_opaque_user_data(wsi);
+
+	return arrival != NULL ? arrival->address : (Address){0};
+}
+
 bool
 listener_may_watch(struct lws *wsi)
 {

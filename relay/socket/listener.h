@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 
+#include "address.h"
+
 struct lws;
 
 /* As it stands in the request line, percent-encoded, without the query: libwebsockets only offers
@@ -61,6 +63,9 @@ void listener_handshake_done(struct lws *wsi);
 
 /* The first request was plain HTTP and is being answered. */
 void listener_request_done(struct lws *wsi);
+
+/* Whose it is: the peer's, or as a proxy says that is trusted. */
+Address listener_address(struct lws *wsi);
 
 /* Its address is one of config.metrics_networks. */
 bool listener_may_watch(struct lws *wsi);

@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
+import * as Y from 'yjs'
 
 import { closeAll, logged, metric, open, raw, relayProgram, residentBytes, sleep, startDatabase, startRelay, until } from './harness.mjs'
 
@@ -111,6 +112,33 @@ test('Forwarded is read where it is configured, and the other header is not', { 
   assert.ok(!await isLimited(relay, ['X-Forwarded-For: 192.0.2.1']))
   for (const socket of sockets) socket.close()
 }))
+
+test('the log says from which address each update came, if that is wanted', { timeout: 30000 }, async () => {
+  const posted = new Y.Doc()
+  posted.getText('content').insert(0, 'posted')
+  const write = async (relay, name) => {
+    for (const address of ['192.0.2.7', '2001:db8:2:3::1']) {
+      const client = open(relay, name, { headers: forwarded(address) })
+      await client.synced()
+      client.text.insert(0, address)
+      await until(async () => (await database.text(name)).includes(address))
+    }
+    const { status } = await fetch(`${relay.http}/api/documents/${name}/update`, {
+      method: 'POST', body: Y.encodeStateAsUpdate(posted), headers: forwarded('192.0.2.9')
+    })
+    assert.equal(status, 204)
+  }
+  const sources = name => database.psql(`SELECT string_agg(coalesce(source, '-'), ' ' ORDER BY first) FROM (
+    SELECT source, min(seq) AS first FROM ydoc.audit('${name}') GROUP BY source) AS found`)
+  await withRelay([...trust, '--log-addresses'], async relay => {
+    await write(relay, 'sources')
+    assert.equal(await sources('sources'), '192.0.2.7 2001:db8:2:3::/64 192.0.2.9')
+  })
+  await withRelay(trust, async relay => {
+    await write(relay, 'none')
+    assert.equal(await sources('none'), '-')
+  })
+})
 
 test('who connects too often is told to wait, and others are not', { timeout: 30000 }, () => withRelay([...trust, '--max-handshake-rate', '5'], async relay => {
   const eve = { fields: ['X-Forwarded-For: 192.0.2.66'] }

@@ -535,6 +535,13 @@ listener_end_round(void)
 {
 }
 
+Address
+listener_address(struct lws *socket)
+{
+	(void) socket;
+	return (Address){0};
+}
+
 void
 listener_handshake_done(struct lws *socket)
 {
