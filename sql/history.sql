@@ -165,8 +165,10 @@ SELECT * FROM ydoc.thin('history/5');
 SELECT seq_from, seq, began_at, at, actor FROM ydoc_data.log WHERE document = 'history/5' AND seq <= 4;
 SELECT ydoc.state_at('history/5', at => '2026-01-03');
 \echo :LAST_ERROR_SQLSTATE
+\set SHOW_CONTEXT never
 SELECT ydoc.restore('history/5', at => '2026-01-03');
 \echo :LAST_ERROR_SQLSTATE
+\set SHOW_CONTEXT errors
 SELECT ydoc.undo('history/5', NULL, since => '2026-01-03');
 \echo :LAST_ERROR_SQLSTATE
 SELECT ydoc.undo('history/5', NULL, since => '2025-01-01', until => '2026-01-03');
