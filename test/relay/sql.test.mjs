@@ -31,6 +31,12 @@ after(async () => {
 
 const literal = text => `'${text.replaceAll("'", "''")}'`
 const json = value => literal(JSON.stringify(value))
+// A row for each; not a statement for each, of which psql shows the last alone before 15.
+const rowsOf = async queries => {
+  const rows = (await database.psql(queries.join(' UNION ALL '))).split('\n')
+  assert.equal(rows.length, queries.length)
+  return rows
+}
 const hex = bytes => Buffer.from(bytes).toString('hex')
 
 function randomJson ({ below, pick }, depth = 3) {
@@ -129,8 +135,8 @@ test('the update that an SQL edit logs is the one that Yjs makes', async () => {
 test('JSON comes back as it went in, and as Yjs reads it', async () => {
   const random = chance(seed + 1)
   const values = Array.from({ length: 100 }, () => ({ root: { value: randomJson(random, 4) } }))
-  const rows = (await database.psql(values.map(value =>
-    `SELECT ydoc_json(doc) = ${json(value)}::jsonb, encode(doc::bytea, 'hex') FROM ydoc_from_json(${json(value)}) doc;`).join('\n'))).split('\n')
+  const rows = await rowsOf(values.map(value =>
+    `SELECT ydoc_json(doc) = ${json(value)}::jsonb, encode(doc::bytea, 'hex') FROM ydoc_from_json(${json(value)}) doc`))
   rows.forEach((row, i) => {
     const [same, bytes] = row.split('|')
     const doc = new Y.Doc()
@@ -143,8 +149,8 @@ test('JSON comes back as it went in, and as Yjs reads it', async () => {
 test('setting JSON and patching give what they promise, from any state', async () => {
   const random = chance(seed + 2)
   const pairs = Array.from({ length: 100 }, () => [randomJson(random, 3), randomJson(random, 3)])
-  const rows = (await database.psql(pairs.map(([one, two]) =>
-    `SELECT ydoc_json(ydoc_set(ydoc_from_json(${json({ root: { value: one } })}), ARRAY['root', 'value'], ${json(two)}));`).join('\n'))).split('\n')
+  const rows = await rowsOf(pairs.map(([one, two]) =>
+    `SELECT ydoc_json(ydoc_set(ydoc_from_json(${json({ root: { value: one } })}), ARRAY['root', 'value'], ${json(two)}))`))
   rows.forEach((row, i) => assert.deepEqual(JSON.parse(row), { root: { value: pairs[i][1] } }, JSON.stringify(pairs[i])))
 })
 
@@ -200,9 +206,9 @@ test('replacing a text gives the new one by at most twice the smallest update', 
     const before = make(40)
     return [before, random.below(8) > 0 ? change(before) : make(40)]
   })
-  const rows = (await database.psql(pairs.map(([before, after]) =>
+  const rows = await rowsOf(pairs.map(([before, after]) =>
     `SELECT encode(doc::bytea, 'hex'), octet_length(ydoc_diff(new, ydoc_state_vector(doc))), encode(convert_to(ydoc_text(new, 't'), 'UTF8'), 'hex')
-       FROM ydoc_from_text(${literal(before)}, 't') doc, ydoc_text_replace(doc, 't', ${literal(after)}) new;`).join('\n'))).split('\n')
+       FROM ydoc_from_text(${literal(before)}, 't') doc, ydoc_text_replace(doc, 't', ${literal(after)}) new`))
   rows.forEach((row, i) => {
     const [before, after] = pairs[i]
     const [state, size, text] = row.split('|')
