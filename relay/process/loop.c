@@ -38,6 +38,10 @@
 #include "sync.h"
 #include "tls.h"
 
+#if LWS_LIBRARY_VERSION_NUMBER < 4001000
+#error "the relay needs libwebsockets 4.1 or newer: 4.0 does not serve the sockets that it is given"
+#endif
+
 #define AWAY_PER_SECOND 500.0 /* connections, unless config.drain says how long */
 #define AWAY_MOST 30.0 /* seconds, likewise */
 #define CLOSING_SECONDS 2.0 /* clients that do not answer the close are cut then */
