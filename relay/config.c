@@ -341,8 +341,9 @@ read_file(const char *path, char **values)
 			values[i] = json_as_text(value);
 		if (i == OPTIONS || values[i] == NULL)
 		{
-			fprintf(stderr, "ydoc-relay: %s: %s \"%s\"\n", path,
-					i == OPTIONS ? "unknown option" : "neither text, number nor boolean:", name);
+			fprintf(stderr, "ydoc-relay: %s: %s \"%s\"%s\n", path,
+					i == OPTIONS ? "unknown option" : "neither text, number nor boolean:", name,
+					json_is_array(value) ? "; several are one text, with commas between" : "");
 			status = EX_CONFIG;
 		}
 	}
@@ -494,7 +495,9 @@ judge_conninfo(const char *name, const char *text, bool *has_password)
 	*has_password = false;
 	if (parts == NULL)
 	{
-		fprintf(stderr, "ydoc-relay: %s is no connection string or URI of libpq\n", name);
+		fprintf(stderr,
+				"ydoc-relay: %s is no connection string or URI of libpq; psql -d TEXT says why\n",
+				name);
 		return false;
 	}
 	for (const PQconninfoOption *part = parts; part->keyword != NULL; part++)

@@ -53,6 +53,7 @@ test('what is no option is told', async () => {
   assert.deepEqual(await ends(['nonsense']), { code: 64, said: 'ydoc-relay: unexpected argument "nonsense"; see --help\n' })
   for (const [content, message] of [
     [{ nonsense: 1 }, /unknown option "nonsense"/], [{ listen: null }, /neither text, number nor boolean: "listen"/],
+    [{ origins: ['https://a.test', 'https://b.test'] }, /neither text, number nor boolean: "origins"; several are one text, with commas between/],
     ['[1]', /not an object/], ['{', /expected/], ['{"workers": 1, "workers": 2}', /duplicate/]
   ]) {
     const { code, said } = await check(['--config', file(content)])
