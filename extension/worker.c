@@ -280,7 +280,15 @@ role_of_store(void)
 	Oid owner;
 
 	if (ydoc_worker_role[0] != '\0')
-		return get_role_oid(ydoc_worker_role, false);
+	{
+		owner = get_role_oid(ydoc_worker_role, true);
+		if (!OidIsValid(owner))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("there is no role \"%s\" to compact documents as", ydoc_worker_role),
+					 errhint("ydoc.worker_role names it.")));
+		return owner;
+	}
 	relation = SearchSysCache1(RELOID, ObjectIdGetDatum(store_oid()));
 	if (!HeapTupleIsValid(relation))
 		elog(ERROR, "there is no store");

@@ -103,6 +103,11 @@ pass('the worker does not stand in the way of DROP DATABASE');
 
 # ---- settings and signals ----
 
+set_everywhere('ydoc.worker_role', 'nobody');
+$cluster->value("SELECT ydoc.apply('nobodys', ARRAY[" . typed(1, 0, 'x' x 5000) . '])');
+my $tries = 600;
+sleep 0.1 while server_log() !~ /no role "nobody" to compact documents as\n.*HINT:  ydoc.worker_role names it/ && --$tries;
+ok($tries, 'a role that is missing is told with the setting that names it');
 $cluster->value('CREATE ROLE compactor', 'postgres');
 $cluster->value('GRANT USAGE ON SCHEMA ydoc_data, public TO compactor;'
 	  . ' GRANT ALL ON ALL TABLES IN SCHEMA ydoc_data, public TO compactor');
