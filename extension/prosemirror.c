@@ -5,9 +5,11 @@
  */
 #include "prosemirror.h"
 
+#include "common/base64.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "bridge.h"
 #include "crdt/value.h"
@@ -45,6 +47,42 @@ is_text_node(const JsonbValue *node)
 	return type.size == 4 && memcmp(type.data, "text", 4) == 0;
 }
 
+/* y-prosemirror names marks that may overlap themselves "name--hash", of a hash in base64. */
+#define HASH_BYTES 6
+#define HASH_DIGITS 8
+#define HASH_SEPARATOR "--"
+
+/* The mark's name with y-prosemirror's hash: its SHA-256, folded. */
+static CrdtBytes
+hashed_name(CrdtBytes type, const JsonbValue *mark)
+{
+	bytea *encoded = bridge_bytea(input_value(mark).bytes);
+	CrdtBytes digest =
+		bridge_view(DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(encoded))));
+	uint8 folded[HASH_BYTES] = {0};
+	char *name = palloc(type.size + strlen(HASH_SEPARATOR) + HASH_DIGITS + 1);
+	size_t size = type.size + strlen(HASH_SEPARATOR);
+
+	for (size_t i = 0; i < digest.size; i++)
+		folded[i % HASH_BYTES] ^= digest.data[i];
+	memcpy(name, type.data, type.size);
+	memcpy(name + type.size, HASH_SEPARATOR, strlen(HASH_SEPARATOR));
+	size += pg_b64_encode((const void *) folded, HASH_BYTES, name + size, HASH_DIGITS + 1);
+	return (CrdtBytes){(uint8_t *) name, size};
+}
+
+/* Are there several marks of its type? */
+static bool
+overlaps_itself(const CrdtBytes *types, size_t count, size_t number)
+{
+	CHECK_FOR_INTERRUPTS();
+	for (size_t i = 0; i < count; i++)
+		if (i != number && types[i].size == types[number].size &&
+			memcmp(types[i].data, types[number].data, types[i].size) == 0)
+			return true;
+	return false;
+}
+
 /* {"type": "link", "attrs": {...}} is the attribute link: {...}. */
 static CrdtAttributes
 attributes_of_marks(const JsonbValue *node)
@@ -52,6 +90,7 @@ attributes_of_marks(const JsonbValue *node)
 	JsonbValue *marks = input_member(node, "marks");
 	CrdtAttributes attributes = {NULL, 0};
 	CrdtAttribute *list;
+	CrdtBytes *types;
 
 	if (marks == NULL || marks->type == jbvNull)
 		return attributes;
@@ -59,13 +98,16 @@ attributes_of_marks(const JsonbValue *node)
 		refuse_node("marks are an array");
 	attributes.count = JsonContainerSize(marks->val.binary.data);
 	list = palloc(sizeof(CrdtAttribute) * Max(attributes.count, 1));
+	types = palloc(sizeof(CrdtBytes) * Max(attributes.count, 1));
+	for (size_t i = 0; i < attributes.count; i++)
+		types[i] = type_of_node(getIthJsonbValueFromContainer(marks->val.binary.data, i));
 	for (size_t i = 0; i < attributes.count; i++)
 	{
 		JsonbValue *mark = getIthJsonbValueFromContainer(marks->val.binary.data, i);
-		CrdtBytes type = type_of_node(mark);
 		JsonbValue *attrs = input_member(mark, "attrs");
 
-		list[i].key = type;
+		list[i].key =
+			overlaps_itself(types, attributes.count, i) ? hashed_name(types[i], mark) : types[i];
 		if (attrs != NULL && attrs->type != jbvNull)
 			list[i].value = input_value(attrs).bytes;
 		else
@@ -221,15 +263,25 @@ prosemirror_push_key(JsonbParseState **state, const char *key)
 	prosemirror_push_string(state, WJB_KEY, (CrdtBytes){(const uint8_t *) key, strlen(key)});
 }
 
-/* y-prosemirror names marks that may overlap themselves "name--hash". */
-static CrdtBytes
-name_of_mark(CrdtBytes key)
+static bool
+is_base64(uint8_t digit)
 {
-	static const char separator[] = "--";
+	return (digit >= 'a' && digit <= 'z') || (digit >= 'A' && digit <= 'Z') ||
+		   (digit >= '0' && digit <= '9') || digit == '+' || digit == '/' || digit == '=';
+}
 
-	if (key.size > 10 && memcmp(key.data + key.size - 10, separator, 2) == 0)
-		key.size -= 10;
-	return key;
+CrdtBytes
+prosemirror_mark_name(CrdtBytes key)
+{
+	size_t tail = strlen(HASH_SEPARATOR) + HASH_DIGITS;
+
+	if (key.size <= tail ||
+		memcmp(key.data + key.size - tail, HASH_SEPARATOR, strlen(HASH_SEPARATOR)) != 0)
+		return key;
+	for (size_t i = key.size - HASH_DIGITS; i < key.size; i++)
+		if (!is_base64(key.data[i]))
+			return key;
+	return (CrdtBytes){key.data, key.size - tail};
 }
 
 static bool
@@ -256,7 +308,7 @@ push_marks(JsonbParseState **state, const JsonbValue *attributes)
 			continue;
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 		prosemirror_push_key(state, "type");
-		prosemirror_push_string(state, WJB_VALUE, name_of_mark(key));
+		prosemirror_push_string(state, WJB_VALUE, prosemirror_mark_name(key));
 		if (input_is_object(&value) && !is_empty_object(&value))
 		{
 			prosemirror_push_key(state, "attrs");

@@ -11,6 +11,7 @@
 
 #include "bridge.h"
 #include "input.h"
+#include "prosemirror.h"
 #include "read.h"
 
 #define LANGUAGE_BYTES_MAX 40
@@ -455,15 +456,13 @@ static const struct
 	{"textstyle", MARK_STYLE, 0},
 };
 
-/* y-prosemirror names marks that may overlap themselves "name--hash". */
 static int
 find_mark(CrdtBytes key)
 {
 	char name[32];
 	size_t size = 0;
 
-	if (key.size > 10 && memcmp(key.data + key.size - 10, "--", 2) == 0)
-		key.size -= 10;
+	key = prosemirror_mark_name(key);
 	for (size_t i = 0; i < key.size; i++)
 	{
 		if (key.data[i] == '_' || key.data[i] == '-')

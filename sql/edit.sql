@@ -193,6 +193,9 @@ SELECT ydoc_edit(ydoc_from_prosemirror('{"type": "doc", "content": [{"type": "pa
     {"op": "text_delete", "path": ["default", "0", "0"], "index": 3, "length": 1},
     {"op": "text_delete", "path": ["default", "1", "0"], "index": 0, "length": 1}]') AS joined \gset
 SELECT ydoc_xml(:'joined', 'default') AS xml, ydoc_prosemirror(:'joined', 'default') AS json;
+-- several marks of one type on a text, such as comments, are named as y-prosemirror names them
+SELECT ydoc_xml(d, 'x') AS xml, ydoc_prosemirror(d, 'x') #> '{content,0,content}' AS json FROM ydoc_from_prosemirror('{"type": "doc", "content": [{"type": "p", "content": [
+    {"type": "text", "text": "both", "marks": [{"type": "c", "attrs": {"id": 0}}, {"type": "c", "attrs": {"id": 1}}]}, {"type": "text", "text": "one", "marks": [{"type": "c", "attrs": {"id": 1}}, {"type": "my--own_mark1"}]}]}]}', 'x') d;
 SELECT ydoc_prosemirror(ydoc_from_text('x', 't'), 't');
 SELECT ydoc_xml_insert(ydoc(), 'x', 0, '{"typ": "paragraph"}');
 SELECT ydoc_xml_insert(ydoc(), 'x', 0, '[1]');
