@@ -69,6 +69,8 @@ static const MetricInfo infos[METRIC_COUNT] = {
 	[METRIC_MEMBERS_CLOSED] =
 		COUNTER("documents_closed", "Documents closed on connections that went on"),
 	[METRIC_STATELESS] = COUNTER("stateless_messages", "Stateless messages passed on"),
+	[METRIC_STATELESS_DENIED] =
+		COUNTER("stateless_messages_denied", "Stateless messages of clients that may only read"),
 	[METRIC_STATELESS_LOST] =
 		COUNTER("stateless_lost", "Times a slow client missed stateless messages"),
 	[METRIC_THROTTLED] = COUNTER("throttled", "Times a connection sent too fast to be read on"),

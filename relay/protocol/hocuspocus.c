@@ -259,7 +259,10 @@ close_by_client(Connection *connection, Member *member, Bytes address)
 	answer_with_scratch(connection);
 }
 
-/* To all who have the document, as a server of Hocuspocus is mostly told to do; nothing is stored. */
+/*
+ * To all who have the document, as a server of Hocuspocus is mostly told to do; nothing is stored.  Applications
+ * take it for their server's word, and cannot tell whose it is: so who may only read, a stranger maybe, has none.
+ */
 static int
 handle_stateless(Member *member, Frame *frame)
 {
@@ -273,6 +276,11 @@ handle_stateless(Member *member, Frame *frame)
 		return 0;
 	}
 	throttle_costly_message(member->connection);
+	if (!access_may_send(member->level))
+	{
+		metrics_add(METRIC_STATELESS_DENIED, 1);
+		return 0;
+	}
 	room_publish_stateless(member->room, payload);
 	bus_share_stateless(room_name(member->room), payload);
 	return 0;

@@ -169,6 +169,14 @@ for (const kind of everyProvider) {
       await until(() => texts(ann, reader).size === 1)
       reader.provider.forceSync()
       await reader.saved()
+      // nor does he tell everybody's application what it takes for its server's word
+      reader.provider.sendStateless('{"type":"forged"}')
+      reader.socket.webSocket.send(frame(name, 6, encoder => encoding.writeVarString(encoder, '{"type":"forged"}')))
+      reader.provider.awareness.setLocalStateField('cursor', 4)
+      await until(() => ann.provider.awareness.getStates().get(reader.doc.clientID)?.cursor === 4)
+      ann.provider.sendStateless('{"type":"saved"}')
+      await until(() => reader.told.stateless.length > 0 && ann.told.stateless.length > 0)
+      assert.deepEqual([ann.told.stateless, reader.told.stateless], [['{"type":"saved"}'], ['{"type":"saved"}']])
     }
     reader.text.insert(0, 'mine ')
     if (kind.version !== undefined) {
