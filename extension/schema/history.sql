@@ -401,7 +401,7 @@ BEGIN
     FROM (
         SELECT l.*, coalesce(max(l.at) FILTER (WHERE l.at <= now()) OVER (ORDER BY l.seq),
                              min(l.at) FILTER (WHERE l.at <= now()) OVER ()) AS reached
-        FROM ydoc_data.log l WHERE l.document = thin.document) AS l
+        FROM ydoc_data.log l WHERE l.document = thin.document AND rule.keep IS NOT NULL) AS l
     WHERE l.reached < now() - rule.keep;
     IF run.row_count > 1 THEN
         UPDATE ydoc_data.version v SET state = ydoc.state_at(v.document, v.seq)

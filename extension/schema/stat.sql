@@ -47,7 +47,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION ydoc.stat_store() IS
-    'How much the store of this database holds: documents and log rows as PostgreSQL estimates them, bytes on disk with indexes, clients that are connected; NULL where there is no store, or no right to know';
+    'How much the store of this database holds: documents, with names of those that are gone, and log rows as PostgreSQL estimates them, bytes on disk with indexes, clients that are connected; NULL where there is no store, or no right to know';
 
 CREATE VIEW ydoc.stat AS
 SELECT * FROM ydoc.stat_counters(), ydoc.stat_store();
