@@ -47,18 +47,6 @@ check_index(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments)
 						errhint(INDEX_HINT)));
 }
 
-/* Yjs would make two U+FFFD of the character, for everybody. */
-static void
-check_character(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments, uint64 index)
-{
-	if (crdt_doc_is_inside_character(doc, type, index))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("index " UINT64_FORMAT " of %s is inside a character", index,
-							   path_show(&arguments->path, arguments->path.count)),
-						errhint("Indices of texts count UTF-16 units: a character beyond U+FFFF, "
-								"such as an emoji, has two.")));
-}
-
 static void
 run_text_insert(CrdtDoc *doc, const EditArguments *arguments)
 {
@@ -66,7 +54,6 @@ run_text_insert(CrdtDoc *doc, const EditArguments *arguments)
 	CrdtError error;
 
 	check_index(doc, type, arguments);
-	check_character(doc, type, arguments, arguments->index);
 	edit_check(crdt_text_insert(doc, type, arguments->index, arguments->text,
 								attributes_or_null(arguments), &error),
 			   &error);
@@ -92,7 +79,6 @@ run_text_insert_embed(CrdtDoc *doc, const EditArguments *arguments)
 	CrdtError error;
 
 	check_index(doc, type, arguments);
-	check_character(doc, type, arguments, arguments->index);
 	edit_check(crdt_text_insert_embed(doc, type, arguments->index, &embed,
 									  attributes_or_null(arguments), &error),
 			   &error);
@@ -114,20 +100,12 @@ check_range(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments)
 }
 
 static void
-check_range_of_text(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments)
-{
-	check_range(doc, type, arguments);
-	check_character(doc, type, arguments, arguments->index);
-	check_character(doc, type, arguments, arguments->index + arguments->length);
-}
-
-static void
 run_text_delete(CrdtDoc *doc, const EditArguments *arguments)
 {
 	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_TEXT);
 	CrdtError error;
 
-	check_range_of_text(doc, type, arguments);
+	check_range(doc, type, arguments);
 	edit_check(crdt_text_delete(doc, type, arguments->index, arguments->length, &error), &error);
 }
 
@@ -137,29 +115,10 @@ run_text_format(CrdtDoc *doc, const EditArguments *arguments)
 	const CrdtType *type = path_open_type(doc, &arguments->path, CRDT_TEXT);
 	CrdtError error;
 
-	check_range_of_text(doc, type, arguments);
+	check_range(doc, type, arguments);
 	edit_check(crdt_text_format(doc, type, arguments->index, arguments->length,
 								&arguments->attributes, &error),
 			   &error);
-}
-
-/* What a delta retains and deletes is counted in the text as it is before. */
-static void
-check_delta(CrdtDoc *doc, const CrdtType *type, const EditArguments *arguments,
-			const CrdtDeltaOp *ops, size_t count)
-{
-	uint64 length = crdt_doc_length(doc, type);
-	uint64 index = 0;
-
-	for (size_t i = 0; i < count; i++)
-	{
-		if (ops[i].kind != CRDT_DELTA_RETAIN && ops[i].kind != CRDT_DELTA_DELETE)
-			continue;
-		if (ops[i].length > length - index)
-			break;
-		index += ops[i].length;
-		check_character(doc, type, arguments, index);
-	}
 }
 
 static void
@@ -170,7 +129,6 @@ run_text_apply_delta(CrdtDoc *doc, const EditArguments *arguments)
 	size_t count;
 	CrdtDeltaOp *ops = input_delta(arguments->json, &count);
 
-	check_delta(doc, type, arguments, ops, count);
 	edit_check(crdt_text_apply_delta(doc, type, ops, count, true, &error), &error);
 }
 

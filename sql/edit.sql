@@ -11,14 +11,6 @@ SELECT ydoc_delta(ydoc_text_apply_delta(ydoc_from_text('hello world', 't'), 't',
 SELECT ydoc_delta(ydoc_from_delta('{"ops": [{"insert": "a", "attributes": {"link": "x"}}, {"insert": "\n", "attributes": {"header": 1}}]}', 't'), 't');
 -- UTF-16 units are what Yjs counts
 SELECT ydoc_text(ydoc_text_insert(ydoc_from_text(U&'\+01F600!', 't'), 't', 2, 'x'), 't') = U&'\+01F600x!' AS behind_the_pair;
--- an index inside one would destroy it
-SELECT ydoc_text_insert(ydoc_from_text(U&'a\+01F600!', 't'), 't', 2, 'x');
-SELECT ydoc_text_insert_embed(ydoc_from_text(U&'a\+01F600!', 't'), 't', 2, '{}');
-SELECT ydoc_text_delete(ydoc_from_text(U&'a\+01F600!', 't'), 't', 2, 2);
-SELECT ydoc_text_format(ydoc_from_text(U&'a\+01F600!', 't'), 't', 0, 2, '{"bold": true}');
-SELECT ydoc_text_apply_delta(ydoc_from_text(U&'a\+01F600!', 't'), 't', '[{"retain": 1}, {"insert": "y"}, {"delete": 1}]');
-SELECT ydoc_text(ydoc_edit(ydoc_from_text(U&'a\+01F600!', 't'), '[{"op": "text_insert", "path": "t", "index": 1, "text": "\ud83d\ude00"}, {"op": "text_delete", "path": "t", "index": 3, "length": 2},
-    {"op": "text_format", "path": "t", "index": 1, "length": 2, "attributes": {"bold": true}}, {"op": "text_apply_delta", "path": "t", "delta": [{"retain": 3}, {"delete": 1}]}]'), 't') = U&'a\+01F600' AS whole;
 
 -- ---- replacing by the smallest edit ----
 SELECT ydoc_text(ydoc_text_replace(ydoc_from_text('the quick brown fox', 't'), 't', 'the quick red fox jumps'), 't');

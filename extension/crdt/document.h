@@ -191,10 +191,6 @@ CrdtKind crdt_doc_kind(const CrdtDoc *doc, const CrdtType *type);
 /* Yjs's length: UTF-16 units of a text, elements of a list; of a map 0. */
 uint64_t crdt_doc_length(const CrdtDoc *doc, const CrdtType *type);
 
-/* Is that index of a text between the two units of a character?  An edit there makes two U+FFFD of it; one that
- * changes nothing does so here alone, for no update tells others (all as in Yjs). */
-bool crdt_doc_is_inside_character(CrdtDoc *doc, const CrdtType *type, uint64_t index);
-
 /* The shared type at that index or under that key; NULL: there is none. */
 const CrdtType *crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index);
 const CrdtType *crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key);

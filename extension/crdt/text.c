@@ -193,21 +193,6 @@ crdt_entry_item(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key)
 	return list == 0 ? NULL : crdt_list_value(doc, list);
 }
 
-bool
-crdt_doc_is_inside_character(CrdtDoc *doc, const CrdtType *type, uint64_t index)
-{
-	const CrdtItem *item = crdt_element_item(doc, type, &index);
-	bool begins_replaced;
-	CrdtBytes text;
-
-	if (item == NULL || index == 0 || item->kind != CRDT_STRING || item->ascii)
-		return false;
-	text = crdt_item_bytes(item, &begins_replaced);
-	if (begins_replaced)
-		index--;
-	return crdt_utf16_place(text, index).inside_pair;
-}
-
 /* The type that an item holds; NULL: none. */
 static const CrdtType *
 held_type(const CrdtDoc *doc, const CrdtItem *item)
