@@ -513,6 +513,7 @@ store_edit_run(const char *name, StoreEdit edit, void *context)
 	const CrdtConfines *confines;
 	EditedDocument *document;
 	CachedDocument *cached;
+	uint64_t parted_before;
 	int64 seq;
 	size_t size;
 
@@ -522,6 +523,7 @@ store_edit_run(const char *name, StoreEdit edit, void *context)
 								: prepare_document(&head, &cached, NULL);
 	cached->edit.size = 0;
 	cached->edit_status = CRDT_OK;
+	parted_before = crdt_doc_parted_characters(cached->doc);
 	edit(cached, &head, context);
 	if (cached->edit_status != CRDT_OK)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -544,7 +546,11 @@ store_edit_run(const char *name, StoreEdit edit, void *context)
 		cached->edits = document->count;
 	}
 	seq = document->seq + (document->count > 0 ? 1 : 0);
-	cache_release(cached);
+	/* what was parted by an operation that changed nothing, nobody else would see so */
+	if (crdt_doc_parted_characters(cached->doc) != parted_before)
+		cache_drop(cached);
+	else
+		cache_release(cached);
 	store_close();
 	return seq;
 }

@@ -133,3 +133,16 @@ SELECT ydoc.text('edit/8', 't');
 DROP FUNCTION edit_as_definer;
 DROP OWNED BY regress_editor;
 DROP ROLE regress_editor;
+-- ---- characters of two units ----
+-- an edit that changes nothing parts none for this session alone, whatever the transaction did before
+SELECT ydoc.text_insert('edit/emoji', 't', 0, U&'a\+01F600!'), ydoc.text_format('edit/emoji', 't', 0, 4, '{"bold": true}');
+SELECT ydoc.text_format('edit/emoji', 't', 0, 2, '{"bold": true}');
+SELECT ydoc.text('edit/emoji', 't') = U&'a\+01F600!' AS whole;
+BEGIN;
+SELECT ydoc.text_append('edit/emoji', 't', '?'), ydoc.text_format('edit/emoji', 't', 0, 2, '{"bold": true}');
+SELECT ydoc.text('edit/emoji', 't') = U&'a\+01F600!?' AS whole;
+COMMIT;
+SELECT ydoc.text('edit/emoji', 't') = U&'a\+01F600!?' AS whole;
+-- one that changes something does as it does in Yjs, for all
+SELECT ydoc.text_delete('edit/emoji', 't', 0, 2);
+SELECT ydoc.text('edit/emoji', 't') = U&'\FFFD!?' AS parted, ydoc_text(ydoc_merge(update ORDER BY seq), 't') = U&'\FFFD!?' AS for_all FROM ydoc_data.log WHERE document = 'edit/emoji';

@@ -148,7 +148,7 @@ crdt_content_make(CrdtDoc *doc, CrdtItem *item, const CrdtStruct *arrival, uint6
 
 /* Cuts text; a surrogate pair cut in two becomes a U+FFFD on either side, as in Yjs. */
 static void
-split_text(CrdtPiece *left, CrdtPiece *right, uint64_t at)
+split_text(CrdtDoc *doc, CrdtPiece *left, CrdtPiece *right, uint64_t at)
 {
 	CrdtTextPlace place;
 
@@ -160,6 +160,7 @@ split_text(CrdtPiece *left, CrdtPiece *right, uint64_t at)
 	left->size = place.offset;
 	if (place.inside_pair)
 	{
+		doc->parted_characters++;
 		/* the pair's four bytes: three hold the left U+FFFD, the right one is only noted */
 		memcpy(left->bytes + place.offset, replacement_text, sizeof(replacement_text));
 		left->size += sizeof(replacement_text);
@@ -201,7 +202,7 @@ crdt_content_split(CrdtDoc *doc, CrdtItem *item, CrdtItem *right, uint64_t at)
 		left_piece->joint = 0;
 	if (item->kind == CRDT_STRING)
 	{
-		split_text(left_piece, right_piece, at);
+		split_text(doc, left_piece, right_piece, at);
 		return;
 	}
 	right_piece->size = crdt_any_prefix_bytes((CrdtBytes){left_piece->bytes, left_piece->size}, at);

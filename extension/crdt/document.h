@@ -191,6 +191,10 @@ CrdtKind crdt_doc_kind(const CrdtDoc *doc, const CrdtType *type);
 /* Yjs's length: UTF-16 units of a text, elements of a list; of a map 0. */
 uint64_t crdt_doc_length(const CrdtDoc *doc, const CrdtType *type);
 
+/* How many characters have been parted so far: an index between the two units of one makes two U+FFFD of it.  As
+ * in Yjs that is so even if the edit then changes nothing, and no update tells of it. */
+uint64_t crdt_doc_parted_characters(const CrdtDoc *doc);
+
 /* The shared type at that index or under that key; NULL: there is none. */
 const CrdtType *crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index);
 const CrdtType *crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key);

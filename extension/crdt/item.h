@@ -323,6 +323,7 @@ struct CrdtDoc
 
 	uint64_t nested_items; /* records in lists of nested types: bounds what a deletion reaches */
 	uint64_t keyed_types; /* types that were put under a key of a map */
+	uint64_t parted_characters;
 	CrdtTransaction transaction;
 	CrdtTransaction *queue; /* transactions that end after the current one (clean.c, undo.c) */
 	size_t queue_count;

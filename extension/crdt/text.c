@@ -164,6 +164,12 @@ crdt_doc_length(const CrdtDoc *doc, const CrdtType *type)
 	return doc->lists[type->sequence].length;
 }
 
+uint64_t
+crdt_doc_parted_characters(const CrdtDoc *doc)
+{
+	return doc->parted_characters;
+}
+
 const CrdtItem *
 crdt_element_item(CrdtDoc *doc, const CrdtType *type, uint64_t *index)
 {
