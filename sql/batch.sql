@@ -184,6 +184,16 @@ ROLLBACK;
 SELECT seq FROM ydoc.apply_batch(ARRAY['rows/500'], ARRAY[:excl], NULL);
 SELECT ydoc.text('rows/500', 't');
 
+-- ---- an index that only summarizes ----
+-- from 16 on the row may stay on its page in spite of it; it is told all the same
+SELECT seq FROM ydoc.apply_batch(ARRAY['summary/1'], ARRAY[:hello], NULL);
+CREATE INDEX summary ON ydoc_data.document USING brin (tail_bytes) WITH (pages_per_range = 1);
+SELECT seq FROM ydoc.apply_batch(ARRAY['summary/1'], ARRAY[ydoc_from_text(repeat('x', 2000000), 'u')::bytea], NULL);
+SET enable_seqscan = off;
+SELECT name FROM ydoc_data.document WHERE tail_bytes > 2000000;
+RESET enable_seqscan;
+DROP INDEX ydoc_data.summary;
+
 -- ---- from where ----
 SET ydoc.source = 'a shell';
 SELECT ordinal, seq, logged_from FROM ydoc.apply_batch(array_fill('source/1'::text, ARRAY[4]),
