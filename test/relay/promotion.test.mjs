@@ -2,9 +2,12 @@
 // again.  Relays follow, notice the new epoch, and get back from the clients what was lost (doc/invariants.md:
 // committed-reaches-all, log-without-gap).
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { promisify } from 'node:util'
 
-import { closeAll, open, startDatabase, startRelay, startStandby, until } from './harness.mjs'
+import { bin, closeAll, open, startDatabase, startRelay, startStandby, until } from './harness.mjs'
 
 const servers = []
 after(async () => {
@@ -54,6 +57,40 @@ test('a standby is promoted while it lags; both relays and all clients agree aga
   await until(() => ben.text.toString() === 'after > before lost ')
   await until(async () => await standby.text('moved') === 'after > before lost ')
   assert.equal(await standby.psql("SELECT count(*) FROM ydoc_data.log l WHERE document = 'moved' AND seq_from <> coalesce((SELECT max(e.seq) FROM ydoc_data.log e WHERE e.document = l.document AND e.seq < l.seq), 0) + 1"), '0')
+})
+
+test('an older dump takes the place of the database; what it lacks comes back from the clients', { timeout: 120000 }, async () => {
+  const database = await startDatabase()
+  servers.push(database)
+  const relays = [await startRelay(database), await startRelay(database)]
+  servers.push(...relays)
+  const [ann, ben] = [open(relays[0], 'dumped'), open(relays[1], 'dumped')]
+  await Promise.all([ann.synced(), ben.synced()])
+  ann.text.insert(0, 'before ')
+  await until(async () => await database.text('dumped') === 'before ')
+  const dump = join(database.socket, 'dump')
+  const program = (name, ...more) => promisify(execFile)(join(bin, name), ['-h', database.socket, '-U', 'postgres', '-d', 'test', ...more])
+  await program('pg_dump', '-Fc', '-f', dump)
+  ann.text.insert(7, 'lost ')
+  await until(() => ben.text.toString() === 'before lost ')
+  const heads = "SELECT epoch, seq FROM ydoc.heads('{dumped}')"
+  const [epoch, seq] = (await database.psql(heads)).split('|')
+
+  for (const relay of relays) relay.child.kill('SIGSTOP')
+  await database.psql('DROP DATABASE test WITH (FORCE)', 'postgres')
+  await database.psql('CREATE DATABASE test', 'postgres')
+  await program('pg_restore', '--exit-on-error', dump)
+  assert.equal(await database.text('dumped'), 'before ')
+  // the seqs are handed out again, and more, before the relays look
+  for (let i = 0; i < 6; i++) await database.psql("SELECT ydoc.text_append('dumped', 'other', 'a')")
+  const [epochNow, seqNow] = (await database.psql(heads)).split('|')
+  for (const relay of relays) relay.child.kill('SIGCONT')
+  assert.ok(Number(seqNow) > Number(seq))
+  await until(async () => await database.text('dumped') === 'before lost ', 60000)
+  await until(() => ann.doc.getText('other').toString() === 'aaaaaa' && ben.doc.getText('other').toString() === 'aaaaaa')
+  ben.text.insert(0, 'after ')
+  await until(() => ann.text.toString() === 'after before lost ')
+  assert.notEqual(epochNow, epoch, 'the epoch is another one')
 })
 
 test('edits in SQL take another client id after a promotion', { timeout: 60000 }, async () => {
