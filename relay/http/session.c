@@ -363,7 +363,9 @@ is_ours(HttpRequest *request, SessionQuery *query)
 		CRYPTO_memcmp(shown, query->csrf, CSRF_LETTERS) == 0)
 		return true;
 	http_problem(request, 403, "csrf",
-				 "the field X-CSRF-Token must repeat what is in the cookie ydoc_csrf");
+				 config.secure_cookies
+					 ? "the field X-CSRF-Token must repeat what is in the cookie __Host-ydoc_csrf"
+					 : "the field X-CSRF-Token must repeat what is in the cookie ydoc_csrf");
 	return false;
 }
 
