@@ -220,6 +220,11 @@ BEGIN
     DELETE FROM ydoc_data.speaker s WHERE s.role = (SELECT r.rolname FROM pg_roles r WHERE r.oid = trust_claims.role);
     IF trusted THEN
         INSERT INTO ydoc_data.speaker (role) SELECT r.rolname FROM pg_roles r WHERE r.oid = trust_claims.role;
+        IF NOT (SELECT r.rolcanlogin FROM pg_roles r WHERE r.oid = trust_claims.role) THEN
+            RAISE WARNING 'role % cannot log in', role USING
+                DETAIL = 'Claims count in sessions of a role that has logged in, whichever role it has taken on since.',
+                HINT = 'Of PostgREST that is the role of db-uri, not those that tokens name.';
+        END IF;
     END IF;
 END
 $$;
