@@ -41,6 +41,8 @@ UPDATE ydoc_data.link SET expires_at = 'infinity';
 SELECT level_of('team/plan', jsonb_build_object('link', :'secret')) AS for_ever;
 SELECT ydoc.create_link('nowhere', 'read', 'infinity');
 \echo :LAST_ERROR_SQLSTATE
+SELECT ydoc.create_link('team/plan', 'none', 'infinity');
+SELECT ydoc.create_link('team/plan', 'write', '-infinity');
 -- it is whole claims, too
 SELECT :'secret' ~ '^ydoc_link_[0-9a-f]{64}$' AS secret, ydoc.claims_of(:'secret') = jsonb_build_object('link', :'secret') AS claims,
        ydoc.claims_of('ydoc_link_' || repeat('0', 64)) IS NULL AS guess;

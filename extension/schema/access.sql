@@ -186,6 +186,9 @@ BEGIN
     IF document IS NULL OR level IS NULL OR expires_at IS NULL THEN
         RAISE EXCEPTION 'document, level and expires_at must not be null' USING
             ERRCODE = 'null_value_not_allowed', HINT = 'expires_at may be ''infinity''.';
+    ELSIF level = 'none' OR expires_at <= now() THEN
+        RAISE EXCEPTION 'this link would open nothing' USING
+            ERRCODE = 'invalid_parameter_value', DETAIL = format('Its level is %s, and it expires at %s.', level, expires_at);
     END IF;
     INSERT INTO ydoc_data.link (token_hash, document, level, expires_at)
     VALUES (sha256(convert_to(token, 'UTF8')), document, level, expires_at);
