@@ -30,6 +30,7 @@
 #define PAGE_LEAST 1
 #define PAGE_MOST 1000
 #define PAGE_STANDARD 100
+#define POSTED_SHARE 4 /* a quarter of config.max_pending_bytes */
 
 typedef struct Kind
 {
@@ -77,6 +78,7 @@ static void got_content(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void get_versions(HttpRequest *request);
 static void got_versions(DatabaseQuery *query, const DatabaseAnswer *answer);
 static void post_update(HttpRequest *request);
+static bool has_room_for(size_t size);
 static void posted(BatchTicket *ticket, const char *sqlstate, const char *message);
 static bool name_is_good(HttpRequest *request);
 static const Kind *find_kind(HttpRequest *request);
@@ -378,7 +380,8 @@ post_update(HttpRequest *request)
 		http_problem(request, 400, "malformed", "the body is to be an update, and is empty");
 		return;
 	}
-	if (!loop_is_draining() && (post = calloc(1, sizeof *post)) != NULL)
+	if (!loop_is_draining() && has_room_for(request->body.size) &&
+		(post = calloc(1, sizeof *post)) != NULL)
 		room = room_hold((const char *) request->names[0].data, request->names[0].size);
 	if (room != NULL)
 	{
@@ -397,6 +400,16 @@ post_update(HttpRequest *request)
 	free(post);
 	http_answer_field(request, "Retry-After", "5");
 	http_problem(request, 503, "overloaded", "the database does not keep up; come back later");
+}
+
+/* Of what may wait for the database.  Whoever posts need not have the right to, as only the database can tell: so
+ * he leaves the most of it to those who type, of whom that is known. */
+static bool
+has_room_for(size_t size)
+{
+	int64_t waiting = batch_pending_bytes();
+
+	return waiting == 0 || waiting + (int64_t) size <= config.max_pending_bytes / POSTED_SHARE;
 }
 
 static void

@@ -27,12 +27,14 @@ async function withRelay (flags, body, on = database) {
   }
 }
 
-// An update message with a text of that size.
-function updateOf (size) {
+// An update with a text of that size, and a message with it.
+function textOf (size) {
   const doc = new Y.Doc()
   doc.getText('content').insert(0, 'x'.repeat(size))
-  return message(0, 2, Y.encodeStateAsUpdate(doc))
+  return Y.encodeStateAsUpdate(doc)
 }
+
+const updateOf = size => message(0, 2, textOf(size))
 
 // Two people who are not to notice anything.
 async function bystanders (relay, name) {
@@ -377,6 +379,30 @@ test('who writes faster than the database stores is read more slowly', { timeout
     detour.pass()
     await until(() => ben.text.length === ann.text.length && ben.text.length === 500006)
     await until(async () => await metric(relay, 'pending_bytes') === 0)
+  }, detour)
+  await detour.stop()
+})
+
+test('what is posted leaves room for those who type', { timeout: 60000 }, async () => {
+  // whoever posts need not even have the right to: only the database can tell
+  const detour = await startDetour(database)
+  await withRelay(['--max-message', '64K', '--max-pending', '400K', '--max-wait', '600'], async relay => {
+    const { ann, ben } = await bystanders(relay, 'posted')
+    detour.leave()
+    await until(async () => await metric(relay, 'database_connections_up') === 0)
+    const post = () => fetch(`${relay.http}/api/documents/posted/update`, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: textOf(50000) }).then(answer => answer.status)
+    const posts = Array.from({ length: 12 }, post)
+    const refused = []
+    posts.forEach(answer => answer.then(status => status === 503 && refused.push(status)))
+    await until(() => refused.length >= 10)
+    assert.ok(await metric(relay, 'pending_bytes') <= 100 * 1024)
+    const typist = await raw(relay, '/posted')
+    for (let i = 0; i < 4; i++) typist.send(updateOf(50000))
+    await until(async () => await metric(relay, 'pending_bytes') > 250000)
+    assert.ok(ann.provider.wsconnected && typist.readyState === 1, 'who types is not turned away')
+    detour.comeBack()
+    await until(() => ben.text.length === 50000 * (4 + posts.length - refused.length))
+    typist.close()
   }, detour)
   await detour.stop()
 })
