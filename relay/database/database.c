@@ -31,6 +31,7 @@
 #include "statement.h"
 
 #define MAX_IN_FLIGHT 64
+#define INIT_ATTEMPTS 5 /* extension and store, each made by another at the same time */
 #define CONNECT_SECONDS 10.0
 #define BACKOFF_LEAST 0.05
 #define BACKOFF_MOST 5.0
@@ -102,34 +103,51 @@ static bool may_work_later(const char *sqlstate);
 static void list_append(QueryList *list, DatabaseQuery *query);
 static DatabaseQuery *list_pop(QueryList *list);
 static Link *link_of(ConnectionRole role, uint32_t hash);
+static bool init(PGconn *pg, bool *is_overtaken);
 
 bool
 database_init(void)
 {
-	static const char *const steps[] = {
-		"SET client_min_messages TO warning",
-		/* several relays may start at once; ends with this connection */
-		"SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('ydoc-relay --init'))",
-		"CREATE EXTENSION IF NOT EXISTS pg_ydoc",
-		"SELECT ydoc.create_store()"
-		" WHERE pg_catalog.to_regclass('ydoc_data.document') IS NULL",
-	};
-	PGconn *pg =
-		connect_start(ROLE_LISTENER, true); /* the session's lock wants a backend of its own */
+	PGconn *pg = connect_start(ROLE_LISTENER, true);
 	bool ok = pg != NULL && PQstatus(pg) == CONNECTION_OK;
+	bool is_overtaken = ok;
 
-	for (size_t i = 0; ok && i < sizeof steps / sizeof steps[0]; i++)
-	{
-		PGresult *result = PQexec(pg, steps[i]);
-		ExecStatusType status = PQresultStatus(result);
-
-		ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-		PQclear(result);
-	}
+	/* several relays may start at once: whoever comes second fails, when the other has done it, and looks again.  No
+	 * advisory lock, which anybody could hold. */
+	for (int i = 0; i < INIT_ATTEMPTS && is_overtaken; i++)
+		ok = init(pg, &is_overtaken);
 	if (!ok)
 		log_event(LEVEL_ERROR, "init_failed", "{s:s}", "reason",
 				  pg != NULL ? PQerrorMessage(pg) : "out of memory");
 	PQfinish(pg);
+	return ok;
+}
+
+/* *is_overtaken: it failed, but somebody else has made some of it at the same time. */
+static bool
+init(PGconn *pg, bool *is_overtaken)
+{
+	static const char *const steps[] = {
+		"SET client_min_messages TO warning",
+		"CREATE EXTENSION IF NOT EXISTS pg_ydoc",
+		"SELECT ydoc.create_store()"
+		" WHERE pg_catalog.to_regclass('ydoc_data.document') IS NULL",
+	};
+	/* unique_violation in a catalog; duplicate schema, table, object */
+	static const char overtaken[] = "23505 42P06 42P07 42710";
+	bool ok = true;
+
+	*is_overtaken = false;
+	for (size_t i = 0; ok && i < sizeof steps / sizeof steps[0]; i++)
+	{
+		PGresult *result = PQexec(pg, steps[i]);
+		ExecStatusType status = PQresultStatus(result);
+		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+		ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+		*is_overtaken = !ok && sqlstate != NULL && strstr(overtaken, sqlstate) != NULL;
+		PQclear(result);
+	}
 	return ok;
 }
 

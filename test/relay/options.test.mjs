@@ -132,6 +132,18 @@ test('a database without a store makes no relay ready, and is told what to do', 
   assert.equal((await ends(['--init', '--database', database.conninfo.replace('dbname=test', 'dbname=nowhere')])).code, 69)
 }))
 
+test('relays that start at once make one store, and wait for no lock that anybody may hold', { timeout: 60000 }, () => withDatabase(async database => {
+  await database.psql(['CREATE ROLE tenant LOGIN', 'CREATE DATABASE fresh'], 'postgres')
+  const tenant = database.startSession()
+  const conninfo = database.conninfo.replace('dbname=test', 'dbname=fresh')
+  await tenant.ask("\\c fresh tenant\nSELECT pg_advisory_lock(hashtext('ydoc-relay --init'))")
+  const relays = await Promise.all(Array.from({ length: 4 }, () => startRelay({ conninfo }, { arguments: ['--init'] })))
+  for (const relay of relays) await until(async () => (await fetch(`${relay.http}/readyz`)).status === 200)
+  for (const relay of relays) assert.deepEqual(await relay.stop(), { code: 0, signal: null })
+  await tenant.stop()
+  assert.equal(await database.psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'ydoc_data'", 'fresh'), '1')
+}))
+
 test('a store that an older release made is told, and what to do', { timeout: 60000 }, () => withDatabase(async database => {
   await database.psql('CREATE ROLE door LOGIN')
   await database.psql("SELECT ydoc.grant_relay('door')")
