@@ -79,4 +79,16 @@ $ann->ask("SELECT ydoc.apply('turns', ARRAY[" . typed(1, 1, 'b') . '])');
 $ann->ask('COMMIT');
 is($ben->answer, 2, 'what another has stored meanwhile is not stored again');
 
+# A session that began when there were few documents, which the planner knew, reads rows by their names also when a
+# transaction of its own has made many.
+my $loader = $cluster->session;
+$cluster->value('VACUUM (FULL, ANALYZE) ydoc_data.document');
+$loader->ask("SELECT count(ydoc.text_append('loaded/' || i, 't', 'x')) FROM generate_series(1, 20) AS i");
+$loader->ask('BEGIN');
+$loader->ask("SELECT count(ydoc.text_append('loaded/' || i, 't', 'x')) FROM generate_series(1, 3000) AS i");
+my $read = $loader->ask("SELECT pg_stat_get_xact_tuples_returned('ydoc_data.document'::regclass)");
+cmp_ok($read, '<', 1000000, 'making documents does not read those that were made before');
+$loader->ask('COMMIT');
+is($loader->ask("SELECT count(*) FROM ydoc_data.document WHERE name LIKE 'loaded/%'"), 3000, 'and makes all of them');
+
 done_testing;
