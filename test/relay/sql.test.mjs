@@ -59,9 +59,12 @@ function operation (random, doc) {
   const text = doc.getText('t')
   const array = doc.getArray('a')
   const map = doc.getMap('m')
-  const index = below(text.length + 1)
-  const length = below(Math.min(text.length - index, 8) + 1)
-  const word = pick(['a', 'bc', 'dé', '€', '\n', 'hello '])
+  const units = text.toDelta().flatMap(({ insert }) => typeof insert === 'string' ? insert.split('') : ['embed'])
+  // inside a character Yjs's own document may come to read otherwise than those of all whom it tells
+  const whole = index => /^[\udc00-\udfff]/.test(units[index] ?? '') ? index + 1 : index
+  const index = whole(below(text.length + 1))
+  const length = whole(index + below(Math.min(text.length - index, 8) + 1)) - index
+  const word = pick(['a', 'bc', 'dé', '€', '😀', '\n', 'hello '])
   const attributes = pick([{ bold: true }, { bold: null }, { link: 'x' }, { bold: true, link: null }])
   switch (below(10)) {
     case 0: case 1: text.insert(index, word); return `text_insert('d', 't', ${index}, ${literal(word)})`
