@@ -56,9 +56,10 @@ typedef struct OldText
 	Tokens characters;
 	size_t capacity;
 	uint32 *indexes; /* of each character, as Yjs counts: UTF-16 units and embeds */
+	CrdtDoc *doc;
+	const CrdtType *type;
 	uint64 index;
 	bool in_insert;
-	bool is_embed;
 	int depth;
 } OldText;
 
@@ -99,19 +100,6 @@ add_characters(OldText *text, CrdtBytes bytes)
 
 /* A delta is an array of {insert: string or anything else, attributes: ...}. */
 static bool
-see_string(void *context, CrdtBytes string)
-{
-	OldText *text = context;
-
-	if (text->in_insert && text->depth == 2)
-	{
-		add_characters(text, string);
-		text->in_insert = false;
-	}
-	return true;
-}
-
-static bool
 see_scalar(OldText *text)
 {
 	if (text->in_insert && text->depth == 2)
@@ -120,6 +108,20 @@ see_scalar(OldText *text)
 		text->in_insert = false;
 	}
 	return true;
+}
+
+static bool
+see_string(void *context, CrdtBytes string)
+{
+	OldText *text = context;
+
+	if (text->in_insert && text->depth == 2 &&
+		!crdt_doc_is_embed(text->doc, text->type, text->index))
+	{
+		add_characters(text, string);
+		text->in_insert = false;
+	}
+	return see_scalar(text);
 }
 
 static bool
@@ -198,6 +200,8 @@ read_old_text(CrdtDoc *doc, const CrdtType *type, OldText *text)
 						   .end_object = see_end};
 	CrdtError error;
 
+	text->doc = doc;
+	text->type = type;
 	if (crdt_doc_delta(doc, type, NULL, NULL, &visitor, &error) != CRDT_OK)
 		bridge_report(&error, "document");
 }

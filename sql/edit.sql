@@ -17,6 +17,8 @@ SELECT ydoc_text(ydoc_text_replace(ydoc_from_text('the quick brown fox', 't'), '
 -- formatting and embeds stay
 SELECT ydoc_delta(ydoc_text_replace(ydoc_from_delta('[{"insert": "one "}, {"insert": "two", "attributes": {"bold": true}}, {"insert": {"image": "a"}}, {"insert": " three"}]', 't'), 't', 'One twofold three!'), 't');
 SELECT ydoc_text(ydoc_text_replace(ydoc_from_text('', 't'), 't', 'new'), 't') AS from_nothing, ydoc_text(ydoc_text_replace(ydoc_from_text('old', 't'), 't', ''), 't') AS to_nothing;
+-- an embed that is a string (yrs makes such ones) is no text
+SELECT ydoc_delta(ydoc_text_replace('\x0103a091a1bf0b0004010174016184a091a1bf0b00056263646566c5a091a1bf0b00a091a1bf0b010522454d422200', 't', 'abcdXef'), 't'), ydoc_delta(ydoc_text_replace('\x0103a091a1bf0b0004010174016184a091a1bf0b00056263646566c5a091a1bf0b00a091a1bf0b010522454d422200', 't', 'f'), 't');
 -- a small change of a long text is a small update
 SELECT octet_length(ydoc_diff(ydoc_text_replace(doc, 't', replace(ydoc_text(doc, 't'), 'line 500 ', 'line five hundred ')), ydoc_state_vector(doc))) < 100 AS small
 FROM (SELECT ydoc_from_text(string_agg(format('line %s of many', i), E'\n'), 't') AS doc FROM generate_series(1, 1000) i) d;

@@ -195,6 +195,9 @@ uint64_t crdt_doc_length(const CrdtDoc *doc, const CrdtType *type);
  * in Yjs that is so even if the edit then changes nothing, and no update tells of it. */
 uint64_t crdt_doc_parted_characters(const CrdtDoc *doc);
 
+/* Is what a text has at that index an embed?  A string can be one, too, which a delta does not tell from text. */
+bool crdt_doc_is_embed(CrdtDoc *doc, const CrdtType *type, uint64_t index);
+
 /* The shared type at that index or under that key; NULL: there is none. */
 const CrdtType *crdt_doc_child(CrdtDoc *doc, const CrdtType *type, uint64_t index);
 const CrdtType *crdt_doc_entry(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key);

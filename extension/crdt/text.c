@@ -199,6 +199,14 @@ crdt_entry_item(const CrdtDoc *doc, const CrdtType *type, CrdtBytes key)
 	return list == 0 ? NULL : crdt_list_value(doc, list);
 }
 
+bool
+crdt_doc_is_embed(CrdtDoc *doc, const CrdtType *type, uint64_t index)
+{
+	const CrdtItem *item = crdt_element_item(doc, type, &index);
+
+	return item != NULL && item->kind != CRDT_STRING;
+}
+
 /* The type that an item holds; NULL: none. */
 static const CrdtType *
 held_type(const CrdtDoc *doc, const CrdtItem *item)
