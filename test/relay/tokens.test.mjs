@@ -533,7 +533,11 @@ test('one user has only so many connections, wherever they come from, and others
   await grant('crowd/%', 'authenticated', 'write')
   await grant('crowd/open', 'public', 'read')
   const few = await start(['--max-connections-per-user', '3'])
-  const socket = (sub, document = 'crowd/1') => raw(few, `/${document}`, sub === undefined ? {} : bearer(sub))
+  const socket = async (sub, document = 'crowd/1') => {
+    const client = await raw(few, `/${document}`, sub === undefined ? {} : bearer(sub))
+    client.send(new Uint8Array([0, 0, 1, 0])) // step 1, which is answered at once
+    return client
+  }
   const admitted = async client => { await until(() => client.received.length > 0); return client }
   const tooMany = { code: 1013, reason: 'too many connections of this user' }
   try {
