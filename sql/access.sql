@@ -306,6 +306,19 @@ SELECT count(*) = (SELECT count(*) FROM kept) AS each, count(*) > 5 AS several, 
 FROM ydoc_data.access_audit a, noted n WHERE a.at > n.at;
 INSERT INTO ydoc_data.access SELECT * FROM kept;
 DROP TABLE kept, noted;
+-- a store of a release whose relay_apply took no sources has one function, and who could call it can
+DO $$
+BEGIN
+    EXECUTE replace(replace(pg_get_functiondef('ydoc_data.relay_apply'::regproc),
+                            ', sources text[] DEFAULT ''{}''::text[]', ''), ', sources', '');
+    DROP FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[], text[]);
+    GRANT EXECUTE ON FUNCTION ydoc_data.relay_apply TO regress_ydoc_auditor;
+END
+$$;
+SELECT p.oid::regprocedure AS of_before FROM pg_proc p WHERE p.proname = 'relay_apply';
+SELECT ydoc.upgrade_store();
+SELECT p.oid::regprocedure AS of_now, has_function_privilege('regress_ydoc_auditor', p.oid, 'EXECUTE') FROM pg_proc p WHERE p.proname = 'relay_apply';
+REVOKE EXECUTE ON FUNCTION ydoc_data.relay_apply FROM regress_ydoc_auditor;
 -- nor does he see what is in tables that are made later
 SELECT ydoc.create_search();
 SELECT ydoc.grant_access('%', 'role:regress_ydoc_auditor', 'none');

@@ -423,6 +423,14 @@ BEGIN
         AS 'SELECT * FROM ydoc.apply_batch_as(documents, updates, claims, known_epochs, sources)';
     COMMENT ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[], text[]) IS
         'ydoc.apply_batch for users with these claims, as the owner of the store';
+    -- beside the one of a release without sources, a call without them could mean either
+    FOR gate IN
+        SELECT a.grantee::regrole AS caller FROM pg_proc p, aclexplode(p.proacl) a
+        WHERE p.oid = to_regprocedure('ydoc_data.relay_apply(text[], bytea[], text[], bigint[])') AND a.grantee NOT IN (0, p.proowner)
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION ydoc_data.relay_apply(text[], bytea[], text[], bigint[], text[]) TO %s', gate.caller);
+    END LOOP;
+    DROP FUNCTION IF EXISTS ydoc_data.relay_apply(text[], bytea[], text[], bigint[]);
     CREATE OR REPLACE FUNCTION ydoc_data.relay_sync(
         claims text, document text, client_state_vector bytea, known_epoch bigint,
         OUT epoch bigint, OUT seq bigint, OUT update bytea, OUT state_vector bytea)
