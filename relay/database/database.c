@@ -1,8 +1,8 @@
 /*
  * database.c: libpq's pipelines, reconnection.
  *
- * Here: moving parameters and results.  Not here: the SQL (statement.c), what a document or a room is (batch.c, room.c),
- * what a notification means (bus.c).
+ * Here: moving parameters and results.  Not here: what their bytes say (binary.c), the SQL (statement.c), what a
+ * document or a room is (batch.c, room.c), what a notification means (bus.c).
  *
  *     DOWN --timer--> CONNECTING --PQconnectPoll--> PROBING --whose backend?--> SETTING_UP --prepared, listening--> UP
  *      ^                  |                            |                            |                               |
@@ -14,8 +14,6 @@
  */
 #include "database.h"
 
-#include <arpa/inet.h>
-#include <endian.h>
 #include <jansson.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -226,64 +224,6 @@ database_end_round(void)
 	for (int i = 0; i < link_count; i++)
 		if (links[i].state == LINK_UP && links[i].waiting.first != NULL)
 			link_pump(&links[i]);
-}
-
-bool
-database_is_null(const DatabaseAnswer *answer, int row, int column)
-{
-	return PQgetisnull(answer->result, row, column) != 0;
-}
-
-int64_t
-database_number(const DatabaseAnswer *answer, int row, int column)
-{
-	const char *value = PQgetvalue(answer->result, row, column);
-	uint64_t wide;
-	uint32_t narrow;
-
-	if (PQgetlength(answer->result, row, column) == sizeof wide)
-	{
-		memcpy(&wide, value, sizeof wide);
-		return (int64_t) be64toh(wide);
-	}
-	if (PQgetlength(answer->result, row, column) == 1)
-		return value[0];
-	if (PQgetlength(answer->result, row, column) != sizeof narrow)
-		return 0; /* NULL */
-	memcpy(&narrow, value, sizeof narrow);
-	return (int32_t) ntohl(narrow);
-}
-
-Bytes
-database_bytes(const DatabaseAnswer *answer, int row, int column)
-{
-	return (Bytes){(const uint8_t *) PQgetvalue(answer->result, row, column),
-				   (size_t) PQgetlength(answer->result, row, column)};
-}
-
-void
-database_write_number(uint8_t *place, int64_t value)
-{
-	uint64_t wide = htobe64((uint64_t) value);
-
-	memcpy(place, &wide, sizeof wide);
-}
-
-void
-database_write_int4(uint8_t *place, int32_t value)
-{
-	uint32_t wide = htonl((uint32_t) value);
-
-	memcpy(place, &wide, sizeof wide);
-}
-
-void
-database_write_array_header(uint8_t *place, uint32_t element_type, bool has_null, uint32_t count)
-{
-	/* dimensions, null flag, element type, then of the only dimension: size and lower bound */
-	uint32_t header[] = {htonl(1), htonl(has_null), htonl(element_type), htonl(count), htonl(1)};
-
-	memcpy(place, header, sizeof header);
 }
 
 /* The user's connection string comes last and wins over ours. */

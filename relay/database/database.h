@@ -19,9 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "binary.h"
 #include "frame.h"
-
-struct pg_result;
 
 enum
 {
@@ -58,14 +57,6 @@ typedef enum DatabaseStatement
 	STATEMENT_QUEUE_USAGE, /* no parameters; the notification queue's, in millionths */
 	STATEMENT_COUNT
 } DatabaseStatement;
-
-typedef struct DatabaseAnswer
-{
-	struct pg_result *result; /* NULL if the statement failed */
-	const char *sqlstate; /* then why */
-	const char *message;
-	int row_count;
-} DatabaseAnswer;
 
 typedef struct DatabaseQuery DatabaseQuery;
 typedef void (*DatabaseDone)(DatabaseQuery *query, const DatabaseAnswer *answer);
@@ -106,24 +97,5 @@ bool database_is_ready(void);
 
 /* Queries leave here, not when they are submitted. */
 void database_end_round(void);
-
-/* Fields of an answer in binary format. */
-bool database_is_null(const DatabaseAnswer *answer, int row, int column);
-int64_t database_number(const DatabaseAnswer *answer, int row, int column); /* int4, int8, bool */
-Bytes database_bytes(const DatabaseAnswer *answer, int row, int column); /* bytea or text */
-
-/* Parameters: an int8 into 8 bytes, an int4 into 4, and the header of a one-dimensional array (20
- * bytes), to be followed by each element's size as a big-endian u32 and its bytes. */
-enum
-{
-	DATABASE_ARRAY_HEADER = 20,
-	DATABASE_BYTEA = 17,
-	DATABASE_INT8 = 20,
-	DATABASE_TEXT = 25
-};
-void database_write_number(uint8_t *place, int64_t value);
-void database_write_int4(uint8_t *place, int32_t value);
-void
-database_write_array_header(uint8_t *place, uint32_t element_type, bool has_null, uint32_t count);
 
 #endif
