@@ -55,21 +55,20 @@ write_client(CrdtDoc *doc, const EncodedClient *encoded, CrdtUpdateWriter *write
 {
 	CrdtClient *client = &doc->clients[encoded->number];
 	CrdtCursor cursor;
+	CrdtStruct item;
 	uint64_t offset;
 
 	if (encoded->clock >= client->state)
 		return;
 	cursor = crdt_structs_find(client, encoded->clock);
 	offset = encoded->clock - crdt_structs_clock_at(client, cursor);
-	do
+	crdt_item_to_struct_from(doc, crdt_item(doc, crdt_structs_at(client, cursor)), &offset, &item);
+	crdt_update_writer_add(writer, &item, offset);
+	while (crdt_structs_next(client, &cursor))
 	{
-		CrdtStruct item;
-
-		crdt_item_to_struct_from(doc, crdt_item(doc, crdt_structs_at(client, cursor)), &offset,
-								 &item);
-		crdt_update_writer_add(writer, &item, offset);
-		offset = 0;
-	} while (crdt_structs_next(client, &cursor));
+		crdt_item_to_struct(doc, crdt_item(doc, crdt_structs_at(client, cursor)), &item);
+		crdt_update_writer_add(writer, &item, 0);
+	}
 }
 
 /* Everything deleted. */
