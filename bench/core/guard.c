@@ -35,6 +35,9 @@ typedef struct Pool
 static CrdtHost host;
 static const char *directory;
 
+static const uint8_t is_true = 120; /* lib0's true */
+static const CrdtInput true_value = {.kind = CRDT_INPUT_VALUE, .bytes = {&is_true, 1}};
+
 static void *pool_resize(void *context, void *block, size_t old_size, size_t new_size);
 static void begin(void);
 static void calibrate(void);
@@ -42,6 +45,7 @@ static CrdtDoc *apply(const char *name, const CrdtBytes *updates, size_t count, 
 static void encode(const char *name, CrdtDoc *doc, CrdtFormat format, CrdtBytes state_vector);
 static void measure_updates(void);
 static void measure_state(const char *trace_name, const char *root);
+static const CrdtType *open_root(CrdtDoc *doc, const char *name, CrdtKind kind);
 static void measure_typing(void);
 static void measure_values(void);
 static void measure_growth(void);
@@ -265,6 +269,18 @@ measure_state(const char *trace_name, const char *root)
 	trace_free(&trace);
 }
 
+static const CrdtType *
+open_root(CrdtDoc *doc, const char *name, CrdtKind kind)
+{
+	CrdtError error = {0};
+	const CrdtType *type =
+		crdt_doc_open_root(doc, (CrdtBytes){(const uint8_t *) name, strlen(name)}, kind, &error);
+
+	if (type == NULL)
+		must(error.status, &error);
+	return type;
+}
+
 /* Local edits, each with its update. */
 static void
 measure_typing(void)
@@ -273,16 +289,13 @@ measure_typing(void)
 	CrdtDocOptions options = {.after_transaction = keep_update, .context = &update};
 	CrdtDoc *doc = new_doc(&host, &options);
 	const CrdtType *text;
-	CrdtError error = {0};
 	Patches patches;
 
 	crdt_buffer_open(&update, &host);
 	if (!patches_read(&patches, directory, "seph-blog1") || patches.count < TYPED)
 		exit(2);
 	crdt_doc_set_client(doc, 1);
-	text = crdt_doc_open_root(doc, CRDT_LITERAL("content"), CRDT_TEXT, &error);
-	if (text == NULL)
-		must(error.status, &error);
+	text = open_root(doc, "content", CRDT_TEXT);
 	begin();
 	for (size_t i = 0; i < TYPED; i++)
 		patch_apply(doc, text, &patches.list[i]);
@@ -299,24 +312,20 @@ measure_values(void)
 	CrdtDocOptions options = {.after_transaction = keep_update, .context = &update};
 	CrdtDoc *doc = new_doc(&host, &options);
 	CrdtError error = {0};
-	const uint8_t is_true = 120; /* lib0's true */
-	CrdtInput value = {.kind = CRDT_INPUT_VALUE, .bytes = {&is_true, 1}};
-	CrdtAttribute bold = {CRDT_LITERAL("bold"), {&is_true, 1}};
+	CrdtAttribute bold = {CRDT_LITERAL("bold"), true_value.bytes};
 	CrdtAttributes attributes = {&bold, 1};
 	Input words = input_read_in(directory, "sveltecomponent.txt");
-	const CrdtType *map = crdt_doc_open_root(doc, CRDT_LITERAL("map"), CRDT_MAP, &error);
-	const CrdtType *text = crdt_doc_open_root(doc, CRDT_LITERAL("text"), CRDT_TEXT, &error);
+	const CrdtType *map = open_root(doc, "map", CRDT_MAP);
+	const CrdtType *text = open_root(doc, "text", CRDT_TEXT);
 
 	crdt_buffer_open(&update, &host);
-	if (map == NULL || text == NULL)
-		must(error.status, &error);
 	crdt_doc_set_client(doc, 1);
 	begin();
 	for (size_t i = 0; i < SETS; i++)
 	{
 		uint8_t key[2] = {(uint8_t) ('a' + i % 10), (uint8_t) ('a' + i / 10 % 10)};
 
-		must(crdt_map_set(doc, map, (CrdtBytes){key, 2}, &value, &error), &error);
+		must(crdt_map_set(doc, map, (CrdtBytes){key, 2}, &true_value, &error), &error);
 	}
 	END("set");
 	must(crdt_text_insert(doc, text, 0, input_view(&words), NULL, &error), &error);
@@ -336,18 +345,14 @@ measure_growth(void)
 	CrdtDocOptions options = {.after_transaction = keep_update, .context = &update};
 	CrdtDoc *doc = new_doc(&host, &options);
 	CrdtError error = {0};
-	const uint8_t is_true = 120; /* lib0's true */
-	CrdtInput value = {.kind = CRDT_INPUT_VALUE, .bytes = {&is_true, 1}};
-	const CrdtType *array = crdt_doc_open_root(doc, CRDT_LITERAL("array"), CRDT_ARRAY, &error);
-	const CrdtType *text = crdt_doc_open_root(doc, CRDT_LITERAL("text"), CRDT_TEXT, &error);
+	const CrdtType *array = open_root(doc, "array", CRDT_ARRAY);
+	const CrdtType *text = open_root(doc, "text", CRDT_TEXT);
 
 	crdt_buffer_open(&update, &host);
-	if (array == NULL || text == NULL)
-		must(error.status, &error);
 	crdt_doc_set_client(doc, 1);
 	begin();
 	for (size_t i = 0; i < PUSHED; i++)
-		must(crdt_list_push(doc, array, &value, 1, &error), &error);
+		must(crdt_list_push(doc, array, &true_value, 1, &error), &error);
 	END("push");
 	begin();
 	for (size_t i = 0; i < PUSHED; i++)
